@@ -1,0 +1,134 @@
+"""The contract every backend fulfils: encode one image, predict from several, answer texts."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from lsm_core.errors import InputError, UnsupportedError
+from lsm_core.types import Camera, Prediction, QueryResult, ViewFeatures
+
+Image = NDArray[np.uint8]
+
+
+class Backend(ABC):
+    """A model behind the stable API of docs/conventions.md.
+
+    Attributes:
+        name: registry name.
+        device: where the weights live.
+        has_language: whether predictions carry language features.
+        embedding_dim: width of the text space that `decode_features` maps into, 0 without language.
+    """
+
+    name: ClassVar[str]
+    has_language: ClassVar[bool] = False
+    embedding_dim: ClassVar[int] = 0
+    max_views: ClassVar[int] = 2
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+
+    @abstractmethod
+    def encode(self, image: Image, intrinsics: Tensor | NDArray[Any] | None = None) -> ViewFeatures:
+        """Compute what depends on one image only.
+
+        Args:
+            image: [H, W, 3] uint8 RGB.
+            intrinsics: 3x3 in pixels of `image`, or None when unknown.
+        """
+
+    @abstractmethod
+    def predict(
+        self,
+        views: Sequence[Image | ViewFeatures],
+        intrinsics: Sequence[Tensor | NDArray[Any] | None] | None = None,
+        poses: Sequence[Tensor | NDArray[Any]] | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Prediction:
+        """Reconstruct V >= 2 views in the frame of camera 0.
+
+        Args:
+            views: images [H, W, 3] uint8 RGB, or features from `encode` of the same backend.
+            intrinsics: per view 3x3 in pixels of the image given, or None; ignored for ViewFeatures,
+                which carry their own.
+            poses: per view T_cam0_cam_i; only backends that need poses read them, the others raise.
+            generator: source of randomness where the model samples; fixed seed by default.
+
+        Raises:
+            InputError: wrong shapes, dtypes, too few or too many views, features of another backend.
+            UnsupportedError: poses given to a backend that does not read them.
+        """
+
+    def decode_features(self, features: Tensor) -> Tensor:
+        """Map language features [..., D] into the text space [..., E], not normalised.
+
+        Raises:
+            UnsupportedError: the backend has no language features.
+        """
+        raise self._no_language()
+
+    def encode_texts(self, texts: Sequence[str]) -> Tensor:
+        """Embed texts in the space of `decode_features`, unit norm float32 [T, E], cached per string.
+
+        Raises:
+            UnsupportedError: the backend has no language features.
+        """
+        raise self._no_language()
+
+    def query(
+        self, prediction: Prediction, texts: Sequence[str], camera: Camera | None = None, **options: Any
+    ) -> QueryResult:
+        """Find texts in a prediction's views, or in the view of a free camera.
+
+        A convenience over `lsm_core.query.query_prediction`, imported here because the query package builds on
+        the backends.
+
+        Raises:
+            UnsupportedError: the backend has no language features.
+            QueryError: a text is empty, too long or malformed.
+        """
+        if not self.has_language:
+            raise self._no_language()
+        from lsm_core.query import query_prediction
+
+        return query_prediction(self, prediction, texts, camera=camera, **options)
+
+    def close(self) -> None:
+        """Give back device memory; the backend cannot be used afterwards."""
+
+    def _no_language(self) -> UnsupportedError:
+        return UnsupportedError(
+            f"Backend '{self.name}' has no language features, so it cannot answer text queries.",
+            "Use a backend with language features (lsm-tiny, lsm).",
+        )
+
+
+def check_image(image: object) -> Image:
+    """Return the image if it is uint8 RGB [H, W, 3] with sides of 16 to 16384 pixels; InputError otherwise."""
+    if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+        shape = getattr(image, "shape", None)
+        raise InputError(
+            f"An image must be a uint8 RGB array [H, W, 3], got {type(image).__name__} {shape} "
+            f"{getattr(image, 'dtype', '')}.",
+            "Convert it, for example with numpy.asarray(PIL.Image.open(path).convert('RGB')).",
+        )
+    if not all(16 <= side <= 16384 for side in image.shape[:2]):
+        raise InputError(f"Image size {image.shape[1]}x{image.shape[0]} is outside 16 to 16384 pixels.")
+    return image
+
+
+def check_intrinsics(K: Tensor | NDArray[Any] | None) -> Tensor | None:
+    """Return intrinsics as float32 [3, 3] on the CPU, or None; InputError when malformed."""
+    if K is None:
+        return None
+    out = torch.as_tensor(np.asarray(K), dtype=torch.float32).cpu()
+    if out.shape != (3, 3) or not bool(torch.isfinite(out).all()) or not (out[0, 0] > 0 and out[1, 1] > 0):
+        raise InputError("Intrinsics must be a finite 3x3 matrix with positive focal lengths in pixels.")
+    return out
