@@ -1,0 +1,26 @@
+"""Shared test plumbing: where the reference material is, and one thread per test process."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+torch.set_num_threads(max(1, (os.cpu_count() or 2) // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))))
+
+
+def _find_shared() -> Path | None:
+    candidate = os.environ.get("LSM_SHARED")
+    path = Path(candidate) if candidate else Path(__file__).resolve().parents[2] / "shared"
+    return path if path.is_dir() else None
+
+
+@pytest.fixture(scope="session")
+def shared_dir() -> Path:
+    """The folder of reference material (specs, fixtures, data); the test is skipped where it is absent."""
+    path = _find_shared()
+    if path is None:
+        pytest.skip("reference material not found: set LSM_SHARED or place it at ../shared")
+    return path
