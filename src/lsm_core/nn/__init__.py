@@ -1,0 +1,1 @@
+"""Network blocks, written against the papers: equations only."""
