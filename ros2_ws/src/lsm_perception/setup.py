@@ -1,0 +1,28 @@
+"""Install the node's Python package, its launch and config files, and the shell launcher `ros2 run` starts."""
+
+from glob import glob
+
+from setuptools import find_packages, setup
+
+package_name = "lsm_perception"
+
+setup(
+    name=package_name,
+    version="0.1.0",
+    packages=find_packages(include=[package_name, f"{package_name}.*"]),
+    package_data={package_name: ["py.typed"]},
+    data_files=[
+        ("share/ament_index/resource_index/packages", [f"resource/{package_name}"]),
+        (f"share/{package_name}", ["package.xml"]),
+        (f"share/{package_name}/launch", sorted(glob("launch/*.launch.py"))),
+        (f"share/{package_name}/config", sorted(glob("config/*.*"))),
+        # A shell script instead of an entry point: an entry point's shebang loses the virtual environment.
+        (f"lib/{package_name}", [f"scripts/{package_name}"]),
+    ],
+    install_requires=["setuptools"],
+    zip_safe=True,
+    maintainer="lsm_perception maintainers",
+    maintainer_email="maintainers@example.org",
+    description="The ROS 2 node around lsm_core",
+    license="Apache-2.0",
+)
