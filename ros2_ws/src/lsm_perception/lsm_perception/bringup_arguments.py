@@ -48,7 +48,7 @@ ARGUMENTS: tuple[BringupArgument, ...] = (
     BringupArgument("cameras", "", "Comma-separated camera names; empty for one camera.", (), "cameras"),
     BringupArgument("pairing", "", "Pair two times of one camera, or two cameras.", ("temporal", "rig"), "pairing"),
     BringupArgument("backend", "", "The model: lsm-tiny, lsm, ...", (), "backend"),
-    BringupArgument("weights", "", "File or folder with the model's weights; empty for those shipped.", (), "weights"),
+    BringupArgument("weights", "", "File or folder with weights; empty for those shipped.", (), "weights"),
     BringupArgument("device", "", "auto, cpu, cuda, cuda:1 ...", (), "device"),
     BringupArgument("queries", "", "Comma-separated words to segment.", (), "queries.texts"),
     BringupArgument("publish_tf", "", "Publish the lsm_* frames on /tf.", BOOL, "publish_tf"),

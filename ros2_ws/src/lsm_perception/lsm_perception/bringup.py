@@ -1,0 +1,172 @@
+"""Start the node without ros2 launch: `python -m lsm_perception.bringup key:=value ...`.
+
+Takes the arguments of `bringup.launch.py` (one table: `lsm_perception.bringup_arguments`). Anything after
+`--ros-args` goes to the node as it is.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from lsm_perception.bringup_arguments import (
+    ARGUMENTS,
+    BringupArgument,
+    camera_info_topic,
+    parameter_text,
+)
+
+RESPAWN_DELAY_S = 2.0
+
+
+class BringupError(Exception):
+    """An argument is unknown or has a value that is not allowed."""
+
+
+def parse_arguments(words: Sequence[str]) -> tuple[dict[str, str], list[str]]:
+    """Split `key:=value` words into values by name (defaults filled in) and the words after `--ros-args`.
+
+    Raises:
+        BringupError: unknown name, word that is not `key:=value`, value outside the choices.
+    """
+    known = {argument.name: argument for argument in ARGUMENTS}
+    values = {argument.name: argument.default for argument in ARGUMENTS}
+    words = list(words)
+    extra = words[words.index("--ros-args") :] if "--ros-args" in words else []
+    for word in words[: len(words) - len(extra)]:
+        name, separator, value = word.partition(":=")
+        if not separator:
+            raise BringupError(f"'{word}' is not of the form name:=value.")
+        if name not in known:
+            raise BringupError(f"There is no argument '{name}'. Known: {', '.join(known)}.")
+        check_choice(known[name], value)
+        values[name] = value
+    return values, extra
+
+
+def check_choice(argument: BringupArgument, value: str) -> None:
+    """Raise BringupError when a value is outside the argument's choices."""
+    if value and argument.choices and value not in argument.choices:
+        raise BringupError(f"{argument.name}:={value} is not one of: {', '.join(argument.choices)}.")
+
+
+def remappings(values: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Return (node's topic, robot's topic) pairs for the topic arguments; several cameras are not remapped."""
+    if values["cameras"]:
+        return [("odom", values["odom_topic"])]
+    image = values["image_topic"]
+    return [
+        ("image", image),
+        ("image/compressed", f"{image}/compressed"),
+        ("camera_info", values["camera_info_topic"] or camera_info_topic(image)),
+        ("odom", values["odom_topic"]),
+        ("depth", values["depth_topic"]),
+    ]
+
+
+def default_params_file() -> Path | None:
+    """Return the installed config/lsm_perception.yaml, or the source tree's, or None."""
+    try:
+        from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
+
+        try:
+            installed = Path(get_package_share_directory("lsm_perception")) / "config" / "lsm_perception.yaml"
+            if installed.is_file():
+                return installed
+        except PackageNotFoundError:
+            pass
+    except ImportError:
+        pass
+    source = Path(__file__).resolve().parents[1] / "config" / "lsm_perception.yaml"
+    return source if source.is_file() else None
+
+
+def node_command(values: Mapping[str, str], extra: Sequence[str] = ()) -> list[str]:
+    """Return the command line of the node for a full set of argument values.
+
+    Raises:
+        BringupError: the parameter file does not exist.
+    """
+    command = [values["python"] or sys.executable, "-m", "lsm_perception.node", "--ros-args"]
+    params_file = values["params_file"] or default_params_file()
+    if params_file is not None:
+        if not Path(params_file).is_file():
+            raise BringupError(f"params_file:={params_file} does not exist.")
+        command += ["--params-file", str(params_file)]
+    if values["namespace"]:
+        command += ["-r", f"__ns:=/{values['namespace'].strip('/')}"]
+    for inner, outer in remappings(values):
+        if inner != outer:
+            command += ["-r", f"{inner}:={outer}"]
+    for argument in ARGUMENTS:
+        if argument.parameter and values[argument.name]:
+            command += ["-p", f"{argument.parameter}:={parameter_text(argument, values[argument.name])}"]
+    command += ["--log-level", values["log_level"]]
+    return command + [word for word in extra if word != "--ros-args"]
+
+
+def rviz_command() -> list[str]:
+    """Return the command line of RViz with the package's view.
+
+    Raises:
+        BringupError: rviz2 is not on this machine.
+    """
+    if shutil.which("rviz2") is None:
+        raise BringupError("use_rviz:=true needs rviz2, which is part of a full ROS 2 installation.")
+    params_file = default_params_file()
+    view = [] if params_file is None else ["-d", str(params_file.with_suffix(".rviz"))]
+    return ["rviz2", *view]
+
+
+def run_node(command: Sequence[str], respawn: bool) -> int:
+    """Run the node in the foreground, again after an error when asked to, and return its exit code."""
+    stopping = False
+    while True:
+        process = subprocess.Popen(command, start_new_session=True)
+
+        def forward(number: int, _frame: object, process: subprocess.Popen[bytes] = process) -> None:
+            nonlocal stopping
+            stopping = True
+            process.send_signal(number)
+
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, forward)
+        code = process.wait()
+        if stopping or not respawn or code == 0:
+            return code
+        print(f"The node ended with code {code}; starting it again in {RESPAWN_DELAY_S:.0f} s.", file=sys.stderr)
+        time.sleep(RESPAWN_DELAY_S)
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Start the node (and RViz); return the node's exit code, 2 for bad arguments."""
+    words = sys.argv[1:] if words is None else words
+    if any(word in ("-h", "--help", "--show-args") for word in words):
+        for argument in ARGUMENTS:
+            choices = f" [{', '.join(argument.choices)}]" if argument.choices else ""
+            print(f"{argument.name}:={argument.default}\n    {argument.description}{choices}")
+        return 0
+    try:
+        values, extra = parse_arguments(words)
+        command = node_command(values, extra)
+        viewer = subprocess.Popen(rviz_command()) if values["use_rviz"] == "true" else None
+    except BringupError as error:
+        print(f"bringup: {error}", file=sys.stderr)
+        return 2
+    if viewer is None and values["use_respawn"] != "true":
+        os.execvp(command[0], command)
+    try:
+        return run_node(command, values["use_respawn"] == "true")
+    finally:
+        if viewer is not None:
+            viewer.terminate()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,251 @@
+"""Play a bag over DDS: `python -m lsm_perception.replay BAG --rate 2 --loop --clock`.
+
+Stands in for `ros2 bag play` where rosbag2 is missing. Messages are sent as the bytes in the bag, so stamps and
+payloads are those of the recording to the bit.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import logging
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import rclpy
+from rclpy.node import Node
+from rclpy.publisher import Publisher
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.qos_overriding_options import QoSOverridingOptions
+from rclpy.signals import SignalHandlerOptions
+from rclpy.utilities import remove_ros_args
+from rosbags.highlevel import AnyReader, AnyReaderError
+from rosbags.interfaces import Connection
+from rosgraph_msgs.msg import Clock
+
+logger = logging.getLogger("lsm_perception.replay")
+
+IMAGE_TYPES = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")
+CLOCK_PERIOD_S = 0.01
+
+
+class ReplayError(Exception):
+    """The bag cannot be played; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class ReplayOptions:
+    """What to play and how.
+
+    Attributes:
+        bag: folder or file that rosbags reads (mcap, sqlite3).
+        rate: speed, 1 is the recording's.
+        loop: start again at the end, until interrupted.
+        clock: publish /clock with the recording's time.
+        start_s, duration_s: part to play, seconds after the first message; duration 0 plays to the end.
+        topics: only these topics, or empty for all.
+        wait_s: longest time to wait for a subscriber of an image topic before the first message.
+        delay_s: pause between discovery and the first message.
+    """
+
+    bag: Path
+    rate: float = 1.0
+    loop: bool = False
+    clock: bool = False
+    start_s: float = 0.0
+    duration_s: float = 0.0
+    topics: tuple[str, ...] = ()
+    wait_s: float = 5.0
+    delay_s: float = 0.5
+
+
+def message_class(type_name: str) -> Any | None:
+    """Return the Python class of `package/msg/Name`, or None when this machine does not have it."""
+    package, _, name = type_name.partition("/msg/")
+    try:
+        return getattr(importlib.import_module(f"{package}.msg"), name)
+    except (ImportError, AttributeError):
+        return None
+
+
+def publisher_qos(connection: Connection) -> QoSProfile:
+    """Return reliable QoS (it serves every subscriber), latched for /tf_static and topics recorded as latched."""
+    offers = getattr(connection.ext, "offered_qos_profiles", None) or []
+    latched = connection.topic.endswith("tf_static") or any(
+        getattr(getattr(offer, "durability", None), "name", "") == "TRANSIENT_LOCAL" for offer in offers
+    )
+    return QoSProfile(
+        depth=100 if latched else 10,
+        reliability=ReliabilityPolicy.RELIABLE,
+        durability=DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE,
+    )
+
+
+class BagPlayer:
+    """Publishes a bag's messages at their recorded pace."""
+
+    def __init__(self, node: Node, options: ReplayOptions, stop: threading.Event) -> None:
+        self._node = node
+        self._options = options
+        self._stop = stop
+        self._publishers: dict[str, Publisher] = {}
+        self._clock_publisher = node.create_publisher(Clock, "/clock", 10) if options.clock else None
+        self.sent = 0
+
+    def play(self) -> int:
+        """Play to the end or until stopped, and return the number of messages sent.
+
+        Raises:
+            ReplayError: the bag is missing, damaged, of ROS 1, or has nothing that can be published.
+        """
+        try:
+            with AnyReader([self._options.bag]) as reader:
+                if not reader.is2:
+                    raise ReplayError(f"{self._options.bag} is a ROS 1 bag. Convert it with rosbags-convert.")
+                connections = self._advertise(reader.connections)
+                self._wait_for_subscribers(connections)
+                while not self._stop.is_set():
+                    self._play_once(reader, connections)
+                    if not self._options.loop:
+                        break
+        except (AnyReaderError, OSError) as error:
+            raise ReplayError(f"Cannot read the bag {self._options.bag}: {error}") from error
+        return self.sent
+
+    def _advertise(self, connections: Sequence[Connection]) -> list[Connection]:
+        """Create one publisher per topic that can be published, and return those connections."""
+        usable = []
+        for connection in connections:
+            if self._options.topics and connection.topic not in self._options.topics:
+                continue
+            message_type = message_class(connection.msgtype)
+            if message_type is None:
+                logger.warning("Skipping %s: type %s is not installed.", connection.topic, connection.msgtype)
+                continue
+            usable.append(connection)
+            if connection.topic not in self._publishers:
+                self._publishers[connection.topic] = self._node.create_publisher(
+                    message_type,
+                    connection.topic,
+                    publisher_qos(connection),
+                    qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+                )
+        if not usable:
+            raise ReplayError(f"{self._options.bag} has no topic to play. Check --topics.")
+        return usable
+
+    def _wait_for_subscribers(self, connections: Sequence[Connection]) -> None:
+        images = [self._publishers[c.topic] for c in connections if c.msgtype in IMAGE_TYPES]
+        watched = images or list(self._publishers.values())
+        deadline = time.monotonic() + self._options.wait_s
+        while time.monotonic() < deadline and not any(p.get_subscription_count() for p in watched):
+            if self._stop.wait(0.05):
+                return
+        self._stop.wait(self._options.delay_s)
+
+    def _play_once(self, reader: AnyReader, connections: Sequence[Connection]) -> None:
+        first_ns = reader.start_time + int(self._options.start_s * 1e9)
+        self._send_latched_before(reader, connections, first_ns)
+        started = time.monotonic()
+        for connection, stamp_ns, data in self._messages(reader, connections, first_ns):
+            if not self._wait_until(started + (stamp_ns - first_ns) * 1e-9 / self._options.rate, stamp_ns):
+                return
+            self._send(connection, data)
+
+    def _messages(
+        self, reader: AnyReader, connections: Sequence[Connection], first_ns: int
+    ) -> Iterator[tuple[Connection, int, bytes]]:
+        last_ns = None if self._options.duration_s <= 0 else first_ns + int(self._options.duration_s * 1e9)
+        yield from reader.messages(connections, start=first_ns, stop=last_ns)
+
+    def _send_latched_before(self, reader: AnyReader, connections: Sequence[Connection], first_ns: int) -> None:
+        """Send the latched messages that lie before the part to play: a later listener would have them."""
+        latched = [c for c in connections if publisher_qos(c).durability == DurabilityPolicy.TRANSIENT_LOCAL]
+        if latched and first_ns > reader.start_time:
+            for connection, _, data in reader.messages(latched, stop=first_ns):
+                self._send(connection, data)
+
+    def _send(self, connection: Connection, data: bytes) -> None:
+        self._publishers[connection.topic].publish(bytes(data))
+        self.sent += 1
+
+    def _wait_until(self, due: float, stamp_ns: int) -> bool:
+        """Sleep until the monotonic time `due`, keeping /clock going; False when stopped."""
+        while True:
+            remaining = due - time.monotonic()
+            if self._clock_publisher is not None:
+                now_ns = stamp_ns - int(max(remaining, 0.0) * self._options.rate * 1e9)
+                self._clock_publisher.publish(clock_message(now_ns))
+            if remaining <= 0:
+                return not self._stop.is_set()
+            if self._stop.wait(min(remaining, CLOCK_PERIOD_S) if self._clock_publisher is not None else remaining):
+                return False
+
+
+def clock_message(stamp_ns: int) -> Clock:
+    """Return /clock at a time in nanoseconds."""
+    message = Clock()
+    message.clock.sec, message.clock.nanosec = divmod(max(stamp_ns, 0), 1_000_000_000)
+    return message
+
+
+def parse_arguments(arguments: Sequence[str]) -> ReplayOptions:
+    """Read the command line (without ROS arguments)."""
+    parser = argparse.ArgumentParser(prog="python -m lsm_perception.replay", description=__doc__)
+    parser.add_argument("bag", type=Path, help="bag folder or file (mcap or sqlite3)")
+    parser.add_argument("--rate", type=float, default=1.0, help="speed; 1 is the recording's")
+    parser.add_argument("--loop", action="store_true", help="start again at the end")
+    parser.add_argument("--clock", action="store_true", help="publish /clock with the recording's time")
+    parser.add_argument("--start", type=float, default=0.0, metavar="S", help="seconds to skip")
+    parser.add_argument("--duration", type=float, default=0.0, metavar="S", help="seconds to play; 0 for all")
+    parser.add_argument("--topics", nargs="+", default=[], metavar="T", help="only these topics")
+    parser.add_argument("--wait", type=float, default=5.0, metavar="S", help="longest wait for a subscriber")
+    parser.add_argument("--delay", type=float, default=0.5, metavar="S", help="pause before the first message")
+    given = parser.parse_args(arguments)
+    if not 0.001 <= given.rate <= 1000:
+        parser.error("--rate must be between 0.001 and 1000")
+    if min(given.start, given.duration, given.wait, given.delay) < 0:
+        parser.error("--start, --duration, --wait and --delay cannot be negative")
+    return ReplayOptions(
+        bag=given.bag,
+        rate=given.rate,
+        loop=given.loop,
+        clock=given.clock,
+        start_s=given.start,
+        duration_s=given.duration,
+        topics=tuple(given.topics),
+        wait_s=given.wait,
+        delay_s=given.delay,
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Play a bag; return 0 at its end or when interrupted, 1 when it cannot be played."""
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s: %(message)s")
+    argv = list(sys.argv if arguments is None else ["replay", *arguments])
+    options = parse_arguments(remove_ros_args(argv)[1:])
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    rclpy.init(args=argv, signal_handler_options=SignalHandlerOptions.NO)
+    node = Node("lsm_replay", parameter_overrides=[])
+    try:
+        sent = BagPlayer(node, options, stop).play()
+    except ReplayError as error:
+        logger.error("%s", error)
+        return 1
+    finally:
+        node.destroy_node()
+        rclpy.shutdown()
+    logger.info("Sent %d messages.", sent)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
