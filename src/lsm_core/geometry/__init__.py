@@ -1,0 +1,88 @@
+"""Cameras, rigid motions, similarities, and poses from correspondences."""
+
+from lsm_core.geometry.camera import (
+    apply_affine,
+    crop_affine,
+    crop_intrinsics,
+    field_of_view,
+    in_image,
+    pixel_grid,
+    project,
+    rays,
+    resize_affine,
+    scale_intrinsics,
+    transform_points,
+    unproject,
+)
+from lsm_core.geometry.features import Matches, match_features
+from lsm_core.geometry.focal import focal_from_pointmap
+from lsm_core.geometry.overlap import view_overlap
+from lsm_core.geometry.pnp import PnpOptions, PnpResult, pnp_from_pointmap, solve_pnp
+from lsm_core.geometry.se3 import (
+    direction_angle,
+    interpolate,
+    invert,
+    relative,
+    rigid,
+    rotation_angle,
+    se3_exp,
+    se3_log,
+    so3_exp,
+    so3_log,
+    update_pose,
+)
+from lsm_core.geometry.sim3 import ScaleEstimate, robust_scale, umeyama, weighted_median
+from lsm_core.geometry.two_view import (
+    PoseCheck,
+    TwoViewOptions,
+    TwoViewResult,
+    check_pose,
+    relative_pose_from_matches,
+    sampson_distance,
+    two_view_pose,
+)
+
+__all__ = [
+    "Matches",
+    "PnpOptions",
+    "PnpResult",
+    "PoseCheck",
+    "ScaleEstimate",
+    "TwoViewOptions",
+    "TwoViewResult",
+    "apply_affine",
+    "check_pose",
+    "crop_affine",
+    "crop_intrinsics",
+    "direction_angle",
+    "field_of_view",
+    "focal_from_pointmap",
+    "in_image",
+    "interpolate",
+    "invert",
+    "match_features",
+    "pixel_grid",
+    "pnp_from_pointmap",
+    "project",
+    "rays",
+    "relative",
+    "relative_pose_from_matches",
+    "resize_affine",
+    "rigid",
+    "robust_scale",
+    "rotation_angle",
+    "sampson_distance",
+    "scale_intrinsics",
+    "se3_exp",
+    "se3_log",
+    "so3_exp",
+    "so3_log",
+    "solve_pnp",
+    "transform_points",
+    "two_view_pose",
+    "umeyama",
+    "unproject",
+    "update_pose",
+    "view_overlap",
+    "weighted_median",
+]

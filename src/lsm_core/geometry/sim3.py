@@ -1,0 +1,109 @@
+"""Similarities from data: weighted Umeyama alignment, and scale alone by a weighted median of ratios."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from lsm_core.errors import GeometryError, InputError
+from lsm_core.types import Sim3
+
+
+@dataclass(frozen=True)
+class ScaleEstimate:
+    """A scale between two measurements of the same distances.
+
+    Attributes:
+        scale: target = scale * source.
+        spread: robust relative deviation of the single ratios (1.4826 * weighted MAD of their logarithms).
+        samples: number of ratios used.
+    """
+
+    scale: float
+    spread: float
+    samples: int
+
+
+def umeyama(source: Tensor, target: Tensor, weights: Tensor | None = None, with_scale: bool = True) -> Sim3:
+    """Find the similarity that maps source points onto target points in the weighted least squares sense.
+
+    Umeyama 1991, with weights (orthogonal Procrustes where `with_scale` is off).
+
+    Args:
+        source: [N, 3] points in the old frame.
+        target: [N, 3] the same points in the new frame.
+        weights: [N] >= 0, or None for equal weights.
+        with_scale: estimate the scale; otherwise it is 1.
+
+    Raises:
+        InputError: shapes do not agree or weights are negative.
+        GeometryError: fewer than 3 points with weight, or points on a line.
+    """
+    if source.shape != target.shape or source.ndim != 2 or source.shape[1] != 3:
+        raise InputError(f"Umeyama needs two [N, 3] sets, got {tuple(source.shape)} and {tuple(target.shape)}.")
+    src, dst = source.detach().cpu().double(), target.detach().cpu().double()
+    w = torch.ones(len(src)).double() if weights is None else weights.detach().cpu().double()
+    if w.shape != (len(src),) or bool((w < 0).any()):
+        raise InputError("Umeyama weights must be [N] and not negative.")
+    keep = (w > 0) & src.isfinite().all(1) & dst.isfinite().all(1)
+    src, dst, w = src[keep], dst[keep], w[keep]
+    if len(src) < 3:
+        raise GeometryError(f"An alignment needs 3 points or more, got {len(src)}.", "Give more correspondences.")
+    w = w / w.sum()
+    mean_src, mean_dst = w @ src, w @ dst
+    a, b = src - mean_src, dst - mean_dst
+    U, S, Vh = torch.linalg.svd((w[:, None] * b).T @ a)
+    if S[1] <= 1e-12 * S[0].clamp(min=1e-300):
+        raise GeometryError("The points lie on a line, so their alignment is not unique.", "Use spread points.")
+    flip = torch.ones(3).double()
+    flip[2] = torch.sign(torch.linalg.det(U) * torch.linalg.det(Vh))
+    R = U @ torch.diag(flip) @ Vh
+    scale = float((S * flip).sum() / (w @ a.square().sum(1))) if with_scale else 1.0
+    return Sim3(scale, R, mean_dst - scale * (R @ mean_src))
+
+
+def weighted_median(values: Tensor, weights: Tensor) -> float:
+    """Return the lower weighted median of values [N] with weights [N] >= 0.
+
+    Raises:
+        GeometryError: no finite value has weight.
+    """
+    keep = values.isfinite() & weights.isfinite() & (weights > 0)
+    v, w = values[keep].double(), weights[keep].double()
+    if len(v) == 0:
+        raise GeometryError("A median of nothing was asked for: no finite value has a positive weight.")
+    order = torch.argsort(v)
+    cumulative = torch.cumsum(w[order], 0)
+    return float(v[order][int(torch.searchsorted(cumulative, 0.5 * cumulative[-1]))])
+
+
+def robust_scale(
+    source: Tensor, target: Tensor, weights: Tensor | None = None, min_samples: int = 16
+) -> ScaleEstimate:
+    """Find the scale between two depth maps of the same pixels: the weighted median of target / source.
+
+    Args:
+        source: [...] depths or distances in the old unit.
+        target: [...] the same in the new unit.
+        weights: [...] >= 0 confidence, or None.
+        min_samples: fewer pairs of positive values than this are refused.
+
+    Raises:
+        InputError: shapes differ.
+        GeometryError: fewer than `min_samples` usable pairs.
+    """
+    if source.shape != target.shape or (weights is not None and weights.shape != source.shape):
+        raise InputError("Scale needs source, target and weights of one shape.")
+    src, dst = source.detach().flatten().double(), target.detach().flatten().double()
+    w = torch.ones_like(src) if weights is None else weights.detach().flatten().to(src)
+    keep = src.isfinite() & dst.isfinite() & (src > 0) & (dst > 0) & (w > 0)
+    if int(keep.sum()) < max(min_samples, 1):
+        raise GeometryError(
+            f"A scale needs {min_samples} common pixels, got {int(keep.sum())}.", "Use views that overlap more."
+        )
+    log_ratio, w = torch.log(dst[keep] / src[keep]), w[keep]
+    center = weighted_median(log_ratio, w)
+    spread = 1.4826 * weighted_median((log_ratio - center).abs(), w)
+    return ScaleEstimate(float(torch.exp(torch.tensor(center).double())), spread, int(keep.sum()))
