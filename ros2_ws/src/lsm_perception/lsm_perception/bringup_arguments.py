@@ -40,7 +40,10 @@ ARGUMENTS: tuple[BringupArgument, ...] = (
     BringupArgument("image_topic", "image", "Where the camera's images are (the raw topic's name)."),
     BringupArgument("camera_info_topic", "", "Where its calibration is; empty for the one beside image_topic."),
     BringupArgument(
-        "image_transport", "", "raw, or compressed for <image_topic>/compressed.", ("raw", "compressed"),
+        "image_transport",
+        "",
+        "raw, or compressed for <image_topic>/compressed.",
+        ("raw", "compressed"),
         "image_transport",
     ),
     BringupArgument("odom_topic", "odom", "Where odometry is, for odometry.source topic."),

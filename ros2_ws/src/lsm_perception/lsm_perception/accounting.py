@@ -1,0 +1,107 @@
+"""What became of every image: delivered = used + sum of dropped, always."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Drop(StrEnum):
+    """Why an image was not used."""
+
+    BAD_SIZE = "bad_size"  # width, height, step or data length do not fit together, or are out of bounds
+    BAD_ENCODING = "bad_encoding"  # the encoding is unknown or cannot be an image
+    BAD_DATA = "bad_data"  # compressed data are empty, truncated or not a picture
+    BAD_STAMP = "bad_stamp"  # the stamp is zero, repeated or older than one already used
+    BAD_CAMERA_INFO = "bad_camera_info"  # the lens model is one that cannot be undone here (fisheye)
+    STALE = "stale"  # older on arrival than input.max_age_s
+    SUPERSEDED = "superseded"  # a newer image came before this one's turn
+    DARK = "dark"
+    SATURATED = "saturated"
+    BLANK = "blank"  # no contrast
+    FROZEN = "frozen"  # equal to the image before it
+    BLURRED = "blurred"
+    TORN = "torn"
+    NO_MOTION = "no_motion"  # a good image that shows nothing new: not a keyframe
+    RESET = "reset"  # it was waiting or in work when the node was reset
+    INACTIVE = "inactive"  # the node is not active, or was deactivated meanwhile
+    BACKEND = "backend_error"  # the model failed on it
+    NON_FINITE = "non_finite"  # the model answered with numbers that are not finite
+    INTERNAL = "internal"  # a fault of this node; the log has the details
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Counters at one moment.
+
+    Attributes:
+        delivered: images given to a callback whose fate is decided: used + sum of dropped.
+        pending: images that wait or are in work; they become part of `delivered` when decided.
+        used: images that became a keyframe.
+        dropped: the others, by reason.
+    """
+
+    delivered: int = 0
+    pending: int = 0
+    used: int = 0
+    dropped: dict[str, int] = field(default_factory=dict)
+
+
+class Ticket:
+    """The account of one image; settled exactly once, the first call counts."""
+
+    __slots__ = ("_account", "_open")
+
+    def __init__(self, account: Account) -> None:
+        self._account = account
+        self._open = True
+
+    def use(self) -> bool:
+        """Count the image as used; False when it was settled before."""
+        return self._account._settle(self, None)
+
+    def drop(self, reason: str) -> bool:
+        """Count the image as dropped; False when it was settled before."""
+        return self._account._settle(self, str(reason))
+
+
+class Account:
+    """Thread-safe counters of images."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._used = 0
+        self._dropped: Counter[str] = Counter()
+        self._pending = 0
+
+    def open(self) -> Ticket:
+        """Start the account of one image that a callback received."""
+        with self._lock:
+            self._pending += 1
+        return Ticket(self)
+
+    def counts(self) -> Counts:
+        """Return the counters at this moment; they add up."""
+        with self._lock:
+            dropped = dict(sorted(self._dropped.items()))
+            return Counts(self._used + sum(dropped.values()), self._pending, self._used, dropped)
+
+    def clear(self) -> None:
+        """Set the decided counters to zero; images in work stay pending."""
+        with self._lock:
+            self._used = 0
+            self._dropped.clear()
+
+    def _settle(self, ticket: Ticket, reason: str | None) -> bool:
+        with self._lock:
+            if not ticket._open:
+                return False
+            ticket._open = False
+            self._pending -= 1
+            if reason is None:
+                self._used += 1
+            else:
+                self._dropped[reason] += 1
+            return True

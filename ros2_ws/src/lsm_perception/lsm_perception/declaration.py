@@ -1,0 +1,142 @@
+"""Declare the parameter tree on a node, keep it up to date, and refuse bad values as a whole."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult
+from rclpy.exceptions import InvalidParameterException, ParameterException
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+
+from lsm_core.errors import InputError
+from lsm_perception.parameters import MAX_QUERIES, NodeParameters, settings
+from lsm_perception.settings import Setting, Spec, Value, replaced
+
+OWN_TO_RCLPY = ("use_sim_time", "start_type_description_service")
+NO_LIMIT = {int: (-(2**63), 2**63 - 1), float: (-1.0e308, 1.0e308)}
+
+
+class ParameterServer:
+    """The node's parameters: declared once, read as one frozen tree, changed atomically."""
+
+    def __init__(self, node: Node, on_change: Callable[[NodeParameters], None]) -> None:
+        """Declare every parameter.
+
+        Args:
+            node: the node that owns them.
+            on_change: called with the new tree after each accepted change, in the caller's thread.
+
+        Raises:
+            InputError: a value from the command line or a parameter file has a wrong type or range.
+        """
+        self._node = node
+        self._on_change = on_change
+        self._lock = threading.Lock()
+        self._settings = {entry.name: entry for entry in settings()}
+        self._tree = replaced(NodeParameters(), {name: self._declare(e) for name, e in self._settings.items()})
+        node.add_on_set_parameters_callback(self._check)
+        node.add_post_set_parameters_callback(self._apply)
+        for name in unknown_overrides(node, self._settings):
+            node.get_logger().warning(f"Parameter '{name}' is not one of this node's; it has no effect.")
+
+    @property
+    def tree(self) -> NodeParameters:
+        """The values in force."""
+        with self._lock:
+            return self._tree
+
+    def _declare(self, entry: Setting) -> Value:
+        override = overrides_of(self._node).get(entry.name)
+        default: Any = list(entry.default) if isinstance(entry.default, tuple) else entry.default
+        if override is not None and isinstance(default, float) and override.type_ == Parameter.Type.INTEGER:
+            overrides_of(self._node)[entry.name] = Parameter(entry.name, value=float(override.value))
+        try:
+            declared = self._node.declare_parameter(entry.name, default, descriptor_of(entry))
+            value = as_setting_value(declared.value)
+            complaint = complaint_about(entry, value)
+        except (ParameterException, InvalidParameterException, TypeError, ValueError) as error:
+            complaint, value = str(error), entry.default
+        if complaint is not None:
+            raise InputError(
+                f"Parameter '{entry.name}' is refused: {complaint}.",
+                "Correct it in the parameter file or on the command line (docs/parameters.md).",
+            )
+        return value
+
+    def _check(self, parameters: Iterable[Parameter]) -> SetParametersResult:
+        for parameter in parameters:
+            entry = self._settings.get(parameter.name)
+            complaint = None if entry is None else complaint_about(entry, as_setting_value(parameter.value))
+            if complaint is not None:
+                return SetParametersResult(successful=False, reason=f"{parameter.name}: {complaint}")
+        return SetParametersResult(successful=True)
+
+    def _apply(self, parameters: Iterable[Parameter]) -> None:
+        changes = {p.name: as_setting_value(p.value) for p in parameters if p.name in self._settings}
+        if changes:
+            with self._lock:
+                self._tree = replaced(self._tree, changes)
+            self._on_change(self.tree)
+
+
+def overrides_of(node: Node) -> dict[str, Parameter]:
+    """Return the values given on the command line and in parameter files (rclpy has no public call for it)."""
+    overrides: dict[str, Parameter] = getattr(node, "_parameter_overrides", {})
+    return overrides
+
+
+def unknown_overrides(node: Node, known: Iterable[str]) -> list[str]:
+    """Return override names that are neither in `known`, nor rclpy's own, nor QoS overrides."""
+    names = set(known) | set(OWN_TO_RCLPY)
+    return [name for name in overrides_of(node) if name not in names and not name.startswith("qos_overrides.")]
+
+
+def as_setting_value(value: Any) -> Value:
+    """Return a parameter's value with arrays as tuples."""
+    return tuple(value) if isinstance(value, list | tuple) else value
+
+
+def complaint_about(entry: Setting, value: Value) -> str | None:
+    """Return why a value is refused, or None."""
+    if type(value) is not type(entry.default):
+        return f"it has type {type(value).__name__}, not {type(entry.default).__name__}"
+    if entry.name == "queries.texts" and isinstance(value, tuple) and len(value) > MAX_QUERIES:
+        return f"{len(value)} texts are more than {MAX_QUERIES}"
+    return entry.spec.complaint(value)
+
+
+def descriptor_of(entry: Setting) -> ParameterDescriptor:
+    """Return the ROS descriptor of a parameter: description, range, choices, read-only."""
+    spec = entry.spec
+    descriptor = ParameterDescriptor(
+        name=entry.name,
+        description=spec.description,
+        read_only=spec.read_only,
+        additional_constraints=f"one of: {', '.join(spec.choices)}" if spec.choices else "",
+    )
+    if spec.low is not None or spec.high is not None:
+        add_range(descriptor, entry.default, spec)
+    return descriptor
+
+
+def add_range(descriptor: ParameterDescriptor, default: Value, spec: Spec) -> None:
+    """Put a number's range into its descriptor."""
+    if isinstance(default, float):
+        low, high = NO_LIMIT[float]
+        descriptor.floating_point_range = [
+            FloatingPointRange(
+                from_value=float(low if spec.low is None else spec.low),
+                to_value=float(high if spec.high is None else spec.high),
+            )
+        ]
+    elif isinstance(default, int):
+        low_int, high_int = NO_LIMIT[int]
+        descriptor.integer_range = [
+            IntegerRange(
+                from_value=int(low_int if spec.low is None else spec.low),
+                to_value=int(high_int if spec.high is None else spec.high),
+            )
+        ]

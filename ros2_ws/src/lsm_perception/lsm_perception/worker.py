@@ -1,0 +1,148 @@
+"""One inference thread for all cameras: per camera the newest image waits, older ones are dropped."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from lsm_perception.accounting import Drop, Ticket
+
+logger = logging.getLogger(__name__)
+Payload = TypeVar("Payload")
+
+
+@dataclass(frozen=True)
+class Job(Generic[Payload]):
+    """One image in line.
+
+    Attributes:
+        camera: the slot it waits in.
+        payload: what the processing function gets.
+        ticket: its account; settled by the processing function, by the worker otherwise.
+        generation: value of the generation counter when it was submitted.
+    """
+
+    camera: str
+    payload: Payload
+    ticket: Ticket
+    generation: int
+
+
+class Worker(Generic[Payload]):
+    """Runs `process` on one job at a time in its own thread; nothing it raises stops the thread.
+
+    `process(job, is_current)` may call `is_current()` between steps: False after a reset or stop, and what it
+    computed must then not be published.
+    """
+
+    def __init__(self, process: Callable[[Job[Payload], Callable[[], bool]], None], name: str = "worker") -> None:
+        self._process = process
+        self._name = name
+        self._condition = threading.Condition()
+        self._slots: OrderedDict[str, Job[Payload]] = OrderedDict()
+        self._generation = 0
+        self._running = False
+        self._busy = False
+        self._thread: threading.Thread | None = None
+        self.last_error = ""
+
+    @property
+    def generation(self) -> int:
+        """Count of resets so far."""
+        with self._condition:
+            return self._generation
+
+    @property
+    def waiting(self) -> int:
+        """Number of images in line."""
+        with self._condition:
+            return len(self._slots)
+
+    @property
+    def alive(self) -> bool:
+        """Whether the thread runs."""
+        return self._thread is not None and self._thread.is_alive()
+
+    def start(self) -> None:
+        """Start the thread; nothing happens when it runs already."""
+        with self._condition:
+            if self._running:
+                return
+            self._running = True
+        self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
+        self._thread.start()
+
+    def stop(self, timeout_s: float) -> bool:
+        """Stop after the job in work, dropping those in line; False when it did not end in time."""
+        with self._condition:
+            self._running = False
+            self._generation += 1
+            self._drop_all(Drop.INACTIVE)
+            self._condition.notify_all()
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join(timeout_s)
+            if self._thread.is_alive():
+                return False
+        self._thread = None
+        return True
+
+    def submit(self, camera: str, payload: Payload, ticket: Ticket) -> None:
+        """Put an image in line; the one of the same camera that waits there is dropped as superseded."""
+        with self._condition:
+            if not self._running:
+                ticket.drop(Drop.INACTIVE)
+                return
+            older = self._slots.get(camera)
+            if older is not None:
+                older.ticket.drop(Drop.SUPERSEDED)
+            # A replaced image keeps its place in line, so a fast camera cannot starve a slow one.
+            self._slots[camera] = Job(camera, payload, ticket, self._generation)
+            self._condition.notify()
+
+    def reset(self) -> int:
+        """Drop what waits and outdate what is in work; return the new generation."""
+        with self._condition:
+            self._generation += 1
+            self._drop_all(Drop.RESET)
+            return self._generation
+
+    def wait_idle(self, timeout_s: float) -> bool:
+        """Wait until nothing waits or is in work; False when that takes longer."""
+        with self._condition:
+            return self._condition.wait_for(lambda: not self._slots and not self._busy, timeout_s)
+
+    def _drop_all(self, reason: Drop) -> None:
+        for job in self._slots.values():
+            job.ticket.drop(reason)
+        self._slots.clear()
+
+    def _run(self) -> None:
+        while True:
+            with self._condition:
+                self._busy = False
+                self._condition.notify_all()
+                self._condition.wait_for(lambda: self._slots or not self._running)
+                if not self._running:
+                    return
+                _, job = self._slots.popitem(last=False)
+                self._busy = True
+            self._run_one(job)
+
+    def _run_one(self, job: Job[Payload]) -> None:
+        def is_current() -> bool:
+            with self._condition:
+                return self._running and self._generation == job.generation
+
+        try:
+            self._process(job, is_current)
+        except Exception as error:
+            self.last_error = f"{type(error).__name__}: {error}"
+            logger.exception("Processing an image failed; the node goes on.")
+            job.ticket.drop(Drop.INTERNAL)
+        finally:
+            # Whatever the processing function forgot to settle is settled here.
+            job.ticket.drop(Drop.INTERNAL if is_current() else Drop.RESET)
