@@ -1,0 +1,92 @@
+"""From pairs to a map: frame checks, keyframes, chaining, scale, pose gate, clouds, store. Never imports rclpy."""
+
+from lsm_core.mapping.chaining import ChainConfig, ChainStep, PairChain, PairGeometry
+from lsm_core.mapping.clouds import (
+    NO_LABEL,
+    CloudConfig,
+    PointCloud,
+    cap_points,
+    cloud_from_view,
+    relative_voxel,
+    union_clouds,
+    voxel_downsample,
+)
+from lsm_core.mapping.covariance import pose_covariance, unknown_covariance
+from lsm_core.mapping.frame_check import FrameCheckConfig, FrameVerdict, check_frame
+from lsm_core.mapping.keyframes import (
+    KeyframeAction,
+    KeyframeConfig,
+    KeyframeDecision,
+    KeyframeReason,
+    KeyframeSelector,
+)
+from lsm_core.mapping.pose_gate import GateReason, GateVerdict, PoseGateConfig, TwoViewCheck, check_pair_pose
+from lsm_core.mapping.scale import (
+    ScaleConfig,
+    ScaleEstimate,
+    ScaleEstimator,
+    ScaleSample,
+    ScaleSource,
+    ScaleState,
+    ScaleUpdate,
+)
+from lsm_core.mapping.scale_samples import (
+    SampleConfig,
+    SampleResult,
+    sample_from_baseline,
+    sample_from_camera_height,
+    sample_from_depth,
+)
+from lsm_core.mapping.small_image import small_gray, small_intrinsics
+from lsm_core.mapping.trajectory import Trajectory, TrajectoryArrays
+from lsm_core.mapping.window import KeyframeRecord, KeyframeWindow, WindowConfig, single_view
+
+__all__ = [
+    "NO_LABEL",
+    "ChainConfig",
+    "ChainStep",
+    "CloudConfig",
+    "FrameCheckConfig",
+    "FrameVerdict",
+    "GateReason",
+    "GateVerdict",
+    "KeyframeAction",
+    "KeyframeConfig",
+    "KeyframeDecision",
+    "KeyframeReason",
+    "KeyframeRecord",
+    "KeyframeSelector",
+    "KeyframeWindow",
+    "PairChain",
+    "PairGeometry",
+    "PointCloud",
+    "PoseGateConfig",
+    "SampleConfig",
+    "SampleResult",
+    "ScaleConfig",
+    "ScaleEstimate",
+    "ScaleEstimator",
+    "ScaleSample",
+    "ScaleSource",
+    "ScaleState",
+    "ScaleUpdate",
+    "Trajectory",
+    "TrajectoryArrays",
+    "TwoViewCheck",
+    "WindowConfig",
+    "cap_points",
+    "check_frame",
+    "check_pair_pose",
+    "cloud_from_view",
+    "pose_covariance",
+    "relative_voxel",
+    "sample_from_baseline",
+    "sample_from_camera_height",
+    "sample_from_depth",
+    "single_view",
+    "small_gray",
+    "small_intrinsics",
+    "union_clouds",
+    "unknown_covariance",
+    "voxel_downsample",
+]

@@ -1,0 +1,96 @@
+"""Accept or reject the pose of a pair, with a reason."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+Pose = NDArray[np.float64]
+
+
+class GateReason(StrEnum):
+    """Why a pose is rejected (PairPose.reason); ACCEPTED is the empty string."""
+
+    ACCEPTED = ""
+    NO_POSE = "no_pose"
+    NOT_FINITE = "not_finite"
+    LOW_VALIDITY = "low_validity"
+    FEW_INLIERS = "few_inliers"
+    ODOMETRY_ROTATION = "odometry_rotation"
+    ODOMETRY_DIRECTION = "odometry_direction"
+    TWO_VIEW_ROTATION = "two_view_rotation"
+
+
+@dataclass(frozen=True)
+class PoseGateConfig:
+    """Limits of the gate.
+
+    Attributes:
+        min_validity: smallest Prediction.validity.
+        min_inliers: smallest number of inliers, where the backend reports them.
+        max_rotation_error_deg: largest disagreement of rotation with odometry.
+        max_direction_error_deg: largest disagreement of the direction of motion with odometry.
+        min_baseline_m: odometry below it has no direction to compare with.
+        max_two_view_error_deg: largest disagreement of rotation with the feature-based two-view check.
+        min_two_view_inliers: the check counts only with this many inliers.
+    """
+
+    min_validity: float = 0.2
+    min_inliers: int = 30
+    max_rotation_error_deg: float = 8.0
+    max_direction_error_deg: float = 60.0
+    min_baseline_m: float = 0.05
+    max_two_view_error_deg: float = 12.0
+    min_two_view_inliers: int = 60
+
+
+@dataclass(frozen=True)
+class TwoViewCheck:
+    """Outcome of a feature-based two-view estimate: rotation R_older_newer [3, 3] and its inliers."""
+
+    R_older_newer: NDArray[np.float64]
+    inliers: int
+
+
+@dataclass(frozen=True)
+class GateVerdict:
+    """Decision on one pair.
+
+    Attributes:
+        accepted: whether the pose may be published and chained.
+        reason: GateReason, empty when accepted.
+        rotation_error_deg, direction_error_deg: against odometry; NaN where not compared.
+        two_view_error_deg: rotation against the two-view check; NaN where not compared.
+    """
+
+    accepted: bool
+    reason: GateReason
+    rotation_error_deg: float
+    direction_error_deg: float
+    two_view_error_deg: float
+
+
+def check_pair_pose(
+    T_older_newer: NDArray[np.floating],
+    pose_valid: bool,
+    validity: float,
+    inliers: float | None = None,
+    T_older_newer_odometry: Pose | None = None,
+    two_view: TwoViewCheck | None = None,
+    config: PoseGateConfig | None = None,
+) -> GateVerdict:
+    """Judge the pose of a pair.
+
+    Args:
+        T_older_newer: [4, 4] by the backend (Prediction.poses of the newer view), any unit.
+        pose_valid: Prediction.pose_valid of the newer view.
+        validity: Prediction.validity.
+        inliers: Prediction.stats.get("inliers"), None when the backend has none.
+        T_older_newer_odometry: [4, 4] of the same optical frames by odometry in metres, None without.
+        two_view: an independent estimate from features, None without.
+        config: limits.
+    """
+    raise NotImplementedError
