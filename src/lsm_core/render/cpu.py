@@ -26,9 +26,7 @@ FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.int64]
 
 
-def rasterize_cpu(
-    gaussians: Gaussians, camera: Camera, background: Tensor, features: bool = False
-) -> RenderResult:
+def rasterize_cpu(gaussians: Gaussians, camera: Camera, background: Tensor, features: bool = False) -> RenderResult:
     """Draw Gaussians; see `lsm_core.render.base.Rasterizer`. Gives no gradients."""
     device = gaussians.means.device
     with torch.no_grad():
@@ -55,9 +53,7 @@ def _blend(splats: Splats, values: FloatArray, camera: Camera) -> tuple[FloatArr
     reach = _array(_reach(splats))
 
     def work(first: int, step: int) -> None:
-        _blend_tiles(
-            first, step, columns, starts, members, means, conics, opacities, reach, values, blended, alpha
-        )
+        _blend_tiles(first, step, columns, starts, members, means, conics, opacities, reach, values, blended, alpha)
 
     workers = min(torch.get_num_threads(), rows * columns)
     if workers <= 1:

@@ -36,9 +36,7 @@ def _blend_tile(splats: Splats, values: Tensor, x0: int, y0: int, camera: Camera
     tx, ty = x0 // TILE, y0 // TILE
     t = splats.tiles
     here = torch.nonzero((t[:, 0] <= tx) & (tx < t[:, 2]) & (t[:, 1] <= ty) & (ty < t[:, 3])).squeeze(1)
-    grid_y, grid_x = torch.meshgrid(
-        torch.arange(y0, y0 + height), torch.arange(x0, x0 + width), indexing="ij"
-    )
+    grid_y, grid_x = torch.meshgrid(torch.arange(y0, y0 + height), torch.arange(x0, x0 + width), indexing="ij")
     pixels = torch.stack([grid_x, grid_y], -1).reshape(-1, 1, 2).to(values)  # [P, 1, 2]
     weights = _blend_weights(splats.means[here], splats.conics[here], splats.opacities[here], pixels)
     blended = torch.cat([weights @ values[here], weights.sum(1, keepdim=True)], 1)
