@@ -26,7 +26,7 @@ class Encoding:
 
 _U8, _U16 = np.dtype(np.uint8), np.dtype(np.uint16)
 _BAYER_ORDERS = ("rggb", "bggr", "gbrg", "grbg")
-_DEPTHS = {
+_DEPTHS: dict[str, np.dtype] = {
     "8U": _U8,
     "8S": np.dtype(np.int8),
     "16U": _U16,
