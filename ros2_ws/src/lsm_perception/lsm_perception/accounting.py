@@ -9,24 +9,26 @@ from enum import StrEnum
 
 
 class Drop(StrEnum):
-    """Why an image was not used."""
+    """Why an image was not used. Values of the keyframe selection are the words of ~/keyframes."""
 
     BAD_SIZE = "bad_size"  # width, height, step or data length do not fit together, or are out of bounds
     BAD_ENCODING = "bad_encoding"  # the encoding is unknown or cannot be an image
     BAD_DATA = "bad_data"  # compressed data are empty, truncated or not a picture
-    BAD_STAMP = "bad_stamp"  # the stamp is zero, repeated or older than one already used
+    BAD_STAMP = "bad_stamp"  # the stamp is zero, repeated or older than the one before
     BAD_CAMERA_INFO = "bad_camera_info"  # the lens model is one that cannot be undone here (fisheye)
     STALE = "stale"  # older on arrival than input.max_age_s
-    SUPERSEDED = "superseded"  # a newer image came before this one's turn
-    DARK = "dark"
+    BLANK = "blank"  # no contrast: lens cap, darkness
     SATURATED = "saturated"
-    BLANK = "blank"  # no contrast
     FROZEN = "frozen"  # equal to the image before it
+    TORN = "torn"  # the lower rows are constant or of the image before it
     BLURRED = "blurred"
-    TORN = "torn"
-    NO_MOTION = "no_motion"  # a good image that shows nothing new: not a keyframe
+    STATIC = "static"  # a good image in which nothing moved
+    SIMILAR = "similar"  # a good image that moved, not far enough for a keyframe
+    TOO_SOON = "too_soon"  # within keyframes.min_interval_s of the last keyframe
+    BLUR = "blur"  # due as a keyframe, but much less sharp than the last one
+    SUPERSEDED = "superseded"  # due as a keyframe, but a newer one came before this one's turn
     RESET = "reset"  # it was waiting or in work when the node was reset
-    INACTIVE = "inactive"  # the node is not active, or was deactivated meanwhile
+    INACTIVE = "inactive"  # the node was deactivated while it waited
     BACKEND = "backend_error"  # the model failed on it
     NON_FINITE = "non_finite"  # the model answered with numbers that are not finite
     INTERNAL = "internal"  # a fault of this node; the log has the details

@@ -9,6 +9,17 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from lsm_core.mapping import (
+    ChainConfig,
+    CloudConfig,
+    FrameCheckConfig,
+    KeyframeConfig,
+    PoseGateConfig,
+    SampleConfig,
+    ScaleConfig,
+    ScaleSource,
+)
+from lsm_core.mapping.scale import AUTO_ORDER
 from lsm_perception.settings import Setting, Value, leaves, setting
 
 MAX_QUERIES = 254
@@ -27,16 +38,27 @@ class InputParameters:
     )
     jump_back_s: float = setting(
         1.0,
-        "A stamp this much older than the newest is a jump of time and resets the node, seconds.",
+        "A stamp this much older than the newest is a jump of time and resets the node, s.",
         low=0.01,
         high=3600,
     )
     no_data_s: float = setting(5.0, "Silence on an image topic that diagnostics warn about, seconds.", low=0.1)
-    min_brightness: float = setting(8.0, "Darker frames are dropped as dark, mean grey level.", low=0, high=255)
-    max_brightness: float = setting(247.0, "Brighter frames are dropped as saturated.", low=0, high=255)
-    min_contrast: float = setting(
-        4.0, "Flatter frames are dropped as blank, standard deviation of grey.", low=0, high=128
+    min_std: float = setting(
+        FrameCheckConfig.min_std,
+        "Flatter images are dropped as blank, standard deviation of grey.",
+        low=0,
+        high=128,
     )
+    max_clipped: float = setting(
+        FrameCheckConfig.max_clipped, "Images with a larger share of white are dropped as saturated.", low=0, high=1
+    )
+    min_sharpness: float = setting(
+        FrameCheckConfig.min_sharpness, "Less sharp images are dropped as blurred, 0 to 1.", low=0, high=1
+    )
+
+    def frame_check(self) -> FrameCheckConfig:
+        """Return the limits of the frame checks."""
+        return FrameCheckConfig(self.min_std, self.max_clipped, self.min_sharpness)
 
 
 @dataclass(frozen=True)
@@ -44,43 +66,96 @@ class KeyframeParameters:
     """When an image becomes a keyframe."""
 
     min_parallax_deg: float = setting(
-        2.5,
-        "Median ray angle to the last keyframe, rotation removed, that makes a keyframe, degrees.",
+        KeyframeConfig.min_parallax_deg,
+        "Median angle between rays, rotation removed, that makes a keyframe, degrees.",
         low=0.1,
         high=45,
     )
     max_overlap: float = setting(
-        0.65, "A keyframe is made when less than this share of the last one is in view.", low=0.1, high=1
+        KeyframeConfig.max_overlap,
+        "A keyframe by parallax must leave this overlap with the last one.",
+        low=0.1,
+        high=1,
     )
-    min_overlap: float = setting(
-        0.25, "Below this overlap the pair is not tried and a new segment starts.", low=0, high=0.9
+    target_overlap: float = setting(
+        KeyframeConfig.target_overlap, "At this overlap a frame becomes a keyframe in any case.", low=0.1, high=1
     )
-    max_age_s: float = setting(5.0, "A keyframe is forced at this age, for its masks, seconds.", low=0.1, high=3600)
-    min_interval_s: float = setting(0.0, "Shortest time between keyframes, seconds of image time.", low=0, high=60)
-    min_sharpness: float = setting(
-        0.35, "Frames less sharp than this, relative to the last keyframe, are dropped as blurred.", low=0, high=1
+    hard_overlap: float = setting(
+        KeyframeConfig.hard_overlap, "At this overlap neither blur nor min_interval_s hold it back.", low=0, high=1
     )
-    window: int = setting(16, "Keyframes kept for queries and the map; the oldest leaves first.", low=2, high=1000)
+    max_age_s: float = setting(
+        KeyframeConfig.max_age_s,
+        "Age at which the masks are refreshed without motion, seconds.",
+        low=0.1,
+        high=3600,
+    )
+    min_interval_s: float = setting(
+        KeyframeConfig.min_interval_s, "Shortest time between keyframes, seconds of image time.", low=0, high=60
+    )
+    min_relative_sharpness: float = setting(
+        KeyframeConfig.min_relative_sharpness,
+        "Sharpness relative to the last keyframe's that is needed.",
+        low=0,
+        high=1,
+    )
+    window: int = setting(30, "Keyframes kept for queries and the map; the oldest leaves first.", low=2, high=1000)
     retries: int = setting(
-        1, "Rejected pairs in a row after which the newest keyframe starts a new segment.", low=0, high=20
+        1, "Rejected pairs in a row after which the newest keyframe starts a new segment.", low=0, high=3
     )
+
+    def selection(self) -> KeyframeConfig:
+        """Return the thresholds of keyframe selection."""
+        return KeyframeConfig(
+            min_parallax_deg=self.min_parallax_deg,
+            max_overlap=self.max_overlap,
+            target_overlap=self.target_overlap,
+            hard_overlap=self.hard_overlap,
+            max_age_s=self.max_age_s,
+            min_interval_s=self.min_interval_s,
+            min_relative_sharpness=self.min_relative_sharpness,
+        )
 
 
 @dataclass(frozen=True)
 class PoseGateParameters:
     """When the pose of a pair is accepted."""
 
-    min_validity: float = setting(0.25, "Smallest validity of a pair, as the model states it.", low=0, high=1)
-    max_rotation_deg: float = setting(
-        8.0, "Largest difference from odometry's rotation, degrees.", low=0.1, high=180
+    min_validity: float = setting(
+        PoseGateConfig.min_validity, "Smallest validity of a pair, as the model states it.", low=0, high=1
     )
-    max_direction_deg: float = setting(
-        35.0, "Largest difference from odometry's direction of motion, degrees.", low=0.1, high=180
+    min_inliers: int = setting(
+        PoseGateConfig.min_inliers, "Fewest inliers of a pose, where the model reports them.", low=0, high=100_000
+    )
+    max_rotation_error_deg: float = setting(
+        PoseGateConfig.max_rotation_error_deg,
+        "Largest difference from odometry's rotation, degrees.",
+        low=0.1,
+        high=180,
+    )
+    max_direction_error_deg: float = setting(
+        PoseGateConfig.max_direction_error_deg,
+        "Largest difference from odometry's direction of motion, degrees.",
+        low=0.1,
+        high=180,
     )
     two_view_check: bool = setting(True, "Also compare with the motion of matched image features.")
-    max_two_view_rotation_deg: float = setting(
-        10.0, "Largest difference from the rotation of matched image features, degrees.", low=0.1, high=180
+    max_two_view_error_deg: float = setting(
+        PoseGateConfig.max_two_view_error_deg,
+        "Largest difference from the rotation of matched image features, degrees.",
+        low=0.1,
+        high=180,
     )
+
+    def config(self, min_baseline_m: float) -> PoseGateConfig:
+        """Return the limits of the pose gate; `min_baseline_m` is scale.min_baseline_m."""
+        return PoseGateConfig(
+            min_validity=self.min_validity,
+            min_inliers=self.min_inliers,
+            max_rotation_error_deg=self.max_rotation_error_deg,
+            max_direction_error_deg=self.max_direction_error_deg,
+            min_baseline_m=min_baseline_m,
+            max_two_view_error_deg=self.max_two_view_error_deg,
+        )
 
 
 @dataclass(frozen=True)
@@ -88,8 +163,8 @@ class ChainParameters:
     """How consecutive pairs are brought to one unit."""
 
     max_spread: float = setting(
-        0.5,
-        "Relative spread of depth ratios on the shared keyframe above which a new segment starts.",
+        ChainConfig.max_spread,
+        "Spread of the log depth ratio on the shared keyframe above which a new segment starts.",
         low=0.01,
         high=10,
     )
@@ -109,13 +184,33 @@ class ScaleParameters:
         False, "Report the model's own claim of metres as DEGRADED; it is never attached to odom.", read_only=True
     )
     min_baseline_m: float = setting(
-        0.05, "Shortest odometry motion that gives a sample, metres.", low=0.001, high=10
+        SampleConfig.min_baseline_m, "Shortest odometry motion that gives a sample, metres.", low=0.001, high=10
     )
-    min_samples: int = setting(3, "Samples needed before the state is METRIC.", low=1, high=1000)
-    max_spread: float = setting(0.3, "Relative spread of samples above which the state is not METRIC.", low=0.01)
+    min_samples: int = setting(
+        ScaleConfig.min_samples, "Samples needed before the state is METRIC.", low=1, high=15, read_only=True
+    )
+    max_spread: float = setting(
+        ScaleConfig.max_spread, "Relative spread of samples above which it is not METRIC.", low=0.01, read_only=True
+    )
+    stale_pairs: int = setting(
+        ScaleConfig.stale_pairs, "Pairs without a sample after which METRIC is DEGRADED.", low=1, read_only=True
+    )
     camera_height_m: float = setting(
         0.0, "Known height of the camera over the floor, metres; 0 unknown.", low=0, high=100, read_only=True
     )
+
+    def config(self) -> ScaleConfig:
+        """Return how samples become a scale."""
+        order = (
+            AUTO_ORDER if self.source == "auto" else () if self.source == "none" else (ScaleSource(self.source),)
+        )
+        return ScaleConfig(
+            order=order,
+            allow_model=self.allow_model,
+            min_samples=self.min_samples,
+            max_spread=self.max_spread,
+            stale_pairs=self.stale_pairs,
+        )
 
 
 @dataclass(frozen=True)
@@ -141,14 +236,25 @@ class PointParameters:
     voxel_relative: float = setting(
         0.01, "Voxel edge before that, relative to the median depth; 0 keeps every point.", low=0, high=1
     )
-    min_confidence: float = setting(
-        0.3, "Points less confident than this quantile of their view are left out, 0 to 1.", low=0, high=0.99
+    drop_lowest: float = setting(
+        CloudConfig.drop_lowest, "Share of the least confident pixels of a view that is left out.", low=0, high=0.99
     )
-    depth_edge: float = setting(
-        0.08, "Points where depth jumps by this share between neighbouring pixels are left out.", low=0.001, high=10
+    max_edge: float = setting(
+        CloudConfig.max_edge, "Pixels where depth jumps by this share are left out.", low=0.001, high=10
     )
-    max_depth_m: float = setting(0.0, "Farthest point when metric, metres; 0 for any.", low=0, high=1000)
+    max_depth_ratio: float = setting(
+        CloudConfig.max_depth_ratio,
+        "Points beyond this many times the median depth are left out.",
+        low=1,
+        high=1000,
+    )
     max_mb_per_s: float = setting(30.0, "Most bytes of clouds per second, MB/s; 0 for any.", low=0, high=10_000)
+
+    def config(self) -> CloudConfig:
+        """Return how a cloud is filtered."""
+        return CloudConfig(
+            drop_lowest=self.drop_lowest, max_edge=self.max_edge, max_depth_ratio=self.max_depth_ratio
+        )
 
 
 @dataclass(frozen=True)

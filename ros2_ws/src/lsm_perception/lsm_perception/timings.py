@@ -53,10 +53,11 @@ class Timings:
         """Return p50, p95, p99 and the largest value per stage, in order of first use."""
         with self._lock:
             data = {stage: (self._counts[stage], np.asarray(values)) for stage, values in self._values.items()}
-        return [
-            StageQuantiles(stage, count, *(float(q) for q in np.quantile(v, (0.5, 0.95, 0.99))), float(v.max()))
-            for stage, (count, v) in data.items()
-        ]
+        out = []
+        for stage, (count, values) in data.items():
+            p50, p95, p99 = (float(q) for q in np.quantile(values, (0.5, 0.95, 0.99)))
+            out.append(StageQuantiles(stage, count, p50, p95, p99, float(values.max())))
+        return out
 
     def clear(self) -> None:
         """Forget all measurements."""
