@@ -1,0 +1,1 @@
+"""Measurements against ground truth: data readers, metrics, baselines, tables."""

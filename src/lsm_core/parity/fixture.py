@@ -1,0 +1,82 @@
+"""One recorded oracle on disk: NAME.json beside NAME.io.safetensors and, where it has one, a weight file.
+
+Two dialects exist: one states `kind` and names tensors freely; the other states `what` and prefixes tensors with
+`in.`, `mid.` and `out.`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from lsm_core.errors import FileFormatError
+
+
+@dataclass(frozen=True)
+class Fixture:
+    """What a fixture's JSON says, with its files named but not read.
+
+    Attributes:
+        name: file name without .json.
+        kind: the fixture's `kind`, or None in the dialect without one.
+        spec: the JSON document.
+        folder: where its files are.
+    """
+
+    name: str
+    kind: str | None
+    spec: Mapping[str, Any]
+    folder: Path
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Read the recorded tensors: inputs and answers.
+
+        Raises:
+            FileFormatError: the file is absent or unreadable.
+        """
+        files = self.spec.get("files")
+        file_name = files.get("io") if isinstance(files, Mapping) else None
+        path = self.folder / (file_name or f"{self.name}.io.safetensors")
+        try:
+            return load_file(path)
+        except (OSError, SafetensorError) as error:
+            raise FileFormatError(
+                f"The tensors of fixture '{self.name}' cannot be read: {error}.", f"Restore {path.name}."
+            ) from error
+
+
+def read_fixture(path: Path) -> Fixture:
+    """Read NAME.json.
+
+    Raises:
+        FileFormatError: it is not a JSON object.
+    """
+    try:
+        spec = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise FileFormatError(f"{path.name} is not readable as JSON: {error}.") from error
+    if not isinstance(spec, dict):
+        raise FileFormatError(f"{path.name} is not a fixture: its top level is not an object.")
+    kind = spec.get("kind")
+    return Fixture(path.stem, kind if isinstance(kind, str) else None, spec, path.parent)
+
+
+def find_fixtures(folder: Path) -> list[Path]:
+    """Return the NAME.json files of a folder, sorted.
+
+    Raises:
+        FileFormatError: the folder does not exist or holds none.
+    """
+    if not folder.is_dir():
+        raise FileFormatError(f"There is no folder {folder}.", "Name the folder that holds NAME.json fixtures.")
+    found = sorted(folder.glob("*.json"))
+    if not found:
+        raise FileFormatError(f"{folder} holds no NAME.json fixture.", "Name a folder of fixtures.")
+    return found

@@ -1,0 +1,91 @@
+"""Run fixtures against this implementation and say how far off each is."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from lsm_core.errors import InputError, LsmError, UnsupportedError
+from lsm_core.parity.fixture import Fixture, find_fixtures, read_fixture
+from lsm_core.parity.registry import Family, family_of
+
+Status = Literal["passed", "failed", "unsupported"]
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class FixtureReport:
+    """Outcome of one fixture.
+
+    Attributes:
+        name: of the fixture.
+        status: passed, failed or unsupported.
+        worst_error: largest error of a tensor over what its tolerance allows (1 is the border); NaN where nothing
+            could be compared.
+        worst_tensor: name of that tensor.
+        tensors: number of tensors compared.
+        message: why it failed or is unsupported, empty otherwise.
+    """
+
+    name: str
+    status: Status
+    worst_error: float = math.nan
+    worst_tensor: str = ""
+    tensors: int = 0
+    message: str = ""
+
+
+def run_fixture(path: Path) -> FixtureReport:
+    """Run one NAME.json; every problem ends in the report, not in an exception."""
+    name = path.stem
+    try:
+        fixture = read_fixture(path)
+        return _compare(fixture, family_of(fixture))
+    except UnsupportedError as error:
+        return FixtureReport(name, "unsupported", message=error.message)
+    except LsmError as error:
+        return FixtureReport(name, "failed", message=str(error))
+    except Exception as error:  # a fixture that breaks our code is a failed fixture; the others still run
+        logger.debug("fixture %s", name, exc_info=True)
+        return FixtureReport(name, "failed", message=f"{type(error).__name__}: {error}")
+
+
+def run_folder(folder: Path, only: Sequence[str] = ()) -> Iterator[FixtureReport]:
+    """Run the fixtures of a folder in the order of their names.
+
+    Args:
+        folder: holds NAME.json files.
+        only: names to run; all by default.
+
+    Raises:
+        FileFormatError: the folder is absent or holds no fixture.
+        InputError: a name in `only` is not there.
+    """
+    paths = find_fixtures(folder)
+    missing = sorted(set(only) - {path.stem for path in paths})
+    if missing:
+        raise InputError(f"There is no fixture named {', '.join(missing)} in {folder}.", "Check --only.")
+    return (run_fixture(path) for path in paths if not only or path.stem in only)
+
+
+def _compare(fixture: Fixture, family: Family) -> FixtureReport:
+    """Let the family answer and compare every answer tensor."""
+    recorded = fixture.tensors()
+    answers = {name: tensor for name, tensor in recorded.items() if family.is_answer(name)}
+    inputs = {name: tensor for name, tensor in recorded.items() if name not in answers}
+    ours = family.answer(fixture.spec, inputs)
+    required = {name for name in answers if not family.optional(name)}
+    missing, unknown = sorted(required - set(ours)), sorted(set(ours) - set(answers))
+    if missing or unknown or not answers:
+        detail = f"not computed: {', '.join(missing)}" if missing else f"not in the fixture: {', '.join(unknown)}"
+        return FixtureReport(fixture.name, "failed", message=detail if answers else "the fixture has no answers")
+    errors = {name: family.tolerance(fixture.spec, name).error(ours[name], answers[name]) for name in ours}
+    worst = max(errors, key=errors.__getitem__)
+    status: Status = "passed" if errors[worst] <= 1 else "failed"
+    message = "" if status == "passed" else f"{sum(e > 1 for e in errors.values())} tensors out of tolerance"
+    return FixtureReport(fixture.name, status, errors[worst], worst, len(errors), message)
