@@ -1,0 +1,137 @@
+"""The gate every image passes in its callback: stamps, frame checks, keyframe selection. A few milliseconds."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lsm_core.mapping import (
+    KeyframeAction,
+    KeyframeDecision,
+    KeyframeReason,
+    KeyframeSelector,
+    check_frame,
+    small_intrinsics,
+)
+from lsm_perception.accounting import Drop
+from lsm_perception.calibration import Calibration
+from lsm_perception.parameters import NodeParameters
+from lsm_perception.source_image import Gray, SourceImage
+
+_FRAME_DROPS = {"blank": Drop.BLANK, "saturated": Drop.SATURATED, "blurred": Drop.BLURRED, "frozen": Drop.FROZEN,
+                "torn": Drop.TORN}  # fmt: skip
+_SKIP_DROPS = {
+    KeyframeReason.BLUR: Drop.BLUR,
+    KeyframeReason.STATIC: Drop.STATIC,
+    KeyframeReason.SIMILAR: Drop.SIMILAR,
+    KeyframeReason.TOO_SOON: Drop.TOO_SOON,
+    KeyframeReason.OUT_OF_ORDER: Drop.BAD_STAMP,
+}
+
+
+@dataclass(frozen=True)
+class GateResult:
+    """What the gate says of one image.
+
+    Attributes:
+        drop: why it is not wanted, None when it is a candidate keyframe.
+        reason: the word for ~/keyframes.
+        decision: of the keyframe selection, None when the image did not get that far.
+    """
+
+    drop: Drop | None
+    reason: str
+    decision: KeyframeDecision | None = None
+
+
+class TimeJumpedBack(Exception):
+    """The stamp is much older than the newest: a bag looped or a clock was set. Reset, then ask again."""
+
+
+class CameraGate:
+    """Frame checks and keyframe selection of one camera; safe to call from several threads."""
+
+    def __init__(self, parameters: NodeParameters) -> None:
+        self._lock = threading.Lock()
+        self._configure(parameters)
+        self._newest_ns: int | None = None
+        self._previous: Gray | None = None
+        self._shape: tuple[str, int, int] | None = None
+
+    def configure(self, parameters: NodeParameters) -> None:
+        """Take new limits; the selection starts anew when its thresholds changed."""
+        with self._lock:
+            if parameters.keyframes.selection() != self._selection:
+                self._configure(parameters)
+            self._input = parameters.input
+
+    def consider(self, image: SourceImage, calibration: Calibration) -> GateResult:
+        """Judge one image.
+
+        Raises:
+            TimeJumpedBack: the node must be reset first; nothing was changed.
+        """
+        with self._lock:
+            drop = self._check_stamp(image.stamp_ns)
+            if drop is not None:
+                return GateResult(drop, drop.value)
+            gray = image.preview()
+            verdict = check_frame(gray, self._previous, self._input.frame_check())
+            self._newest_ns, self._previous = image.stamp_ns, gray
+            if not verdict.ok:
+                drop = _FRAME_DROPS.get(verdict.reason, Drop.BLANK)
+                return GateResult(drop, verdict.reason)
+            decision = self._selector.consider(gray, image.stamp_ns, _small_K(calibration, gray))
+            if decision.action is KeyframeAction.SKIP:
+                return GateResult(_SKIP_DROPS.get(decision.reason, Drop.SIMILAR), decision.reason.value, decision)
+            return GateResult(None, decision.reason.value, decision)
+
+    def changed_format(self, image: SourceImage) -> bool:
+        """Whether frame_id or size differ from the images before; remembers the new ones."""
+        shape = (image.frame_id, image.width, image.height)
+        with self._lock:
+            before, self._shape = self._shape, shape
+            return before is not None and before != shape
+
+    def accept(self, stamp_ns: int) -> None:
+        """Take a candidate as used: it becomes what later images are compared with.
+
+        Raises:
+            InputError: the selection does not remember it (it was reset, or many newer ones came).
+        """
+        with self._lock:
+            self._selector.accept(stamp_ns)
+
+    def request_capture(self) -> None:
+        """Let the next good image be a keyframe."""
+        with self._lock:
+            self._selector.request_capture()
+
+    def reset(self) -> None:
+        """Forget everything: the next image is a first one."""
+        with self._lock:
+            self._selector.reset()
+            self._newest_ns, self._previous = None, None
+
+    def _configure(self, parameters: NodeParameters) -> None:
+        self._input = parameters.input
+        self._selection = parameters.keyframes.selection()
+        self._selector = KeyframeSelector(self._selection)
+
+    def _check_stamp(self, stamp_ns: int) -> Drop | None:
+        if stamp_ns <= 0:
+            return Drop.BAD_STAMP
+        if self._newest_ns is None or stamp_ns > self._newest_ns:
+            return None
+        if self._newest_ns - stamp_ns >= self._input.jump_back_s * 1e9:
+            raise TimeJumpedBack
+        return Drop.BAD_STAMP
+
+
+def _small_K(calibration: Calibration, gray: Gray) -> NDArray[np.float64] | None:
+    if calibration.K is None:
+        return None
+    return small_intrinsics(calibration.K, (calibration.height, calibration.width), gray)
