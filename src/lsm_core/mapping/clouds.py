@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
+import cv2
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
+from lsm_core.errors import InputError
 from lsm_core.types import Prediction, Sim3
 
 NO_LABEL = 65535
@@ -42,17 +45,27 @@ class PointCloud:
 
     def transform(self, sim3: Sim3) -> PointCloud:
         """Return the points in another frame or unit."""
-        raise NotImplementedError
+        R = sim3.rotation.numpy()
+        moved = sim3.scale * (self.points.astype(np.float64) @ R.T) + sim3.translation.numpy()
+        return replace(self, points=moved.astype(np.float32))
 
     @staticmethod
     def empty() -> PointCloud:
         """Return a cloud of no points."""
-        raise NotImplementedError
+        return PointCloud(
+            np.zeros((0, 3), np.float32),
+            np.zeros((0, 3), np.uint8),
+            np.zeros(0, np.float32),
+            np.zeros(0, np.uint16),
+            np.zeros(0, np.float32),
+        )
 
     @staticmethod
     def concatenate(parts: Sequence[PointCloud]) -> PointCloud:
         """Join clouds of one frame."""
-        raise NotImplementedError
+        if not parts:
+            return PointCloud.empty()
+        return PointCloud(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(PointCloud)))
 
 
 @dataclass(frozen=True)
@@ -90,7 +103,23 @@ def cloud_from_view(
         mask: [H, W] bool of pixels to leave out (the robot itself), same grid, or None.
         config: filters.
     """
-    raise NotImplementedError
+    limits = config or CloudConfig()
+    points = prediction.pointmaps[view].detach().to("cpu", torch.float32).numpy()
+    confidence = prediction.confidence[view].detach().to("cpu", torch.float32).numpy()
+    depth = prediction.depth(view).detach().to("cpu", torch.float32).numpy()
+    keep = reliable_pixels(depth, confidence, limits) & np.isfinite(points).all(-1)
+    x, y, inside = image_pixels(prediction, view)
+    keep &= inside
+    if mask is not None:
+        keep[inside] &= ~mask[y[inside], x[inside]]
+    label = np.full(int(keep.sum()), NO_LABEL, np.uint16)
+    score = np.zeros(len(label), np.float32)
+    if labels is not None:
+        found = labels[y[keep], x[keep]]
+        label[found >= 0] = found[found >= 0]
+        if scores is not None:
+            score = np.where(found >= 0, scores[y[keep], x[keep]], 0).astype(np.float32)
+    return PointCloud(points[keep], prediction.colors[view][keep], confidence[keep], label, score)
 
 
 def voxel_downsample(cloud: PointCloud, voxel: float) -> PointCloud:
@@ -103,7 +132,31 @@ def voxel_downsample(cloud: PointCloud, voxel: float) -> PointCloud:
     Returns:
         Points in the order of their voxels, the same for any order of the input up to rounding of the means.
     """
-    raise NotImplementedError
+    if voxel <= 0 or len(cloud) == 0:
+        return cloud
+    cells = np.floor(cloud.points.astype(np.float64) / voxel)
+    cells = (cells - cells.min(0)).astype(np.int64)
+    if int(cells.max()) >= 1 << 21:
+        raise InputError(
+            f"The cloud spans {int(cells.max())} voxels of {voxel:g}; at most {1 << 21} are possible.",
+            "Use a larger voxel, or drop points far away.",
+        )
+    key = (cells[:, 0] << 42) | (cells[:, 1] << 21) | cells[:, 2]
+    order = np.argsort(key, kind="stable")
+    starts = np.flatnonzero(np.diff(key[order], prepend=-1))
+    counts = np.diff(starts, append=len(order))
+    best = order[_first_of_maximum(cloud.confidence[order], starts, counts)]
+
+    def mean(values: NDArray[np.generic]) -> NDArray[np.float64]:
+        return np.add.reduceat(values[order].astype(np.float64), starts, axis=0) / counts[:, None]
+
+    return PointCloud(
+        mean(cloud.points).astype(np.float32),
+        np.rint(mean(cloud.rgb)).astype(np.uint8),
+        cloud.confidence[best],
+        cloud.label[best],
+        cloud.score[best],
+    )
 
 
 def cap_points(cloud: PointCloud, limit: int) -> PointCloud:
@@ -111,14 +164,69 @@ def cap_points(cloud: PointCloud, limit: int) -> PointCloud:
 
     Deterministic: weighted sampling (Efraimidis and Spirakis 2006) with a fixed hash of the index as randomness.
     """
-    raise NotImplementedError
+    n = len(cloud)
+    if n <= limit:
+        return cloud
+    if limit <= 0:
+        return PointCloud.empty()
+    rank = np.empty(n)
+    rank[np.argsort(cloud.confidence, kind="stable")] = np.linspace(0.5, 1.5, n)
+    key = np.log(_hashed_uniform(n)) / rank
+    return cloud.select(np.sort(np.argpartition(key, n - limit)[n - limit :]))
 
 
 def union_clouds(clouds: Sequence[PointCloud], voxel: float, limit: int) -> PointCloud:
     """Join clouds of one frame, thin them by voxels and cap them: the map of a segment."""
-    raise NotImplementedError
+    return cap_points(voxel_downsample(PointCloud.concatenate(clouds), voxel), limit)
 
 
 def relative_voxel(median_depth: float, share: float = 0.01) -> float:
     """Return a voxel edge for clouds without metres: a share of the median depth."""
     return share * median_depth
+
+
+def reliable_pixels(
+    depth: NDArray[np.float32], confidence: NDArray[np.float32], limits: CloudConfig
+) -> NDArray[np.bool_]:
+    """Return [h, w] bool: finite, in front, confident, not at a depth edge, not far beyond the rest."""
+    valid = np.isfinite(depth) & (depth > 0) & np.isfinite(confidence)
+    if not valid.any():
+        return valid
+    lowest = float(np.quantile(confidence[valid], limits.drop_lowest))
+    keep = valid & (confidence >= max(limits.min_confidence, lowest))
+    keep &= depth <= limits.max_depth_ratio * float(np.median(depth[valid]))
+    filled = np.where(valid, depth, np.nan_to_num(float(np.median(depth[valid])))).astype(np.float32)
+    kernel = np.ones((3, 3), np.uint8)
+    near, far = cv2.erode(filled, kernel), cv2.dilate(filled, kernel)
+    return keep & (far - near <= limits.max_edge * near)
+
+
+def image_pixels(
+    prediction: Prediction, view: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
+    """Return x, y [h, w] of the nearest pixel of the image given per model-grid pixel, and whether it exists."""
+    h, w = prediction.pointmaps[view].shape[:2]
+    A = prediction.grid_to_image[view].detach().to("cpu", torch.float64).numpy()
+    v, u = np.mgrid[:h, :w].astype(np.float64)
+    x = np.rint(A[0, 0] * u + A[0, 1] * v + A[0, 2]).astype(np.int64)
+    y = np.rint(A[1, 0] * u + A[1, 1] * v + A[1, 2]).astype(np.int64)
+    height, width = prediction.image_sizes[view]
+    return x, y, (x >= 0) & (y >= 0) & (x < width) & (y < height)
+
+
+def _first_of_maximum(
+    values: NDArray[np.float32], starts: NDArray[np.int64], counts: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Return the position of the first maximum of each run (runs given by start and length)."""
+    run = np.repeat(np.arange(len(starts)), counts)
+    at = np.flatnonzero(values == np.maximum.reduceat(values, starts)[run])
+    return at[np.flatnonzero(np.diff(run[at], prepend=-1))]
+
+
+def _hashed_uniform(n: int) -> NDArray[np.float64]:
+    """Return n fixed numbers in (0, 1) that look random: splitmix64 of the index."""
+    with np.errstate(over="ignore"):
+        z = (np.arange(1, n + 1, dtype=np.uint64)) * np.uint64(0x9E3779B97F4A7C15)
+        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return ((z ^ (z >> np.uint64(31))) >> np.uint64(11)).astype(np.float64) * 2.0**-53 + 2.0**-54

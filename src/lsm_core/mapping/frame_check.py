@@ -65,7 +65,22 @@ def check_frame(
     Returns:
         The verdict with the first reason that applies, in the order blank, saturated, frozen, torn, blurred.
     """
-    raise NotImplementedError
+    limits = config or FrameCheckConfig()
+    mean, std, detail = float(gray.mean()), float(gray.std()), sharpness(gray)
+    usable = previous if previous is not None and previous.shape == gray.shape else None
+    if std < limits.min_std:
+        reason = BLANK
+    elif float((gray >= 253).mean()) > limits.max_clipped:
+        reason = SATURATED
+    elif usable is not None and np.array_equal(gray, usable):
+        reason = FROZEN
+    elif _torn(gray, usable, max(4, round(limits.min_torn_rows * gray.shape[0]))):
+        reason = TORN
+    elif detail < limits.min_sharpness:
+        reason = BLURRED
+    else:
+        reason = ""
+    return FrameVerdict(not reason, reason, detail, mean, std)
 
 
 def sharpness(gray: NDArray[np.uint8]) -> float:
@@ -74,4 +89,31 @@ def sharpness(gray: NDArray[np.uint8]) -> float:
     One minus the blur effect of Crete et al. 2007 (doi:10.1117/12.702790): the share of neighbour differences that
     vanishes when the image is blurred once more. It does not depend on contrast.
     """
-    raise NotImplementedError
+    image = gray.astype(np.float32)
+    kept = []
+    for axis, size in ((0, (1, 9)), (1, (9, 1))):  # OpenCV sizes are (width, height)
+        fine = np.abs(np.diff(image, axis=axis))
+        coarse = np.abs(np.diff(cv2.blur(image, size), axis=axis))
+        total = float(fine.sum())
+        kept.append(float(np.maximum(fine - coarse, 0).sum()) / total if total > 0 else 0.0)
+    return min(kept)
+
+
+def _torn(gray: NDArray[np.uint8], previous: NDArray[np.uint8] | None, min_rows: int) -> bool:
+    """Tell whether the lower rows were not transferred: one constant filling, or still those of the last frame."""
+    flat = (gray.max(axis=1).astype(int) - gray.min(axis=1)) <= 1
+    bottom = _run_from_bottom(flat & (np.abs(gray[:, 0].astype(int) - int(gray[-1, 0])) <= 1))
+    top = _run_from_bottom(flat[::-1])
+    if min_rows <= bottom < gray.shape[0] and top < bottom // 2:  # a letter-boxed picture has both bars
+        return True
+    if previous is None:
+        return False
+    changed = (gray != previous).mean(axis=1)
+    stale = _run_from_bottom(changed == 0)
+    # A still camera may see one thing move at the top; a new frame differs nearly everywhere by noise or motion.
+    return min_rows <= stale < gray.shape[0] and float(changed[: gray.shape[0] - stale].mean()) > 0.5
+
+
+def _run_from_bottom(rows: NDArray[np.bool_]) -> int:
+    """Return how many rows, counted from the last, are True without a gap."""
+    return int(np.argmin(rows[::-1])) if not rows.all() else len(rows)

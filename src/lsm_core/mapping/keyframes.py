@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections import OrderedDict
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from lsm_core.errors import InputError
+from lsm_core.mapping.corner_tracks import CornerTracks
+from lsm_core.mapping.frame_check import sharpness
+from lsm_core.mapping.view_motion import overlap, parallax_deg
+
+KEPT_CANDIDATES = 4  # frames to be kept or refreshed that wait for `accept`
 
 
 class KeyframeAction(StrEnum):
@@ -91,6 +100,17 @@ class KeyframeDecision:
     tracks: int
 
 
+@dataclass(frozen=True)
+class _Candidate:
+    """A frame that may become the reference: image [h, w], stamp, intrinsics, sharpness, what was decided."""
+
+    gray: NDArray[np.uint8]
+    stamp_ns: int
+    K: NDArray[np.float64]
+    sharpness: float
+    action: KeyframeAction = KeyframeAction.SKIP
+
+
 class KeyframeSelector:
     """Follow corners from the last keyframe through the stream and say when the next one is due.
 
@@ -101,12 +121,19 @@ class KeyframeSelector:
     """
 
     def __init__(self, config: KeyframeConfig | None = None) -> None:
-        raise NotImplementedError
+        self._config = config or KeyframeConfig()
+        self._reference: _Candidate | None = None
+        self._tracks: CornerTracks | None = None
+        self._candidates: OrderedDict[int, _Candidate] = OrderedDict()  # by stamp, not yet accepted
+        self._capture = False
+        self._last_stamp_ns: int | None = None
+        self._used_ns = 0  # stamp of the last accepted frame, refreshes included
+        self._blurred_since_ns: int | None = None
 
     @property
     def reference_stamp_ns(self) -> int | None:
         """Stamp of the last accepted keyframe (not of a refresh), None before the first."""
-        raise NotImplementedError
+        return None if self._reference is None else self._reference.stamp_ns
 
     def consider(self, gray: NDArray[np.uint8], stamp_ns: int, K: NDArray[Any] | None = None) -> KeyframeDecision:
         """Track into a frame and decide.
@@ -116,7 +143,19 @@ class KeyframeSelector:
             stamp_ns: the image's stamp.
             K: [3, 3] in pixels of `gray` (`small_intrinsics`), None assumes a field of view.
         """
-        raise NotImplementedError
+        if self._reference is not None and self._reference.gray.shape != gray.shape:
+            self.reset()
+        if self._last_stamp_ns is not None and stamp_ns <= self._last_stamp_ns:
+            skip, why = KeyframeAction.SKIP, KeyframeReason.OUT_OF_ORDER
+            return KeyframeDecision(skip, why, stamp_ns, math.nan, math.nan, math.nan, 0)
+        self._last_stamp_ns = stamp_ns
+        frame = _Candidate(gray, stamp_ns, self._intrinsics(gray, K), sharpness(gray))
+        decision = self._decide(frame)
+        if decision.action is not KeyframeAction.SKIP:
+            self._candidates[stamp_ns] = replace(frame, action=decision.action)
+            while len(self._candidates) > KEPT_CANDIDATES:
+                self._candidates.popitem(last=False)
+        return decision
 
     def accept(self, stamp_ns: int | None = None) -> None:
         """Take the frame with this stamp as used: a kept one becomes the reference, a refresh restarts the age.
@@ -127,12 +166,94 @@ class KeyframeSelector:
         Raises:
             InputError: there is no such frame.
         """
-        raise NotImplementedError
+        if stamp_ns is None and self._candidates:
+            stamp_ns = next(reversed(self._candidates))
+        frame = self._candidates.pop(stamp_ns, None) if stamp_ns is not None else None
+        if frame is None:
+            raise InputError(f"No frame with stamp {stamp_ns} was to be kept lately.", "Accept it once.")
+        self._used_ns = frame.stamp_ns
+        self._blurred_since_ns = None
+        for older in [stamp for stamp in self._candidates if stamp < frame.stamp_ns]:
+            del self._candidates[older]
+        if frame.action is KeyframeAction.KEEP:
+            self._reference = frame
+            self._tracks = CornerTracks(frame.gray, self._config.max_corners, self._config.track_check_px)
+            self._capture = False
 
     def request_capture(self) -> None:
         """Keep the next frame whatever it shows (service ~/capture); stays pending until one is accepted."""
-        raise NotImplementedError
+        self._capture = True
 
     def reset(self) -> None:
         """Forget reference, tracks and requests: the next frame is a first one."""
-        raise NotImplementedError
+        self._reference = None
+        self._tracks = None
+        self._candidates.clear()
+        self._capture = False
+        self._last_stamp_ns = None
+        self._used_ns = 0
+        self._blurred_since_ns = None
+
+    def _intrinsics(self, gray: NDArray[np.uint8], K: NDArray[Any] | None) -> NDArray[np.float64]:
+        if K is not None:
+            return np.asarray(K, dtype=np.float64)
+        h, w = gray.shape
+        f = 0.5 * w / math.tan(0.5 * math.radians(self._config.assumed_fov_deg))
+        return np.array([[f, 0, 0.5 * (w - 1)], [0, f, 0.5 * (h - 1)], [0, 0, 1]])
+
+    def _decide(self, frame: _Candidate) -> KeyframeDecision:
+        if self._reference is None or self._tracks is None:
+            keep, first = KeyframeAction.KEEP, KeyframeReason.FIRST
+            return KeyframeDecision(keep, first, frame.stamp_ns, math.nan, math.nan, math.nan, 0)
+        tracks = self._tracks
+        tracks.advance(frame.gray)
+        count = len(tracks.current)
+        seen = overlap(tracks.reference, tracks.current, frame.gray.shape, tracks.survived)
+        parallax = parallax_deg(tracks.reference, tracks.current, self._reference.K, frame.K)
+        blur = min(frame.sharpness / max(self._reference.sharpness, 1e-6), 1.0)
+        action, reason = self._due(frame.stamp_ns, count, seen, parallax)
+        if action is KeyframeAction.KEEP and reason is not KeyframeReason.REQUESTED:
+            action, reason = self._hold_back(frame.stamp_ns, reason, seen, blur)
+        return KeyframeDecision(action, reason, frame.stamp_ns, seen, parallax, blur, count)
+
+    def _due(
+        self, stamp_ns: int, count: int, seen: float, parallax: float
+    ) -> tuple[KeyframeAction, KeyframeReason]:
+        """Say what the view's motion and the reference's age ask for."""
+        limits = self._config
+        if self._capture:
+            return KeyframeAction.KEEP, KeyframeReason.REQUESTED
+        if count < limits.min_tracks:
+            return self._due_without_tracks(stamp_ns)
+        if seen <= limits.target_overlap:
+            return KeyframeAction.KEEP, KeyframeReason.OVERLAP
+        if parallax >= limits.min_parallax_deg and seen <= limits.max_overlap:
+            return KeyframeAction.KEEP, KeyframeReason.PARALLAX
+        if stamp_ns - self._used_ns >= limits.max_age_s * 1e9:
+            some = parallax >= 0.5 * limits.min_parallax_deg
+            return (KeyframeAction.KEEP if some else KeyframeAction.REFRESH), KeyframeReason.AGE
+        static = self._tracks is not None and self._tracks.flow_px < limits.static_flow_px
+        return KeyframeAction.SKIP, KeyframeReason.STATIC if static else KeyframeReason.SIMILAR
+
+    def _due_without_tracks(self, stamp_ns: int) -> tuple[KeyframeAction, KeyframeReason]:
+        """Decide where corners cannot tell: without corners (bare wall) only age replaces it."""
+        if self._tracks is not None and self._tracks.started >= self._config.min_tracks:
+            return KeyframeAction.KEEP, KeyframeReason.LOST
+        old = stamp_ns - self._used_ns >= self._config.max_age_s * 1e9
+        return (KeyframeAction.KEEP, KeyframeReason.AGE) if old else (KeyframeAction.SKIP, KeyframeReason.SIMILAR)
+
+    def _hold_back(
+        self, stamp_ns: int, reason: KeyframeReason, seen: float, blur: float
+    ) -> tuple[KeyframeAction, KeyframeReason]:
+        """Let a due keyframe wait for a better moment, unless the view is about to be lost."""
+        limits = self._config
+        urgent = seen <= limits.hard_overlap
+        if not urgent and stamp_ns - self._used_ns < limits.min_interval_s * 1e9:
+            return KeyframeAction.SKIP, KeyframeReason.TOO_SOON
+        if blur >= limits.min_relative_sharpness:
+            self._blurred_since_ns = None
+        elif not urgent or reason is KeyframeReason.LOST:
+            since = self._blurred_since_ns = self._blurred_since_ns or stamp_ns
+            if stamp_ns - since < limits.max_blur_wait_s * 1e9:
+                return KeyframeAction.SKIP, KeyframeReason.BLUR
+        return KeyframeAction.KEEP, reason

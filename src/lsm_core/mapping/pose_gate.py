@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
 
 Pose = NDArray[np.float64]
 
@@ -93,4 +95,35 @@ def check_pair_pose(
         two_view: an independent estimate from features, None without.
         config: limits.
     """
-    raise NotImplementedError
+    limits = config or PoseGateConfig()
+    T = np.asarray(T_older_newer, dtype=np.float64)
+    if not np.isfinite(T).all():
+        return GateVerdict(False, GateReason.NOT_FINITE, math.nan, math.nan, math.nan)
+    rotation_error = direction_error = two_view_error = math.nan
+    if T_older_newer_odometry is not None:
+        rotation_error = rotation_angle_deg(T[:3, :3], T_older_newer_odometry[:3, :3])
+        if float(np.linalg.norm(T_older_newer_odometry[:3, 3])) >= limits.min_baseline_m:
+            direction_error = direction_angle_deg(T[:3, 3], T_older_newer_odometry[:3, 3])
+    if two_view is not None and two_view.inliers >= limits.min_two_view_inliers:
+        two_view_error = rotation_angle_deg(T[:3, :3], two_view.R_older_newer)
+    tests = (
+        (not pose_valid, GateReason.NO_POSE),
+        (not validity >= limits.min_validity, GateReason.LOW_VALIDITY),
+        (inliers is not None and not inliers >= limits.min_inliers, GateReason.FEW_INLIERS),
+        (rotation_error > limits.max_rotation_error_deg, GateReason.ODOMETRY_ROTATION),
+        (direction_error > limits.max_direction_error_deg, GateReason.ODOMETRY_DIRECTION),
+        (two_view_error > limits.max_two_view_error_deg, GateReason.TWO_VIEW_ROTATION),
+    )
+    reason = next((why for failed, why in tests if failed), GateReason.ACCEPTED)
+    return GateVerdict(reason is GateReason.ACCEPTED, reason, rotation_error, direction_error, two_view_error)
+
+
+def rotation_angle_deg(A: NDArray[np.floating], B: NDArray[np.floating]) -> float:
+    """Return the angle of A^T B for rotations [3, 3], degrees."""
+    return math.degrees(Rotation.from_matrix(np.asarray(A, np.float64).T @ np.asarray(B, np.float64)).magnitude())
+
+
+def direction_angle_deg(a: NDArray[np.floating], b: NDArray[np.floating]) -> float:
+    """Return the angle between two vectors [3], degrees; NaN when one is zero."""
+    norm = float(np.linalg.norm(a) * np.linalg.norm(b))
+    return math.degrees(math.acos(float(np.clip(np.dot(a, b) / norm, -1, 1)))) if norm > 0 else math.nan

@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from enum import StrEnum
+
+import numpy as np
+
+from lsm_core.errors import InputError
+from lsm_core.mapping.robust import MAD_TO_STD, weighted_median
 
 
 class ScaleState(StrEnum):
@@ -107,25 +115,119 @@ class ScaleEstimator:
     """Weighted median of the last samples of the best source, with outlier gate and epochs. Single-threaded."""
 
     def __init__(self, config: ScaleConfig | None = None) -> None:
-        raise NotImplementedError
+        self._config = config or ScaleConfig()
+        if self._config.min_samples < 1 or self._config.window < self._config.min_samples:
+            raise InputError("Scale needs 1 <= min_samples <= window.")
+        self._windows: dict[ScaleSource, deque[ScaleSample]] = {}
+        self._set_aside: dict[ScaleSource, list[ScaleSample]] = {}
+        self._estimate = _unknown(0)
+        self._pairs_without = 0
 
     @property
     def estimate(self) -> ScaleEstimate:
         """The scale now."""
-        raise NotImplementedError
+        return self._estimate
 
     def add_sample(self, sample: ScaleSample) -> ScaleUpdate:
         """Take one measurement of the current segment's unit."""
-        raise NotImplementedError
+        reason = self._refusal(sample)
+        if reason:
+            return ScaleUpdate(self._estimate, False, reason, False)
+        window = self._windows.setdefault(sample.source, deque(maxlen=self._config.window))
+        aside = self._set_aside.setdefault(sample.source, [])
+        if self._is_outlier(sample, window):
+            aside.append(sample)
+            if not self._agree(aside):
+                return ScaleUpdate(self._estimate, False, "outlier", False)
+            window.clear()
+            window.extend(aside)
+        else:
+            window.append(sample)
+        aside.clear()
+        self._pairs_without = 0
+        return ScaleUpdate(self._estimate, True, "", self._update())
 
     def skip_sample(self) -> ScaleEstimate:
         """Note a chained pair that gave no sample; many in a row make the scale stale (DEGRADED)."""
-        raise NotImplementedError
+        self._pairs_without += 1
+        if self._pairs_without > self._config.stale_pairs and self._estimate.state is ScaleState.METRIC:
+            self._estimate = replace(self._estimate, state=ScaleState.DEGRADED)
+        return self._estimate
 
     def on_new_segment(self) -> ScaleEstimate:
         """Drop all samples, because the unit changed: UNKNOWN, and a new epoch if there was a scale."""
-        raise NotImplementedError
+        had_scale = self._estimate.state is not ScaleState.UNKNOWN
+        self._windows.clear()
+        self._set_aside.clear()
+        self._pairs_without = 0
+        self._estimate = _unknown(self._estimate.epoch + int(had_scale))
+        return self._estimate
 
     def reset(self) -> ScaleEstimate:
         """Same as a new segment (service ~/reset); the epoch is never set back."""
-        raise NotImplementedError
+        return self.on_new_segment()
+
+    def _refusal(self, sample: ScaleSample) -> str:
+        if not (math.isfinite(sample.metres_per_unit) and sample.metres_per_unit > 0 and sample.weight > 0):
+            return "not_finite"
+        is_model = sample.source is ScaleSource.MODEL
+        allowed = self._config.allow_model if is_model else sample.source in self._config.order
+        return "" if allowed else "source_off"
+
+    def _is_outlier(self, sample: ScaleSample, window: deque[ScaleSample]) -> bool:
+        if len(window) < self._config.min_samples:
+            return False
+        median, _ = _median_and_spread(window)
+        return abs(math.log(sample.metres_per_unit / median)) > self._config.outlier_log_ratio
+
+    def _agree(self, aside: list[ScaleSample]) -> bool:
+        """Tell whether the last samples set aside are enough and near each other; forget older ones."""
+        del aside[: -self._config.jump_samples]
+        values = [math.log(sample.metres_per_unit) for sample in aside]
+        enough = len(aside) >= self._config.jump_samples
+        return enough and max(values) - min(values) <= self._config.outlier_log_ratio
+
+    def _update(self) -> bool:
+        """Take the scale of the best source with enough samples; return whether that begins a new epoch."""
+        old, new = self._estimate, self._best()
+        if new is None:
+            return False
+        replaced = old.state is not ScaleState.UNKNOWN and (
+            abs(math.log(new.metres_per_unit / old.metres_per_unit)) > self._config.outlier_log_ratio
+            or (old.source is ScaleSource.MODEL) != (new.source is ScaleSource.MODEL)
+        )
+        self._estimate = replace(new, epoch=max(1, old.epoch + int(replaced)))
+        return replaced
+
+    def _best(self) -> ScaleEstimate | None:
+        """Return the first source in order whose samples agree, else one that merely has samples (DEGRADED)."""
+        enough = [s for s in self._config.order if len(self._windows.get(s, ())) >= self._config.min_samples]
+        candidates = [self._of_source(source) for source in enough]
+        metric = [c for c in candidates if c.state is ScaleState.METRIC]
+        if metric:
+            return metric[0]
+        if self._windows.get(ScaleSource.MODEL):
+            return self._of_source(ScaleSource.MODEL)
+        # Samples that disagree never make a scale, but they do put a doubt on the one there is.
+        return candidates[0] if candidates and self._estimate.state is not ScaleState.UNKNOWN else None
+
+    def _of_source(self, source: ScaleSource) -> ScaleEstimate:
+        window = self._windows[source]
+        median, spread = _median_and_spread(window)
+        good = source is not ScaleSource.MODEL and spread <= self._config.max_spread
+        state = ScaleState.METRIC if good else ScaleState.DEGRADED
+        epoch, stamp_ns = self._estimate.epoch, window[-1].stamp_ns
+        return ScaleEstimate(state, source, median, spread, epoch, len(window), stamp_ns)
+
+
+def _unknown(epoch: int) -> ScaleEstimate:
+    return ScaleEstimate(ScaleState.UNKNOWN, ScaleSource.NONE, math.nan, math.nan, epoch, 0, 0)
+
+
+def _median_and_spread(samples: Iterable[ScaleSample]) -> tuple[float, float]:
+    """Return the weighted median of metres per unit and the robust standard deviation of its logarithm."""
+    held = list(samples)
+    logs = np.log([s.metres_per_unit for s in held])
+    weights = np.array([s.weight for s in held], dtype=np.float64)
+    median = weighted_median(logs, weights)
+    return math.exp(median), MAD_TO_STD * weighted_median(np.abs(logs - median), weights)

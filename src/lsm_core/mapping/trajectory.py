@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
+
+from lsm_core.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -21,24 +24,35 @@ class Trajectory:
     """Poses T_map_cam of keyframes, grouped by segment, in order of time within each."""
 
     def __init__(self) -> None:
-        raise NotImplementedError
+        self._poses: dict[int, dict[int, NDArray[np.float64]]] = {}
 
     def __len__(self) -> int:
-        raise NotImplementedError
+        return sum(len(poses) for poses in self._poses.values())
 
     @property
     def segments(self) -> list[int]:
         """Segment numbers in order of first appearance."""
-        raise NotImplementedError
+        return list(self._poses)
 
     def add(self, stamp_ns: int, T_map_cam: NDArray[np.floating], segment: int) -> None:
-        """Store a pose; the same stamp in the same segment is replaced."""
-        raise NotImplementedError
+        """Store a pose; the same stamp in the same segment is replaced.
+
+        Raises:
+            InputError: not a finite 4x4 matrix.
+        """
+        T = np.asarray(T_map_cam, dtype=np.float64)
+        if T.shape != (4, 4) or not np.isfinite(T).all():
+            raise InputError("A pose must be a finite 4x4 matrix.")
+        self._poses.setdefault(segment, {})[stamp_ns] = T.copy()
 
     def arrays(self, segment: int, metres_per_unit: float = 1.0) -> TrajectoryArrays:
         """Return a segment's poses, positions multiplied by `metres_per_unit`; empty for an unknown segment."""
-        raise NotImplementedError
+        poses = self._poses.get(segment, {})
+        stamps = sorted(poses)
+        T = np.array([poses[stamp] for stamp in stamps]).reshape(-1, 4, 4)
+        quats = Rotation.from_matrix(T[:, :3, :3]).as_quat(scalar_first=True) if stamps else np.zeros((0, 4))
+        return TrajectoryArrays(np.array(stamps, dtype=np.int64), metres_per_unit * T[:, :3, 3], quats)
 
     def clear(self) -> None:
         """Forget all poses."""
-        raise NotImplementedError
+        self._poses.clear()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from lsm_core.mapping.clouds import PointCloud
 from lsm_core.types import Prediction, ViewFeatures
@@ -57,15 +58,16 @@ class KeyframeWindow:
     """Bounded store of keyframes. Eviction: the oldest first (smallest id), never the newest."""
 
     def __init__(self, config: WindowConfig | None = None) -> None:
-        raise NotImplementedError
+        self._config = config or WindowConfig()
+        self._records: dict[int, KeyframeRecord] = {}
 
     def __len__(self) -> int:
-        raise NotImplementedError
+        return len(self._records)
 
     @property
     def bytes(self) -> int:
         """Memory of the arrays held."""
-        raise NotImplementedError
+        return sum(record_bytes(record) for record in self._records.values())
 
     def add(self, record: KeyframeRecord) -> list[KeyframeRecord]:
         """Store a keyframe; a record with the same id is replaced.
@@ -73,27 +75,39 @@ class KeyframeWindow:
         Returns:
             The records pushed out, oldest first.
         """
-        raise NotImplementedError
+        self._records[record.id] = record
+        pushed_out = []
+        while len(self._records) > 1 and (
+            len(self._records) > self._config.max_keyframes or self.bytes > self._config.max_bytes
+        ):
+            pushed_out.append(self._records.pop(min(self._records)))
+        return pushed_out
 
     def get(self, keyframe_id: int) -> KeyframeRecord | None:
         """Return the keyframe with this id, None when it is not kept (any more)."""
-        raise NotImplementedError
+        return self._records.get(keyframe_id)
 
     def latest(self, camera: str | None = None) -> KeyframeRecord | None:
         """Return the newest keyframe (of a camera)."""
-        raise NotImplementedError
+        return max(self._of_camera(camera), key=lambda r: r.id, default=None)
 
     def nearest(self, stamp_ns: int, camera: str | None = None) -> KeyframeRecord | None:
         """Return the keyframe with exactly this stamp, or else the nearest in time."""
-        raise NotImplementedError
+        return min(self._of_camera(camera), key=lambda r: (abs(r.stamp_ns - stamp_ns), -r.id), default=None)
 
     def of_segment(self, segment: int, last: int | None = None) -> list[KeyframeRecord]:
         """Return the kept keyframes of a segment, oldest first; only the last few if asked."""
-        raise NotImplementedError
+        found = sorted((r for r in self._records.values() if r.segment == segment), key=lambda r: r.id)
+        return found if last is None else found[max(0, len(found) - last) :]
 
     def clear(self) -> list[KeyframeRecord]:
         """Drop everything and return what was held, oldest first."""
-        raise NotImplementedError
+        held = sorted(self._records.values(), key=lambda r: r.id)
+        self._records.clear()
+        return held
+
+    def _of_camera(self, camera: str | None) -> list[KeyframeRecord]:
+        return [r for r in self._records.values() if camera is None or r.camera == camera]
 
 
 def single_view(prediction: Prediction, view: int, keep_gaussians: bool = False) -> Prediction:
@@ -101,4 +115,33 @@ def single_view(prediction: Prediction, view: int, keep_gaussians: bool = False)
 
     The view becomes view 0; the frame stays that of `prediction`.
     """
-    raise NotImplementedError
+    features = None if prediction.features is None else [prediction.features[view].half()]
+    return replace(
+        prediction,
+        image_sizes=[prediction.image_sizes[view]],
+        pointmaps=[prediction.pointmaps[view]],
+        confidence=[prediction.confidence[view]],
+        poses=[prediction.poses[view]],
+        pose_valid=[prediction.pose_valid[view]],
+        intrinsics=[prediction.intrinsics[view]],
+        grid_to_image=[prediction.grid_to_image[view]],
+        colors=[prediction.colors[view]],
+        gaussians=prediction.gaussians if keep_gaussians else None,
+        features=features,
+        extras={},
+    )
+
+
+def record_bytes(record: KeyframeRecord) -> int:
+    """Return the memory of a record's arrays and tensors."""
+    parts: list[object] = [record.T_map_cam]
+    if record.cloud is not None:
+        parts += [getattr(record.cloud, f.name) for f in fields(record.cloud)]
+    if record.encoded is not None:
+        parts += [record.encoded.image, *record.encoded.tensors.values()]
+    if record.prediction is not None:
+        p = record.prediction
+        parts += [*p.pointmaps, *p.confidence, *p.colors, *(p.features or [])]
+        if p.gaussians is not None:
+            parts += [getattr(p.gaussians, f.name) for f in fields(p.gaussians)]
+    return sum(int(part.nbytes) for part in parts if isinstance(part, np.ndarray | Tensor))

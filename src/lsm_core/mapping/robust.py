@@ -1,0 +1,41 @@
+"""Robust statistics: weighted median, ratio of two depth maps."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatMap = NDArray[np.float32]
+MAD_TO_STD = 1.4826  # of a normal distribution
+
+
+def weighted_median(values: NDArray[np.float64], weights: NDArray[np.float64]) -> float:
+    """Return the value at which half of the total weight is reached (lower one of two middle values)."""
+    order = np.argsort(values, kind="stable")
+    cumulated = np.cumsum(weights[order])
+    return float(values[order[np.searchsorted(cumulated, 0.5 * cumulated[-1])]])
+
+
+def depth_ratio(
+    target: FloatMap, source: FloatMap, weight: NDArray[Any], min_pixels: int = 1
+) -> tuple[float, float, int]:
+    """Return the weighted median of target / source, the robust spread of its logarithm, and the pixels used.
+
+    Args:
+        target, source: [h, w] depths; pixels where either is not finite or <= 0 are left out.
+        weight: [h, w] >= 0.
+        min_pixels: with fewer pixels the ratio and spread are NaN.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        valid = np.isfinite(target) & np.isfinite(source) & (target > 0) & (source > 0) & (weight > 0)
+        valid &= np.isfinite(weight)
+    log_ratio = np.log(target[valid].astype(np.float64)) - np.log(source[valid].astype(np.float64))
+    if log_ratio.size < max(1, min_pixels):
+        return math.nan, math.nan, int(log_ratio.size)
+    w = weight[valid].astype(np.float64)
+    median = weighted_median(log_ratio, w)
+    mad = weighted_median(np.abs(log_ratio - median), w)
+    return math.exp(median), MAD_TO_STD * mad, int(log_ratio.size)

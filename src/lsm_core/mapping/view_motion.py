@@ -1,0 +1,104 @@
+"""Overlap and parallax of two views from matched corners."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import cv2
+import numpy as np
+import poselib
+from numpy.typing import NDArray
+
+Points = NDArray[np.float32]
+MIN_POINTS = 12
+PURE_ROTATION_DEG = 0.3  # residual of the best rotation below which there is no translation to speak of
+
+
+def overlap(reference: Points, current: Points, size: tuple[int, int], survived: float) -> float:
+    """Estimate which share of the reference view is still in view.
+
+    The homography that fits most corners carries a grid of the reference's pixels over; the share that lands inside
+    the present image counts. Without a usable homography the share of corners that survived stands in.
+
+    Args:
+        reference, current: [N, 2] float32 matched pixels.
+        size: (height, width) of both images.
+        survived: share of the reference's corners that are still followed.
+    """
+    if len(reference) < MIN_POINTS:
+        return survived
+    H, inliers = cv2.findHomography(reference, current, cv2.RANSAC, 3.0, maxIters=300, confidence=0.99)
+    if H is None or int(inliers.sum()) < MIN_POINTS:
+        return survived
+    h, w = size
+    v, u = np.mgrid[0 : h - 1 : 12j, 0 : w - 1 : 16j]
+    carried = np.stack([u.ravel(), v.ravel(), np.ones(u.size)], 1) @ H.T
+    front = carried[:, 2] > 1e-6
+    x, y = carried[front, 0] / carried[front, 2], carried[front, 1] / carried[front, 2]
+    inside = (x >= 0) & (y >= 0) & (x <= w - 1) & (y <= h - 1)
+    return float(inside.sum()) / u.size
+
+
+def parallax_deg(reference: Points, current: Points, K_reference: NDArray[Any], K_current: NDArray[Any]) -> float:
+    """Return the median angle between the rays of matched corners after the rotation is removed, degrees.
+
+    A best rotation alone is tried first: if it explains the motion, what remains is the parallax. Otherwise the
+    rotation comes from the essential matrix (poselib), since a rotation fitted alone would absorb translation.
+
+    Args:
+        reference, current: [N, 2] float32 matched pixels.
+        K_reference, K_current: [3, 3] intrinsics.
+
+    Returns:
+        The angle; NaN with fewer than 12 corners.
+    """
+    if len(reference) < MIN_POINTS:
+        return math.nan
+    a, b = rays(reference, K_reference), rays(current, K_current)
+    alone = angles_deg(a @ best_rotation(a, b).T, b)
+    if float(np.median(alone)) < PURE_ROTATION_DEG:
+        return float(np.median(alone))
+    pose, info = poselib.estimate_relative_pose(
+        reference.astype(np.float64),
+        current.astype(np.float64),
+        _poselib_camera(K_reference),
+        _poselib_camera(K_current),
+        {"max_epipolar_error": 1.0, "max_iterations": 200, "min_iterations": 50, "seed": 0},
+        {"max_iterations": 10},
+    )
+    inliers = np.asarray(info["inliers"], dtype=bool)
+    if int(inliers.sum()) < MIN_POINTS:
+        return float(np.median(alone))
+    return float(np.median(angles_deg(a[inliers] @ np.asarray(pose.R).T, b[inliers])))
+
+
+def rays(pixels: Points, K: NDArray[Any]) -> NDArray[np.float64]:
+    """Return unit rays [N, 3] through pixels [N, 2]."""
+    K = np.asarray(K, dtype=np.float64)
+    xy = (pixels.astype(np.float64) - K[:2, 2]) / np.array([K[0, 0], K[1, 1]])
+    d = np.concatenate([xy, np.ones((len(xy), 1))], 1)
+    return d / np.linalg.norm(d, axis=1, keepdims=True)
+
+
+def angles_deg(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the angle between unit vectors, row by row, degrees [N]."""
+    return np.degrees(2 * np.arcsin(np.clip(0.5 * np.linalg.norm(a - b, axis=1), 0, 1)))
+
+
+def best_rotation(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return R [3, 3] with R a ~ b for unit vectors [N, 3]: Kabsch, reweighted thrice against outliers."""
+    weight = np.ones(len(a))
+    R = np.eye(3)
+    for _ in range(4):
+        u, _, vt = np.linalg.svd((weight[:, None] * b).T @ a)
+        R = u @ np.diag([1.0, 1.0, np.linalg.det(u @ vt)]) @ vt
+        residual = np.linalg.norm(a @ R.T - b, axis=1)
+        weight = 1 / (1 + (residual / max(float(np.median(residual)), 1e-6)) ** 2)
+    return R
+
+
+def _poselib_camera(K: NDArray[Any]) -> dict[str, Any]:
+    params = [float(K[0, 0]), float(K[1, 1]), float(K[0, 2]), float(K[1, 2])]
+    size = (round(2 * params[2]) + 1, round(2 * params[3]) + 1)  # of no effect for a pinhole
+    return {"model": "PINHOLE", "width": size[0], "height": size[1], "params": params}
