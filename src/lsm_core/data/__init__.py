@@ -1,0 +1,8 @@
+"""Procedural training rooms, their renderer, the shards on disk, and the packaged sample sequence.
+
+Importing this package is cheap: nothing here loads OpenGL.
+"""
+
+from lsm_core.data.classes import CLASS_ID, CLASSES, SYNONYMS
+
+__all__ = ["CLASSES", "CLASS_ID", "SYNONYMS"]

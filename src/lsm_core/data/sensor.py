@@ -1,0 +1,82 @@
+"""From linear light to what a small camera delivers: exposure, tone, colour cast, blur, noise, JPEG."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+Rng = np.random.Generator
+
+
+@dataclass(frozen=True)
+class Sensor:
+    """One camera's look; constant over a walk."""
+
+    key: float  # mid-grey the exposure aims at, linear
+    white_balance: tuple[float, float, float]
+    contrast: float
+    saturation: float
+    vignette: float
+    noise: float  # sigma at mid grey, 0..1
+    defocus_px: float
+    motion_px: float
+    jpeg_quality: int  # 0 = no JPEG
+
+
+def draw_sensor(rng: Rng) -> Sensor:
+    """Draw a camera look."""
+    warm = float(rng.normal(0.0, 0.07))
+    return Sensor(
+        key=float(rng.uniform(0.2, 0.55)),
+        white_balance=(1.0 + warm, 1.0 + float(rng.normal(0, 0.02)), 1.0 - warm),
+        contrast=float(rng.uniform(0.9, 1.4)),
+        saturation=float(rng.uniform(0.6, 1.2)),
+        vignette=float(rng.uniform(0.0, 0.35)),
+        noise=float(rng.uniform(0.002, 0.025)),
+        defocus_px=float(rng.choice([0.0, 0.35, 0.6])),
+        motion_px=float(rng.choice([0.0, 0.0, 1.0])) * float(rng.uniform(0.5, 4.0)),
+        jpeg_quality=int(rng.integers(50, 96)) if rng.random() < 0.7 else 0,
+    )
+
+
+def _motion_kernel(rng: Rng, length: float) -> np.ndarray:
+    angle, size = float(rng.uniform(0, np.pi)), 9
+    kernel = np.zeros((size, size), np.float32)
+    for s in np.linspace(-length / 2, length / 2, 25):
+        x, y = size // 2 + s * np.cos(angle), size // 2 + s * np.sin(angle)
+        kernel[int(round(y)), int(round(x))] += 1
+    return kernel / kernel.sum()
+
+
+def _tone(linear: np.ndarray, exposure: float) -> np.ndarray:
+    """Map linear light to display values with a soft shoulder: nothing below white clips hard."""
+    x = linear * exposure
+    shoulder = x * (1.0 + x / 16.0) / (1.0 + 0.85 * x)
+    return np.power(np.clip(shoulder, 0.0, None), 1.0 / 2.2)
+
+
+def expose(colour: np.ndarray, sensor: Sensor, rng: Rng) -> np.ndarray:
+    """Turn linear light [H, W, 3] float32 into an image [H, W, 3] uint8."""
+    luma = colour @ np.array([0.25, 0.6, 0.15], np.float32)
+    middle = float(np.exp(np.mean(np.log(np.clip(luma, 1e-3, 4.0)))))
+    exposure = sensor.key / max(middle, 1e-3) * float(np.exp(rng.normal(0.0, 0.06)))
+    image = _tone(colour * np.array(sensor.white_balance, np.float32), exposure)
+    image = (image - 0.5) * sensor.contrast + 0.5
+    grey = image.mean(-1, keepdims=True)
+    image = grey + (image - grey) * sensor.saturation
+    height, width = image.shape[:2]
+    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
+    r2 = ((x / width - 0.5) ** 2 + (y / height - 0.5) ** 2) * 2.0
+    image = image * (1.0 - sensor.vignette * r2)[..., None]
+    if sensor.motion_px > 0.3:
+        image = cv2.filter2D(image, -1, _motion_kernel(rng, min(7.0, sensor.motion_px * float(rng.uniform(0.2, 1.2)))))
+    if sensor.defocus_px > 0.1:
+        image = cv2.GaussianBlur(image, (0, 0), sensor.defocus_px)
+    image = image + rng.normal(0.0, sensor.noise, image.shape)
+    out = (np.clip(image, 0.0, 1.0) * 255 + 0.5).astype(np.uint8)
+    if sensor.jpeg_quality:
+        _, packed = cv2.imencode(".jpg", out[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, sensor.jpeg_quality])
+        out = np.ascontiguousarray(cv2.imdecode(packed, cv2.IMREAD_COLOR)[..., ::-1])
+    return out
