@@ -1,0 +1,1 @@
+"""The command `lsm`: one file per verb, each with `register(app)`."""
