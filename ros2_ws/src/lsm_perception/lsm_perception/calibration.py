@@ -68,6 +68,7 @@ class Calibration:
     @cached_property
     def _to_source(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """For each undistorted pixel, where it is in the source."""
+        assert self.K is not None and self.distortion is not None
         maps = cv2.initUndistortRectifyMap(
             self.K, self.distortion, np.eye(3), self.K, (self.width, self.height), cv2.CV_32FC1
         )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from lsm_core.errors import InputError
 from lsm_core.mapping import (
     KeyframeAction,
     KeyframeDecision,
@@ -40,11 +41,13 @@ class GateResult:
         drop: why it is not wanted, None when it is a candidate keyframe.
         reason: the word for ~/keyframes.
         decision: of the keyframe selection, None when the image did not get that far.
+        reference_ns: stamp of the keyframe it was compared with.
     """
 
     drop: Drop | None
     reason: str
     decision: KeyframeDecision | None = None
+    reference_ns: int | None = None
 
 
 class TimeJumpedBack(Exception):
@@ -56,7 +59,9 @@ class CameraGate:
 
     def __init__(self, parameters: NodeParameters) -> None:
         self._lock = threading.Lock()
-        self._configure(parameters)
+        self._input = parameters.input
+        self._selection = parameters.keyframes.selection()
+        self._selector = KeyframeSelector(self._selection)
         self._newest_ns: int | None = None
         self._previous: Gray | None = None
         self._shape: tuple[str, int, int] | None = None
@@ -64,9 +69,10 @@ class CameraGate:
     def configure(self, parameters: NodeParameters) -> None:
         """Take new limits; the selection starts anew when its thresholds changed."""
         with self._lock:
-            if parameters.keyframes.selection() != self._selection:
-                self._configure(parameters)
             self._input = parameters.input
+            if parameters.keyframes.selection() != self._selection:
+                self._selection = parameters.keyframes.selection()
+                self._selector = KeyframeSelector(self._selection)
 
     def consider(self, image: SourceImage, calibration: Calibration) -> GateResult:
         """Judge one image.
@@ -84,10 +90,13 @@ class CameraGate:
             if not verdict.ok:
                 drop = _FRAME_DROPS.get(verdict.reason, Drop.BLANK)
                 return GateResult(drop, verdict.reason)
+            reference_ns = self._selector.reference_stamp_ns
             decision = self._selector.consider(gray, image.stamp_ns, _small_K(calibration, gray))
             if decision.action is KeyframeAction.SKIP:
-                return GateResult(_SKIP_DROPS.get(decision.reason, Drop.SIMILAR), decision.reason.value, decision)
-            return GateResult(None, decision.reason.value, decision)
+                return GateResult(
+                    _SKIP_DROPS.get(decision.reason, Drop.SIMILAR), decision.reason.value, decision, reference_ns
+                )
+            return GateResult(None, decision.reason.value, decision, reference_ns)
 
     def changed_format(self, image: SourceImage) -> bool:
         """Whether frame_id or size differ from the images before; remembers the new ones."""
@@ -96,14 +105,23 @@ class CameraGate:
             before, self._shape = self._shape, shape
             return before is not None and before != shape
 
-    def accept(self, stamp_ns: int) -> None:
+    def accept(self, decision: KeyframeDecision, reference_ns: int | None) -> bool:
         """Take a candidate as used: it becomes what later images are compared with.
 
-        Raises:
-            InputError: the selection does not remember it (it was reset, or many newer ones came).
+        Returns:
+            False when the decision holds no more: another keyframe was accepted or the gate was reset since.
         """
         with self._lock:
-            self._selector.accept(stamp_ns)
+            if (
+                self._selector.reference_stamp_ns != reference_ns
+                and decision.reason is not KeyframeReason.REQUESTED
+            ):
+                return False
+            try:
+                self._selector.accept(decision.stamp_ns)
+            except InputError:
+                return False
+            return True
 
     def request_capture(self) -> None:
         """Let the next good image be a keyframe."""
@@ -115,11 +133,6 @@ class CameraGate:
         with self._lock:
             self._selector.reset()
             self._newest_ns, self._previous = None, None
-
-    def _configure(self, parameters: NodeParameters) -> None:
-        self._input = parameters.input
-        self._selection = parameters.keyframes.selection()
-        self._selector = KeyframeSelector(self._selection)
 
     def _check_stamp(self, stamp_ns: int) -> Drop | None:
         if stamp_ns <= 0:

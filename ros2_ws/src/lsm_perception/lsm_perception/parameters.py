@@ -176,8 +176,8 @@ class ScaleParameters:
 
     source: str = setting(
         "auto",
-        "Source of metres; auto tries depth, rig, odometry, camera height, in this order.",
-        choices=("auto", "depth", "rig", "odometry", "camera_height", "none"),
+        "Source of metres; auto takes odometry (tf or topic) where there is one.",
+        choices=("auto", "odometry", "none"),
         read_only=True,
     )
     allow_model: bool = setting(
@@ -194,9 +194,6 @@ class ScaleParameters:
     )
     stale_pairs: int = setting(
         ScaleConfig.stale_pairs, "Pairs without a sample after which METRIC is DEGRADED.", low=1, read_only=True
-    )
-    camera_height_m: float = setting(
-        0.0, "Known height of the camera over the floor, metres; 0 unknown.", low=0, high=100, read_only=True
     )
 
     def config(self) -> ScaleConfig:

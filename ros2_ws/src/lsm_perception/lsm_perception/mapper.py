@@ -1,0 +1,232 @@
+"""The state of one camera's map: pairs become a chain, samples become a scale, keyframes are kept for queries."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lsm_core.mapping import (
+    ChainConfig,
+    ChainStep,
+    KeyframeWindow,
+    PairChain,
+    PairGeometry,
+    SampleConfig,
+    ScaleEstimate,
+    ScaleEstimator,
+    ScaleState,
+    Trajectory,
+    WindowConfig,
+    sample_from_baseline,
+    single_view,
+)
+from lsm_core.types import Prediction
+from lsm_perception.pair_check import PairJudge, PairVerdict
+from lsm_perception.parameters import NodeParameters
+from lsm_perception.products import Keyframe, Matrix, PairReport
+
+
+@dataclass(frozen=True, eq=False)
+class MapUpdate:
+    """What one keyframe did to the map.
+
+    Attributes:
+        keyframe: as stored now.
+        pair: the report on its pair, None when it had none.
+        prediction: of the pair in map frame and segment unit, None when it was not accepted.
+        scale: after it.
+        cleared: the map before it holds no more.
+        removed: keyframes pushed out of the store.
+    """
+
+    keyframe: Keyframe
+    pair: PairReport | None
+    prediction: Prediction | None
+    scale: ScaleEstimate
+    cleared: bool
+    removed: tuple[Keyframe, ...]
+
+
+class Mapper:
+    """Chain, scale, trajectory and keyframe store of one camera. The lock makes each call atomic.
+
+    Partner of a new keyframe: the last one whose pose was accepted, so one bad image does not break the chain;
+    after `keyframes.retries` more rejections it is the newest keyframe, and a new segment begins there.
+    """
+
+    def __init__(self, parameters: NodeParameters) -> None:
+        self._lock = threading.RLock()
+        self._parameters = parameters
+        self._judge = PairJudge(parameters)
+        self._chain = PairChain(ChainConfig(max_spread=parameters.chain.max_spread))
+        self._scale = ScaleEstimator(parameters.scale.config())
+        self._window = KeyframeWindow(WindowConfig(max_keyframes=parameters.keyframes.window))
+        self._trajectory = Trajectory()
+        self._anchor: Keyframe | None = None
+        self._rejections = 0
+
+    @property
+    def scale(self) -> ScaleEstimate:
+        """The scale now."""
+        with self._lock:
+            return self._scale.estimate
+
+    @property
+    def segment(self) -> int:
+        """Number of the current chain segment, 0 before the first."""
+        with self._lock:
+            return self._chain.segment
+
+    def configure(self, parameters: NodeParameters) -> None:
+        """Take new limits of the pose gate."""
+        with self._lock:
+            self._parameters = parameters
+            self._judge = PairJudge(parameters)
+
+    def partner(self) -> Keyframe | None:
+        """Return the keyframe that the next one is paired with, None for a first one."""
+        with self._lock:
+            return self._anchor
+
+    def latest(self) -> Keyframe | None:
+        """Return the newest kept keyframe."""
+        with self._lock:
+            return _own(self._window.latest())
+
+    def get(self, keyframe_id: int) -> Keyframe | None:
+        """Return a kept keyframe by id."""
+        with self._lock:
+            return _own(self._window.get(keyframe_id))
+
+    def nearest(self, stamp_ns: int) -> Keyframe | None:
+        """Return the kept keyframe with this stamp, or the nearest in time."""
+        with self._lock:
+            return _own(self._window.nearest(stamp_ns))
+
+    def of_segment(self, last: int) -> list[Keyframe]:
+        """Return the newest keyframes of the current segment, oldest first."""
+        with self._lock:
+            records = self._window.of_segment(self._chain.segment, last)
+            return [r for r in records if isinstance(r, Keyframe)]
+
+    def path(self) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
+        """Return stamps [N] ns, positions [N, 3] in segment units and quaternions wxyz [N, 4] of the segment."""
+        with self._lock:
+            arrays = self._trajectory.arrays(self._chain.segment)
+            return arrays.stamps_ns, arrays.positions, arrays.quats
+
+    def add_masks_only(self, keyframe: Keyframe, prediction: Prediction, view: int) -> MapUpdate:
+        """Keep a keyframe for its masks: a first one, or one forced by age without parallax."""
+        with self._lock:
+            first = self._anchor is None
+            kept = replace(keyframe, prediction=single_view(prediction, view), view=0, T_map_cam=None, segment=0)
+            removed = self._store(kept)
+            if first:
+                self._anchor = kept
+            return MapUpdate(kept, None, None, self._scale.estimate, False, removed)
+
+    def add_pair(self, older: Keyframe, newer: Keyframe, prediction: Prediction) -> MapUpdate:
+        """Judge the pair (views 0 and 1 of the prediction), and join it to the chain when it is good."""
+        verdict = self._judge.judge(older, newer, prediction)
+        with self._lock:
+            if not verdict.accepted:
+                return self._reject(older, newer, prediction, verdict)
+            return self._accept(older, newer, prediction, verdict)
+
+    def reset(self) -> tuple[Keyframe, ...]:
+        """Forget keyframes, chain and scale; return the keyframes that were kept."""
+        with self._lock:
+            self._chain.start_segment()
+            self._scale.reset()
+            self._trajectory.clear()
+            self._anchor, self._rejections = None, 0
+            return tuple(r for r in self._window.clear() if isinstance(r, Keyframe))
+
+    def _reject(self, older: Keyframe, newer: Keyframe, prediction: Prediction, verdict: PairVerdict) -> MapUpdate:
+        kept = replace(newer, prediction=single_view(prediction, 1), view=0, T_map_cam=None, segment=0)
+        removed = self._store(kept)
+        self._rejections += 1
+        if self._rejections > self._parameters.keyframes.retries:
+            self._anchor, self._rejections = kept, 0
+        report = verdict.report(older, kept, verdict.T_older_newer, verdict.covariance, False, 0)
+        return MapUpdate(kept, report, None, self._scale.estimate, False, removed)
+
+    def _accept(self, older: Keyframe, newer: Keyframe, prediction: Prediction, verdict: PairVerdict) -> MapUpdate:
+        step = self._chain.add(PairGeometry.from_prediction(prediction, older.id, newer.id))
+        if step.new_segment:
+            self._scale.on_new_segment()
+        cleared = step.new_segment
+        if self._sample_scale(older, newer, step):
+            # The value was replaced at once: nothing of the old segment may be mixed with what comes.
+            self._chain.start_segment()
+            step = self._chain.add(PairGeometry.from_prediction(prediction, older.id, newer.id))
+            self._scale.on_new_segment()
+            cleared = True
+        in_map = prediction.transform(step.map_from_pair)
+        removed: tuple[Keyframe, ...] = ()
+        if step.new_segment:
+            first = self._placed(older, in_map, 0, step.T_map_older, step.segment)
+            removed += self._store(first)
+            self._trajectory.add(first.stamp_ns, step.T_map_older, step.segment)
+        kept = self._placed(newer, in_map, 1, step.T_map_newer, step.segment)
+        removed += self._store(kept)
+        self._trajectory.add(kept.stamp_ns, step.T_map_newer, step.segment)
+        self._anchor, self._rejections = kept, 0
+        T_older_newer = np.linalg.inv(step.T_map_older) @ step.T_map_newer
+        covariance = scaled_covariance(verdict.covariance, step.scale)
+        report = verdict.report(older, kept, T_older_newer, covariance, True, step.segment)
+        return MapUpdate(kept, report, in_map, self._scale.estimate, cleared, removed)
+
+    def _placed(
+        self, keyframe: Keyframe, in_map: Prediction, view: int, T_map_cam: Matrix, segment: int
+    ) -> Keyframe:
+        return replace(keyframe, prediction=single_view(in_map, view), view=0, T_map_cam=T_map_cam, segment=segment)
+
+    def _sample_scale(self, older: Keyframe, newer: Keyframe, step: ChainStep) -> bool:
+        """Take a sample from odometry where there is one; True when the scale was replaced discontinuously."""
+        if older.T_odom_cam is None or newer.T_odom_cam is None:
+            self._scale.skip_sample()
+            return False
+        T_metric = np.linalg.inv(older.T_odom_cam) @ newer.T_odom_cam
+        T_units = np.linalg.inv(step.T_map_older) @ step.T_map_newer
+        config = SampleConfig(min_baseline_m=self._parameters.scale.min_baseline_m)
+        result = sample_from_baseline(T_metric, T_units, stamp_ns=newer.stamp_ns, config=config)
+        if result.sample is None:
+            self._scale.skip_sample()
+            return False
+        return self._scale.add_sample(result.sample).new_epoch
+
+    def _store(self, keyframe: Keyframe) -> tuple[Keyframe, ...]:
+        return tuple(r for r in self._window.add(keyframe) if isinstance(r, Keyframe))
+
+
+def is_metric(scale: ScaleEstimate) -> bool:
+    """Whether metric products may be published."""
+    return scale.state is ScaleState.METRIC
+
+
+def metres(scale: ScaleEstimate) -> float:
+    """Return the factor from segment units to the unit in force: metres when METRIC, 1 otherwise."""
+    return scale.metres_per_unit if is_metric(scale) else 1.0
+
+
+def scaled_pose(T: NDArray[np.floating], scale: float) -> Matrix:
+    """Return a rigid pose with its translation in another unit."""
+    out = np.asarray(T, np.float64).copy()
+    out[:3, 3] *= scale
+    return out
+
+
+def scaled_covariance(covariance: Matrix, scale: float) -> Matrix:
+    """Return a 6x6 pose covariance with its translation in another unit; "unknown" stays as it is."""
+    if covariance[0, 0] < 0:
+        return covariance
+    factor = np.array([scale, scale, scale, 1.0, 1.0, 1.0])
+    return covariance * factor[:, None] * factor[None]
+
+
+def _own(record: object) -> Keyframe | None:
+    return record if isinstance(record, Keyframe) else None

@@ -1,0 +1,144 @@
+"""Is the pose of a pair good: gate against odometry and matched features, and its covariance."""
+
+from __future__ import annotations
+
+import logging
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lsm_core.errors import GeometryError
+from lsm_core.geometry.two_view import two_view_pose
+from lsm_core.mapping import (
+    GateVerdict,
+    TwoViewCheck,
+    check_pair_pose,
+    pose_covariance,
+    small_gray,
+    small_intrinsics,
+    unknown_covariance,
+)
+from lsm_core.types import Prediction
+from lsm_perception.parameters import NodeParameters
+from lsm_perception.products import Keyframe, Matrix, PairReport
+
+logger = logging.getLogger(__name__)
+COVARIANCE_POINTS = 400
+TWO_VIEW_WIDTH = 480
+
+
+@dataclass(frozen=True, eq=False)
+class PairVerdict:
+    """The gate's verdict with the figures of the pair.
+
+    Attributes:
+        gate: accepted or the reason.
+        T_older_newer: [4, 4] in the pair's unit; the identity when the model gave no pose.
+        covariance: [6, 6] in the pair's unit.
+        validity: of the prediction.
+        stats: figures of the model by name.
+    """
+
+    gate: GateVerdict
+    T_older_newer: Matrix
+    covariance: Matrix
+    validity: float
+    stats: dict[str, float]
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the pose may be used."""
+        return self.gate.accepted
+
+    def report(
+        self, older: Keyframe, newer: Keyframe, T: Matrix, covariance: Matrix, in_segment: bool, segment: int
+    ) -> PairReport:
+        """Return the report for ~/pair_pose."""
+        inliers = self.stats.get("inliers", 0.0)
+        matches = self.stats.get("matches", math.nan)
+        return PairReport(
+            older=older,
+            newer=newer,
+            T_older_newer=T,
+            unit_is_segment=in_segment,
+            covariance=covariance,
+            accepted=self.accepted,
+            reason=str(self.gate.reason.value),
+            validity=self.validity,
+            inliers=int(inliers),
+            inlier_ratio=inliers / matches if matches > 0 else math.nan,
+            overlap=self.stats.get("overlap", math.nan),
+            parallax_deg=self.stats.get("parallax_deg", math.nan),
+            segment=segment,
+        )
+
+
+class PairJudge:
+    """Judges the poses of pairs by the limits of the parameters."""
+
+    def __init__(self, parameters: NodeParameters) -> None:
+        self._config = parameters.pose_gate.config(parameters.scale.min_baseline_m)
+        self._two_view = parameters.pose_gate.two_view_check
+
+    def judge(self, older: Keyframe, newer: Keyframe, prediction: Prediction) -> PairVerdict:
+        """Judge the pose of view 1 (newer) in view 0 (older)."""
+        T = prediction.poses[1].detach().cpu().double().numpy()
+        valid = bool(prediction.pose_valid[1]) and bool(np.isfinite(T).all())
+        odometry = None
+        if older.T_odom_cam is not None and newer.T_odom_cam is not None:
+            odometry = np.linalg.inv(older.T_odom_cam) @ newer.T_odom_cam
+        gate = check_pair_pose(
+            T,
+            valid,
+            prediction.validity,
+            prediction.stats.get("inliers"),
+            odometry,
+            two_view_check(older, newer, prediction) if self._two_view and valid else None,
+            self._config,
+        )
+        return PairVerdict(
+            gate,
+            T if valid else np.eye(4),
+            pair_covariance(prediction) if gate.accepted else unknown_covariance(),
+            float(prediction.validity),
+            dict(prediction.stats),
+        )
+
+
+def two_view_check(older: Keyframe, newer: Keyframe, prediction: Prediction) -> TwoViewCheck | None:
+    """Return the rotation of matched features, or None when there are too few of them."""
+    if older.encoded is None or newer.encoded is None:
+        return None
+    grays, intrinsics = [], []
+    for view, keyframe in enumerate((older, newer)):
+        assert keyframe.encoded is not None
+        image = keyframe.encoded.image
+        gray = small_gray(image, TWO_VIEW_WIDTH)
+        K_image = (
+            prediction.grid_to_image[view].double() @ prediction.intrinsics[view].double()
+        ).cpu().numpy()  # fmt: skip
+        grays.append(gray)
+        intrinsics.append(small_intrinsics(K_image, (image.shape[0], image.shape[1]), gray))
+    try:
+        found = two_view_pose(grays[0], grays[1], intrinsics[0], intrinsics[1])
+    except GeometryError:
+        return None
+    return TwoViewCheck(found.R_cam0_cam1.double().numpy(), found.inlier_count)
+
+
+def pair_covariance(prediction: Prediction) -> NDArray[np.float64]:
+    """Return the covariance of the newer camera's pose from the reprojection of its own point map."""
+    points = prediction.pointmaps[1].detach().cpu().double().numpy()
+    confidence = prediction.confidence[1].detach().cpu().numpy().ravel()
+    width = points.shape[1]
+    order = np.argsort(confidence, kind="stable")[confidence.size // 2 :]
+    chosen = order[:: max(1, len(order) // COVARIANCE_POINTS)]
+    pixels = np.stack([chosen % width, chosen // width], -1).astype(np.float64)
+    return pose_covariance(
+        points.reshape(-1, 3)[chosen],
+        pixels,
+        prediction.intrinsics[1].detach().cpu().double().numpy(),
+        prediction.poses[1].detach().cpu().double().numpy(),
+    )

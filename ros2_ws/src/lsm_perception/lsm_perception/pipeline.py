@@ -1,0 +1,212 @@
+"""From a candidate keyframe to products, one at a time: decode, encode, pair, judge, chain, segment. No rclpy."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from lsm_core.backends.base import Backend
+from lsm_core.errors import LsmError
+from lsm_core.mapping import KeyframeAction
+from lsm_core.types import Prediction
+from lsm_perception.accounting import Drop
+from lsm_perception.conversions.errors import BadMessageError
+from lsm_perception.gate import CameraGate
+from lsm_perception.mapper import Mapper, MapUpdate
+from lsm_perception.products import Candidate, Keyframe, Matrix, Products
+from lsm_perception.segmentation import Segmenter
+from lsm_perception.source_image import Rgb
+from lsm_perception.timings import Timings
+from lsm_perception.worker import Job
+
+logger = logging.getLogger(__name__)
+OdometryLookup = Callable[[str, int], Matrix | None]
+
+
+@dataclass(frozen=True)
+class Sinks:
+    """Where the pipeline asks and answers; the node connects these to topics.
+
+    Attributes:
+        publish: takes the products of a keyframe.
+        wants_segmentation: whether anybody listens to what needs the standing queries.
+        odometry: T_odom_cam at (image frame, stamp in ns), None when unknown.
+        dropped: told of candidates that did not become keyframes, with the reason.
+    """
+
+    publish: Callable[[Products], None]
+    wants_segmentation: Callable[[], bool]
+    odometry: OdometryLookup
+    dropped: Callable[[Candidate, str], None]
+
+
+@dataclass(frozen=True)
+class PairCounts:
+    """Keyframes and pairs so far; `rejected` by reason."""
+
+    keyframes: int
+    pairs: int
+    accepted: int
+    rejected: dict[str, int]
+
+
+class DroppedError(Exception):
+    """The candidate is given up; `reason` says why."""
+
+    def __init__(self, reason: Drop, detail: str = "") -> None:
+        super().__init__(detail or reason.value)
+        self.reason = reason
+
+
+class Pipeline:
+    """What the worker's thread runs for each candidate of one camera."""
+
+    def __init__(
+        self,
+        backend: Backend,
+        gate: CameraGate,
+        mapper: Mapper,
+        segmenter: Segmenter,
+        timings: Timings,
+        sinks: Sinks,
+        ids: itertools.count[int] | None = None,
+    ) -> None:
+        self._backend = backend
+        self._gate = gate
+        self._mapper = mapper
+        self._segmenter = segmenter
+        self._timings = timings
+        self._sinks = sinks
+        self._ids = itertools.count(1) if ids is None else ids
+        self._lock = threading.Lock()
+        self._keyframes = self._pairs = self._accepted = 0
+        self._rejected: dict[str, int] = {}
+        self.last_error = ""
+
+    def counts(self) -> PairCounts:
+        """Return keyframes and pairs so far."""
+        with self._lock:
+            return PairCounts(self._keyframes, self._pairs, self._accepted, dict(self._rejected))
+
+    def clear_counts(self) -> None:
+        """Set the counters to zero."""
+        with self._lock:
+            self._keyframes = self._pairs = self._accepted = 0
+            self._rejected.clear()
+
+    def process(self, job: Job[Candidate], is_current: Callable[[], bool]) -> None:
+        """Make a keyframe of a candidate and publish what follows; settles the job's ticket.
+
+        Errors of the model or the image drop the candidate with a reason; anything else is left to the worker.
+        """
+        candidate = job.payload
+        try:
+            products = self._make(candidate, is_current)
+        except DroppedError as error:
+            self._drop(job, error.reason, str(error))
+        except BadMessageError as error:
+            self._drop(job, error.reason, str(error))
+        except (LsmError, torch.OutOfMemoryError) as error:
+            self.last_error = str(error)
+            logger.error("The model failed on an image: %s", error)
+            self._drop(job, Drop.BACKEND, str(error))
+        else:
+            job.ticket.use()
+            self._count(products)
+            with self._timings.measure("publish"):
+                self._sinks.publish(products)
+
+    def _make(self, candidate: Candidate, is_current: Callable[[], bool]) -> Products:
+        if not is_current():
+            raise DroppedError(Drop.RESET)
+        if not self._gate.accept(candidate.decision, candidate.reference_ns):
+            raise DroppedError(Drop.SUPERSEDED)
+        with self._timings.measure("decode"):
+            rgb = candidate.image.decode()
+            undistorted = candidate.calibration.undistort(rgb)
+        newer = self._encode(candidate, undistorted)
+        refresh = candidate.decision.action is KeyframeAction.REFRESH
+        older = self._mapper.partner()
+        with self._timings.measure("predict"):
+            prediction = self._predict(older, newer)
+        if not is_current():
+            raise DroppedError(Drop.RESET)
+        with self._timings.measure("map"):
+            update = self._update(older, newer, prediction, refresh)
+        return self._products(candidate, rgb, update, refresh)
+
+    def _encode(self, candidate: Candidate, image: Rgb) -> Keyframe:
+        source = candidate.image
+        with self._timings.measure("encode"):
+            encoded = self._backend.encode(image, candidate.calibration.K)
+        with self._timings.measure("odometry"):
+            T_odom_cam = self._sinks.odometry(source.frame_id, source.stamp_ns)
+        return Keyframe(
+            id=next(self._ids),
+            stamp_ns=source.stamp_ns,
+            camera=source.camera,
+            frame_id=source.frame_id,
+            segment=0,
+            T_map_cam=None,
+            prediction=None,
+            view=0,
+            encoded=encoded,
+            calibration=candidate.calibration,
+            T_odom_cam=T_odom_cam,
+        )
+
+    def _predict(self, older: Keyframe | None, newer: Keyframe) -> Prediction:
+        """Predict the pair, or the first keyframe with itself: its masks are good, its geometry is not used."""
+        assert newer.encoded is not None
+        first = newer.encoded if older is None or older.encoded is None else older.encoded
+        prediction = self._backend.predict([first, newer.encoded])
+        finite = all(bool(torch.isfinite(p).all()) for p in (*prediction.pointmaps, *prediction.confidence))
+        if not finite:
+            raise DroppedError(Drop.NON_FINITE, "The model answered with numbers that are not finite.")
+        return prediction
+
+    def _update(self, older: Keyframe | None, newer: Keyframe, prediction: Prediction, refresh: bool) -> MapUpdate:
+        if older is None or older.encoded is None or refresh:
+            return self._mapper.add_masks_only(newer, prediction, 1)
+        return self._mapper.add_pair(older, newer, prediction)
+
+    def _products(self, candidate: Candidate, rgb: Rgb, update: MapUpdate, refresh: bool) -> Products:
+        segmentation = None
+        if self._sinks.wants_segmentation():
+            with self._timings.measure("segment"):
+                segmentation = self._segmenter.segment(update.keyframe)
+        return Products(
+            keyframe=update.keyframe,
+            image=candidate.image,
+            rgb=rgb,
+            decision=candidate.decision,
+            refreshed=refresh,
+            pair=update.pair,
+            prediction=update.prediction,
+            scale=update.scale,
+            cleared=update.cleared,
+            segmentation=segmentation,
+            removed=update.removed,
+        )
+
+    def _drop(self, job: Job[Candidate], reason: Drop, detail: str) -> None:
+        logger.debug("Dropped a candidate keyframe: %s", detail)
+        job.ticket.drop(reason)
+        self._sinks.dropped(job.payload, reason.value)
+
+    def _count(self, products: Products) -> None:
+        with self._lock:
+            self._keyframes += 1
+            if products.pair is None:
+                return
+            self._pairs += 1
+            if products.pair.accepted:
+                self._accepted += 1
+            else:
+                reason = products.pair.reason
+                self._rejected[reason] = self._rejected.get(reason, 0) + 1

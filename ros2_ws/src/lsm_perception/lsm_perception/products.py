@@ -1,0 +1,122 @@
+"""What the pipeline makes of one keyframe: plain data, no messages. `outputs` turns it into topics."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lsm_core.mapping import KeyframeDecision, KeyframeRecord, ScaleEstimate
+from lsm_core.types import Prediction
+from lsm_perception.calibration import Calibration
+from lsm_perception.source_image import Rgb, SourceImage
+
+Matrix = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Keyframe(KeyframeRecord):
+    """A kept keyframe with what the node needs of it beside the library's record.
+
+    Attributes:
+        calibration: of its images; masks go back to the source's pixels through it.
+        T_odom_cam: [4, 4] camera pose by odometry at its stamp, metres, None without odometry.
+    """
+
+    calibration: Calibration = field(default_factory=lambda: Calibration(1, 1))
+    T_odom_cam: Matrix | None = None
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A keyframe to be: what the gate hands to the worker.
+
+    Attributes:
+        image: the image, not yet decoded.
+        calibration: the camera's at that time.
+        decision: why it was chosen.
+        reference_ns: stamp of the keyframe it was compared with, None for a first one.
+    """
+
+    image: SourceImage
+    calibration: Calibration
+    decision: KeyframeDecision
+    reference_ns: int | None
+
+
+@dataclass(frozen=True, eq=False)
+class PairReport:
+    """The relative pose of two keyframes, accepted or not.
+
+    Attributes:
+        older, newer: the keyframes.
+        T_older_newer: [4, 4] rigid, translation in `unit_is_segment`'s unit.
+        unit_is_segment: True: the segment's unit (accepted); False: the pair's own (rejected).
+        covariance: [6, 6] in that unit; -1 in the first element when unknown.
+        accepted, reason: the verdict.
+        validity, inliers, inlier_ratio, overlap, parallax_deg: figures behind it, NaN when unknown.
+        segment: chain segment it is part of, 0 when rejected.
+    """
+
+    older: Keyframe
+    newer: Keyframe
+    T_older_newer: Matrix
+    unit_is_segment: bool
+    covariance: Matrix
+    accepted: bool
+    reason: str
+    validity: float
+    inliers: int
+    inlier_ratio: float
+    overlap: float
+    parallax_deg: float
+    segment: int
+
+
+@dataclass(frozen=True, eq=False)
+class Segmentation:
+    """The standing queries on the pixels of the source image.
+
+    Attributes:
+        texts: what was asked.
+        labels: [H, W] int32 index of the best text, -1 for none.
+        scores: [H, W] float32 score of that text, 0 for none.
+        presence: per text, 0 to 1.
+    """
+
+    texts: tuple[str, ...]
+    labels: NDArray[np.int32]
+    scores: NDArray[np.float32]
+    presence: tuple[float, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Products:
+    """Everything known after one keyframe.
+
+    Attributes:
+        keyframe: as stored; its T_map_cam is None when it is in no segment.
+        image: the source image (header, size).
+        rgb: [H, W, 3] uint8, the source image decoded, not undistorted.
+        decision: why it became a keyframe.
+        refreshed: it serves masks only.
+        pair: its pose relative to an older keyframe, None for a first one or a refresh.
+        prediction: view 1 is this keyframe; in the map frame and unit when `pair` is accepted, None otherwise.
+        scale: the scale now.
+        cleared: the map and path before it hold no more (new segment or epoch).
+        segmentation: of the standing queries, None when nobody listens or there are none.
+        removed: keyframes that left the store.
+    """
+
+    keyframe: Keyframe
+    image: SourceImage
+    rgb: Rgb
+    decision: KeyframeDecision
+    refreshed: bool
+    pair: PairReport | None
+    prediction: Prediction | None
+    scale: ScaleEstimate
+    cleared: bool
+    segmentation: Segmentation | None
+    removed: tuple[Keyframe, ...] = ()

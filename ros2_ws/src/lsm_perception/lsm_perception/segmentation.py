@@ -1,0 +1,124 @@
+"""The standing queries: which words, and where they are in a keyframe."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lsm_core.backends.base import Backend
+from lsm_core.errors import QueryError
+from lsm_core.query import check_texts
+from lsm_core.types import QueryResult
+from lsm_perception.parameters import MAX_QUERIES
+from lsm_perception.products import Keyframe, Segmentation
+
+
+@dataclass(frozen=True)
+class StandingQueries:
+    """The words of ~/segmentation; the index of a text is its label.
+
+    Attributes:
+        texts: the words, at most 254.
+        thresholds: per text the smallest score that counts; NaN for the backend's own rule.
+    """
+
+    texts: tuple[str, ...] = ()
+    thresholds: tuple[float, ...] = ()
+
+
+def make_queries(texts: Sequence[str], thresholds: Sequence[float], default: float) -> StandingQueries:
+    """Check words and thresholds.
+
+    Args:
+        texts: the words; none turns segmentation off.
+        thresholds: none, one for all, or one per text; -1 to 1.
+        default: the threshold where none is given; -1 for the backend's own rule.
+
+    Raises:
+        QueryError: a text is empty, too long or malformed, there are too many, or thresholds do not fit.
+    """
+    if len(texts) > MAX_QUERIES:
+        raise QueryError(f"{len(texts)} texts are more than {MAX_QUERIES}.", "Ask for fewer.")
+    clean = check_texts(list(texts)) if texts else ()
+    if len(thresholds) not in (0, 1, len(clean)):
+        raise QueryError(
+            f"{len(thresholds)} thresholds do not fit {len(clean)} texts.", "Give none, one, or one per text."
+        )
+    if not all(np.isfinite(t) and -1 <= t <= 1 for t in thresholds):
+        raise QueryError("A threshold is outside -1 to 1.", "Scores are cosine-like.")
+    given = list(thresholds) or [default]
+    full = given * len(clean) if len(given) == 1 else given
+    return StandingQueries(tuple(clean), tuple(float(t) for t in full))
+
+
+class Segmenter:
+    """Answers texts on keyframes, from the features kept with them; safe to call from several threads."""
+
+    def __init__(self, backend: Backend, queries: StandingQueries) -> None:
+        self._backend = backend
+        self._lock = threading.Lock()
+        self._queries = queries
+
+    @property
+    def queries(self) -> StandingQueries:
+        """The standing queries in force."""
+        with self._lock:
+            return self._queries
+
+    @property
+    def available(self) -> bool:
+        """Whether the backend has language features."""
+        return self._backend.has_language
+
+    def set_queries(self, queries: StandingQueries) -> None:
+        """Replace the standing queries from the next keyframe on."""
+        with self._lock:
+            self._queries = queries
+
+    def segment(self, keyframe: Keyframe) -> Segmentation | None:
+        """Answer the standing queries on a keyframe; None without queries, features or language."""
+        queries = self.queries
+        if not queries.texts or not self.available or keyframe.prediction is None:
+            return None
+        found = self.query(keyframe, queries)
+        scores = np.stack(found.scores[0])
+        best = np.where(found.labels[0] >= 0, np.take_along_axis(
+            scores, np.maximum(found.labels[0], 0)[None].astype(np.int64), 0)[0], np.float32(0))  # fmt: skip
+        return Segmentation(
+            queries.texts, found.labels[0], best.astype(np.float32), tuple(float(p) for p in found.presence)
+        )
+
+    def query(self, keyframe: Keyframe, queries: StandingQueries) -> QueryResult:
+        """Answer texts on a keyframe, on the pixels of its source image.
+
+        Raises:
+            UnsupportedError: the backend has no language features.
+            QueryError: a text is malformed.
+        """
+        assert keyframe.prediction is not None
+        found = self._backend.query(keyframe.prediction, list(queries.texts), **threshold_options(queries))
+        calibration = keyframe.calibration
+        if not calibration.distorted:
+            return found
+        return QueryResult(
+            found.texts,
+            [[_bools(calibration.to_source(m.astype(np.uint8), 0)) for m in masks] for masks in found.masks],
+            [[calibration.to_source(s, 0.0) for s in scores] for scores in found.scores],
+            found.presence,
+            [calibration.to_source(labels, -1) for labels in found.labels],
+        )
+
+
+def threshold_options(queries: StandingQueries) -> dict[str, object]:
+    """Return the options of `Backend.query` for thresholds; none where the backend's own rule is wanted."""
+    if not queries.thresholds or all(t <= -1 for t in queries.thresholds):
+        return {}
+    return {"thresholds": list(queries.thresholds)}
+
+
+def _bools(values: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    return values.astype(bool)
