@@ -228,9 +228,9 @@ class Clutterer:
         return None if self.builder.collides(low, high, 0.02) else (t, low, high)
 
     def _picture(self, wall: Wall) -> None:
-        wide = float(self.rng.choice([0.3, 0.45, 0.7, 1.1], p=[0.3, 0.35, 0.25, 0.1])) * float(self.rng.uniform(0.8, 1.2))
+        wide = float(self.rng.choice([0.25, 0.45, 0.7, 1.1], p=[0.3, 0.3, 0.27, 0.13])) * float(self.rng.uniform(0.8, 1.2))
         tall = wide * float(self.rng.choice([0.66, 0.75, 1.0, 1.35]))
-        bottom = float(self.rng.uniform(0.9, 1.5))
+        bottom = float(self.rng.uniform(0.5, 1.6))
         if bottom + tall > self.shell.size[2] - 0.1:
             return
         spot = self._hang(wall, (wide, tall), bottom)
@@ -307,7 +307,7 @@ class Clutterer:
                 lights.append(Light(where, (0.0, 0.0, -1.0), _rgb(power * tone), 0.35, 0.35, True))
         return tuple(lights)
 
-    def reset(self) -> "Clutterer":
+    def reset(self) -> Clutterer:
         """Forget what stands on surfaces; call once before filling."""
         self._tops = []
         return self

@@ -39,7 +39,7 @@ def is_good_view(frame: RenderedFrame) -> bool:
     if valid.mean() < 0.7 or (valid & (frame.depth < 0.3)).mean() > 0.03:
         return False
     share = np.bincount(frame.label.reshape(-1), minlength=len(CLASSES)) / frame.label.size
-    return bool(share[0] < 0.3 and share[1:4].sum() < 0.9 and share.max() < 0.72 and (share[1:] > 0.012).sum() >= 3)
+    return bool(share[0] < 0.3 and share[1:4].sum() < 0.87 and share.max() < 0.7 and (share[1:] > 0.012).sum() >= 3)
 
 
 def walk_pairs(depth: np.ndarray, walk: Walk) -> tuple[np.ndarray, np.ndarray]:

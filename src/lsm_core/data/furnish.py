@@ -81,12 +81,14 @@ class Furnisher:
         self.builder, self.rng, self.pool, self.shell = builder, rng, pool, shell
 
     def furnish(self, kind: str) -> None:
-        """Follow the recipe of a room kind, then add some rare objects."""
-        for want in RECIPES[kind]:
-            for _ in range(want.count):
-                if self.rng.random() < want.chance:
-                    self._want(want)
-        for _ in range(int(self.rng.integers(1, 5))):
+        """Follow the recipe of a room kind (twice in large rooms), then add some rare objects."""
+        area = self.shell.size[0] * self.shell.size[1]
+        for _ in range(2 if area > 26 else 1):
+            for want in RECIPES[kind]:
+                for _ in range(want.count):
+                    if self.rng.random() < want.chance:
+                        self._want(want)
+        for _ in range(int(self.rng.integers(1, 5) + area / 10)):
             label = RARE[int(self.rng.integers(len(RARE)))]
             self._wall(label) if self.rng.random() < 0.6 else self._corner(label)
 
@@ -230,7 +232,7 @@ class Furnisher:
             label = str(self.rng.choice(["cabinet", "oven", "sink", "refrigerator", "washing machine"],
                                         p=[0.5, 0.15, 0.15, 0.12, 0.08]))
             model = base if label == "cabinet" else self.pick(
-                label, lambda e: 0.6 < e.height_m and 0.35 < e.depth_m and e.width_m < 1.1 and e.elevation_m < 0.1)
+                label, lambda e: e.height_m > 0.6 and e.depth_m > 0.35 and e.width_m < 1.1 and e.elevation_m < 0.1)
             model = model or base
             if model is None or t + model.size[0] > end:
                 return

@@ -116,7 +116,7 @@ class Renderer:
         self._scene: Scene | None = None
         self._owned: list[Any] = []
 
-    def __enter__(self) -> "Renderer":
+    def __enter__(self) -> Renderer:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,

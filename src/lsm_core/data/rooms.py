@@ -32,8 +32,8 @@ def build_room(seed: int, pool: FurniturePool, kind: str | None = None) -> Scene
         if model.entry.label in ("table", "desk", "bookshelf", "cabinet", "sofa", "bed", "piano", "washing machine"):
             clutter.fill_supports(model, at, yaw, density)
     clutter.rugs()
-    clutter.walls(int(rng.integers(2, 11)))
-    clutter.floor(int(rng.poisson(4 * density)))
+    clutter.walls(int(2 * (shell.size[0] + shell.size[1]) * rng.uniform(0.2, 0.9)))
+    clutter.floor(int(rng.poisson((2 + 0.15 * shell.size[0] * shell.size[1]) * density)))
     lamps_on = not shell.lights or shell.daylight < 0.5 or rng.random() < 0.4
     power = float(rng.uniform(1.2, 3.0)) if lamps_on else 0.0
     lights = (*shell.lights, *clutter.ceiling(power))

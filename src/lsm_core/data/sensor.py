@@ -27,12 +27,12 @@ class Sensor:
 
 def draw_sensor(rng: Rng) -> Sensor:
     """Draw a camera look."""
-    warm = float(rng.normal(0.0, 0.07))
+    warm = float(rng.normal(0.03, 0.08))
     return Sensor(
         key=float(rng.uniform(0.2, 0.55)),
         white_balance=(1.0 + warm, 1.0 + float(rng.normal(0, 0.02)), 1.0 - warm),
-        contrast=float(rng.uniform(0.9, 1.4)),
-        saturation=float(rng.uniform(0.6, 1.2)),
+        contrast=float(rng.uniform(0.9, 1.65)),
+        saturation=float(rng.uniform(0.6, 1.6)),
         vignette=float(rng.uniform(0.0, 0.35)),
         noise=float(rng.uniform(0.002, 0.025)),
         defocus_px=float(rng.choice([0.0, 0.35, 0.6])),

@@ -81,7 +81,7 @@ def _walls(width: float, depth: float, cut: tuple[float, float]) -> tuple[Wall, 
 
 
 def _wall_surface(builder: SceneBuilder, wall: Wall, height: float, holes: list[Opening],
-                  look: "SurfaceLook") -> None:
+                  look: SurfaceLook) -> None:
     """Fill a wall around its openings, with reveals 0.15 m deep."""
     xs = sorted({0.0, wall.length, *(h.left for h in holes), *(h.right for h in holes)})
     zs = sorted({0.0, height, *(h.bottom for h in holes), *(h.top for h in holes)})
@@ -139,6 +139,17 @@ def floor_look(rng: Rng, builder: SceneBuilder) -> SurfaceLook:
     if pick < 0.85:
         return SurfaceLook(builder.texture(tex.carpet(rng, tex.muted_colour(rng))), float(rng.uniform(0.5, 1.2)), 0.0)
     return SurfaceLook(builder.texture(tex.concrete(rng, tex.wall_colour(rng) * 0.85)), float(rng.uniform(1.0, 2.5)), 0.1)
+
+
+def _floor_zone(builder: SceneBuilder, rng: Rng, width: float, depth: float) -> None:
+    """Cover one end of the floor with a second material."""
+    look = floor_look(rng, builder)
+    share = float(rng.uniform(0.25, 0.7))
+    lengthwise = rng.random() < 0.5
+    along = np.array([width * share if lengthwise else width, 0, 0])
+    across = np.array([0, depth if lengthwise else depth * share, 0])
+    builder.quad(np.array([0, 0, 0.002]), along, across, label_id("floor"), layer=look.layer, tile_m=look.tile_m,
+                 gloss=look.gloss)
 
 
 def _skirting(builder: SceneBuilder, rng: Rng, walls: tuple[Wall, ...]) -> None:
@@ -215,12 +226,12 @@ def _frame(builder: SceneBuilder, rng: Rng, wall: Wall, hole: Opening) -> None:
 def _outside(builder: SceneBuilder, rng: Rng, wall: Wall, hole: Opening, daylight: float) -> None:
     """Add the view through a window: bright, far, without depth."""
     distance = float(rng.uniform(5.0, 14.0))
-    reach = distance * 1.6
+    reach = distance * 3.0
     layer = builder.texture(tex.outdoors(rng))
-    corner = wall.point((hole.left + hole.right) / 2 - reach, -distance, -reach * 0.55)
-    across = wall.point((hole.left + hole.right) / 2 + reach, -distance, -reach * 0.55) - corner
+    corner = wall.point((hole.left + hole.right) / 2 - reach, -distance, -distance * 0.9)
+    across = wall.point((hole.left + hole.right) / 2 + reach, -distance, -distance * 0.9) - corner
     # the texture's first row is its top: start uv at the top by flipping v
-    builder.quad(corner + np.array([0, 0, reach * 1.3]), across, np.array([0, 0, -reach * 1.3]),
+    builder.quad(corner + np.array([0, 0, distance * 2.6]), across, np.array([0, 0, -distance * 2.6]),
                  label_id("window") + NO_DEPTH, layer=layer, emission=max(0.15, daylight * 0.45))
 
 
@@ -278,8 +289,10 @@ def _door(builder: SceneBuilder, rng: Rng, pool: FurniturePool, wall: Wall, heig
 
 def build_shell(builder: SceneBuilder, rng: Rng, pool: FurniturePool, *, compact: bool) -> Shell:
     """Build floor, ceiling, walls, doors and windows; ``compact`` makes bathroom-sized rooms."""
-    span = (1.9, 3.6) if compact else (2.6, 7.5)
+    span = (1.9, 3.6) if compact else (2.6, 6.8)
     width, depth = float(rng.uniform(*span)), float(rng.uniform(*span))
+    if not compact and rng.random() < 0.3:
+        depth = float(rng.uniform(6.5, 10.0))
     height = float(rng.uniform(2.3, 3.1))
     cut = (0.0, 0.0) if compact else _corner_box(rng, width, depth)
     walls = _walls(width, depth, cut)
@@ -290,6 +303,8 @@ def build_shell(builder: SceneBuilder, rng: Rng, pool: FurniturePool, *, compact
     first, second = (x_axis, y_axis) if turn else (y_axis, x_axis)
     builder.quad(np.zeros(3), first, second, label_id("floor"), layer=floor.layer, tile_m=floor.tile_m,
                  gloss=floor.gloss)
+    if not compact and rng.random() < 0.25:
+        _floor_zone(builder, rng, width, depth)
     builder.quad(np.array([0, 0, height]), x_axis, y_axis, label_id("ceiling"), layer=ceiling_layer, tile_m=2.0)
     if cut[0] > 0:
         builder.obstacles.append((width - cut[0], depth - cut[1], 0.0, width, depth, height))
@@ -302,7 +317,7 @@ def build_shell(builder: SceneBuilder, rng: Rng, pool: FurniturePool, *, compact
     daylight = float(rng.choice([0.15, 1.0])) * float(rng.uniform(0.6, 2.2))
     lights: list[Light] = []
     holes: dict[int, list[Opening]] = {i: [] for i in range(len(walls))}
-    for _ in range(int(rng.choice([0, 1, 1, 2, 2, 3]))):
+    for _ in range(int(rng.choice([0, 1, 1, 2, 2, 3, 4]))):
         index = int(rng.integers(len(walls)))
         if walls[index].length < 1.2 or (holes[index] and rng.random() < 0.5):
             continue

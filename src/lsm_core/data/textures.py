@@ -49,7 +49,7 @@ def plaster(rng: Rng, colour: np.ndarray) -> np.ndarray:
     """Rough paint or plaster with fine grain and stains."""
     fine = fractal_noise(rng, int(rng.choice([16, 32, 64])), 3, 0.9)
     coarse = fractal_noise(rng, 2, 4)
-    return to_rgba(_modulate(colour, fine, float(rng.uniform(0.02, 0.12)))
+    return to_rgba(_modulate(colour, fine, float(rng.uniform(0.015, 0.08)))
                    * (1.0 + float(rng.uniform(0.0, 0.06)) * coarse[..., None]))
 
 
@@ -161,11 +161,32 @@ def rug_pattern(rng: Rng, colour: np.ndarray) -> np.ndarray:
     return to_rgba(image)
 
 
+def _collage(rng: Rng, start: np.ndarray) -> np.ndarray:
+    """Draw patches, circles, lines and rows of letters over a float canvas [256, 256, 3]."""
+    canvas = (np.clip(start, 0, 1) * 255).astype(np.uint8)
+    for _ in range(int(rng.integers(8, 30))):
+        colour = tuple(float(v) for v in 255 * rng.uniform(0.05, 0.95) * rng.uniform(0.5, 1.0, 3))
+        x, y = (int(v) for v in rng.integers(0, SIZE, 2))
+        w, h = (int(v) for v in rng.integers(8, 110, 2))
+        kind = int(rng.integers(4))
+        if kind == 0:
+            cv2.rectangle(canvas, (x, y), (x + w, y + h), colour, -1)
+        elif kind == 1:
+            cv2.circle(canvas, (x, y), w // 2, colour, -1)
+        elif kind == 2:
+            cv2.line(canvas, (x, y), (x + w, y + h - 50), colour, int(rng.integers(1, 8)))
+        else:
+            word = "".join(chr(int(c)) for c in rng.integers(65, 91, int(rng.integers(3, 9))))
+            cv2.putText(canvas, word, (x - 40, y), cv2.FONT_HERSHEY_SIMPLEX, float(rng.uniform(0.5, 2.0)), colour,
+                        int(rng.integers(1, 5)))
+    return canvas.astype(np.float32) / 255.0
+
+
 def painting(rng: Rng) -> np.ndarray:
-    """A picture to hang: landscape, blobs, lines of text, or stripes."""
+    """A picture to hang: landscape, blobs, lines of text, stripes, or a collage like a poster."""
     canvas = np.ones((SIZE, SIZE, 3), np.float32) * np.float32(rng.uniform(0.2, 0.95))
     canvas *= rng.uniform(0.7, 1.0, 3).astype(np.float32)
-    kind = int(rng.integers(4))
+    kind = int(rng.integers(6))
     if kind == 0:
         horizon = int(rng.integers(80, 180))
         ramp = np.linspace(1, 0.5, SIZE, dtype=np.float32)[:, None, None]
@@ -183,6 +204,8 @@ def painting(rng: Rng) -> np.ndarray:
         for row in range(20, 240, int(rng.integers(8, 24))):
             length = int(rng.integers(40, 220))
             cv2.line(canvas, (18, row), (18 + length, row), (0.2, 0.2, 0.25), int(rng.integers(1, 6)))
+    elif kind >= 4:
+        canvas = _collage(rng, canvas)
     else:
         x = 0
         while x < SIZE:

@@ -61,7 +61,7 @@ def _target_item(scene: Scene, rng: Rng, weights: dict[str, float]) -> Item | No
 def _start(scene: Scene, rng: Rng, target: np.ndarray) -> np.ndarray | None:
     """Draw a free eye point 0.5 to 4 m from the target with the pitch in range."""
     for _ in range(40):
-        distance = float(np.exp(rng.uniform(np.log(0.6), np.log(4.2))))
+        distance = float(np.exp(rng.uniform(np.log(0.6), np.log(5.5))))
         angle = float(rng.uniform(0, 2 * np.pi))
         eye = target + distance * np.array([np.cos(angle), np.sin(angle), 0.0])
         eye[2] = float(np.clip(rng.normal(1.25, 0.45), 0.3, min(1.9, scene.size[2] - 0.25)))
