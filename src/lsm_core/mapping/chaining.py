@@ -58,6 +58,7 @@ class PairGeometry:
         prediction: Prediction, older_id: int, newer_id: int, older_view: int = 0, newer_view: int = 1
     ) -> PairGeometry:
         """Take the maps and the relative pose of two views of a prediction."""
+
         def array(tensor: torch.Tensor) -> FloatMap:
             return tensor.detach().to("cpu", torch.float32).numpy()
 
@@ -161,7 +162,8 @@ class PairChain:
                 f"{pair.depth_older.shape}.",
                 "Start a new segment when the image size or the backend changes.",
             )
-        weight = np.sqrt(np.maximum(shared.confidence, 0) * np.maximum(pair.confidence_older, 0))
+        first, second = np.maximum(shared.confidence, 0), np.maximum(pair.confidence_older, 0)
+        weight = first * second / np.maximum(first + second, 1e-12)  # the less certain of the two rules
         return depth_ratio(shared.depth, pair.depth_older, weight, self._config.min_shared_pixels)
 
     def _begin(self, pair: PairGeometry, reason: str, spread: float, pixels: int) -> ChainStep:

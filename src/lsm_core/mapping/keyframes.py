@@ -49,7 +49,7 @@ class KeyframeConfig:
 
     Attributes:
         min_parallax_deg: median angle between rays, rotation removed, that makes a keyframe.
-        max_overlap: a keyframe by parallax must also have left this much of the reference's view.
+        max_overlap: a keyframe by parallax needs an overlap of at most this; 1 switches the condition off.
         target_overlap: at or below this overlap a frame becomes a keyframe whatever its parallax.
         hard_overlap: at or below it, blur and min_interval_s no longer hold it back.
         max_age_s: a reference older than this is refreshed (masks), or replaced if there is some parallax.
@@ -63,7 +63,7 @@ class KeyframeConfig:
     """
 
     min_parallax_deg: float = 2.0
-    max_overlap: float = 0.97
+    max_overlap: float = 1.0
     target_overlap: float = 0.75
     hard_overlap: float = 0.5
     max_age_s: float = 3.0

@@ -37,5 +37,7 @@ def depth_ratio(
         return math.nan, math.nan, int(log_ratio.size)
     w = weight[valid].astype(np.float64)
     median = weighted_median(log_ratio, w)
-    mad = weighted_median(np.abs(log_ratio - median), w)
-    return math.exp(median), MAD_TO_STD * mad, int(log_ratio.size)
+    spread = MAD_TO_STD * weighted_median(np.abs(log_ratio - median), w)
+    # Outliers on one side push the median towards them; without them it is taken once more.
+    near = np.abs(log_ratio - median) <= 3 * spread
+    return math.exp(weighted_median(log_ratio[near], w[near])), spread, int(log_ratio.size)
