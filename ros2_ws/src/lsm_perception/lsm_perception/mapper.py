@@ -50,6 +50,10 @@ class MapUpdate:
     removed: tuple[Keyframe, ...]
 
 
+class OutdatedError(Exception):
+    """The map was reset after the keyframe's partner was chosen."""
+
+
 class Mapper:
     """Chain, scale, trajectory and keyframe store of one camera. The lock makes each call atomic.
 
@@ -67,6 +71,7 @@ class Mapper:
         self._trajectory = Trajectory()
         self._anchor: Keyframe | None = None
         self._rejections = 0
+        self._generation = 0
 
     @property
     def scale(self) -> ScaleEstimate:
@@ -86,10 +91,10 @@ class Mapper:
             self._parameters = parameters
             self._judge = PairJudge(parameters)
 
-    def partner(self) -> Keyframe | None:
-        """Return the keyframe that the next one is paired with, None for a first one."""
+    def partner(self) -> tuple[Keyframe | None, int]:
+        """Return the keyframe that the next one is paired with, None for a first one, and the map's generation."""
         with self._lock:
-            return self._anchor
+            return self._anchor, self._generation
 
     def latest(self) -> Keyframe | None:
         """Return the newest kept keyframe."""
@@ -118,20 +123,30 @@ class Mapper:
             arrays = self._trajectory.arrays(self._chain.segment)
             return arrays.stamps_ns, arrays.positions, arrays.quats
 
-    def add_masks_only(self, keyframe: Keyframe, prediction: Prediction, view: int) -> MapUpdate:
-        """Keep a keyframe for its masks: a first one, or one forced by age without parallax."""
+    def add_masks_only(self, keyframe: Keyframe, prediction: Prediction, generation: int) -> MapUpdate:
+        """Keep a keyframe (view 1 of the prediction) for its masks: a first one, or one forced by age.
+
+        Raises:
+            OutdatedError: the map was reset since `partner` gave this generation.
+        """
         with self._lock:
+            self._check(generation)
             first = self._anchor is None
-            kept = replace(keyframe, prediction=single_view(prediction, view), view=0, T_map_cam=None, segment=0)
+            kept = replace(keyframe, prediction=single_view(prediction, 1), view=0, T_map_cam=None, segment=0)
             removed = self._store(kept)
             if first:
                 self._anchor = kept
             return MapUpdate(kept, None, None, self._scale.estimate, False, removed)
 
-    def add_pair(self, older: Keyframe, newer: Keyframe, prediction: Prediction) -> MapUpdate:
-        """Judge the pair (views 0 and 1 of the prediction), and join it to the chain when it is good."""
+    def add_pair(self, older: Keyframe, newer: Keyframe, prediction: Prediction, generation: int) -> MapUpdate:
+        """Judge the pair (views 0 and 1 of the prediction), and join it to the chain when it is good.
+
+        Raises:
+            OutdatedError: the map was reset since `partner` gave this generation.
+        """
         verdict = self._judge.judge(older, newer, prediction)
         with self._lock:
+            self._check(generation)
             if not verdict.accepted:
                 return self._reject(older, newer, prediction, verdict)
             return self._accept(older, newer, prediction, verdict)
@@ -139,11 +154,16 @@ class Mapper:
     def reset(self) -> tuple[Keyframe, ...]:
         """Forget keyframes, chain and scale; return the keyframes that were kept."""
         with self._lock:
+            self._generation += 1
             self._chain.start_segment()
             self._scale.reset()
             self._trajectory.clear()
             self._anchor, self._rejections = None, 0
             return tuple(r for r in self._window.clear() if isinstance(r, Keyframe))
+
+    def _check(self, generation: int) -> None:
+        if generation != self._generation:
+            raise OutdatedError
 
     def _reject(self, older: Keyframe, newer: Keyframe, prediction: Prediction, verdict: PairVerdict) -> MapUpdate:
         kept = replace(newer, prediction=single_view(prediction, 1), view=0, T_map_cam=None, segment=0)

@@ -118,8 +118,9 @@ class Pipeline:
         else:
             job.ticket.use()
             self._count(products)
-            with self._timings.measure("publish"):
-                self._sinks.publish(products)
+            if is_current():
+                with self._timings.measure("publish"):
+                    self._sinks.publish(products)
 
     def _make(self, candidate: Candidate, is_current: Callable[[], bool]) -> Products:
         if not is_current():
@@ -131,13 +132,13 @@ class Pipeline:
             undistorted = candidate.calibration.undistort(rgb)
         newer = self._encode(candidate, undistorted)
         refresh = candidate.decision.action is KeyframeAction.REFRESH
-        older = self._mapper.partner()
+        older, generation = self._mapper.partner()
         with self._timings.measure("predict"):
             prediction = self._predict(older, newer)
         if not is_current():
             raise DroppedError(Drop.RESET)
         with self._timings.measure("map"):
-            update = self._update(older, newer, prediction, refresh)
+            update = self._update(older, newer, prediction, refresh, generation)
         return self._products(candidate, rgb, update, refresh)
 
     def _encode(self, candidate: Candidate, image: Rgb) -> Keyframe:

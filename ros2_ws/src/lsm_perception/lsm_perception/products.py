@@ -76,18 +76,21 @@ class PairReport:
 
 @dataclass(frozen=True, eq=False)
 class Segmentation:
-    """The standing queries on the pixels of the source image.
+    """The standing queries on one keyframe.
 
     Attributes:
         texts: what was asked.
-        labels: [H, W] int32 index of the best text, -1 for none.
-        scores: [H, W] float32 score of that text, 0 for none.
+        labels: [H, W] int32 index of the best text, -1 for none; pixels of the source image.
+        scores: [H, W] float32 score of that text, 0 for none; pixels of the source image.
+        model_labels, model_scores: the same on the undistorted image that the model saw.
         presence: per text, 0 to 1.
     """
 
     texts: tuple[str, ...]
     labels: NDArray[np.int32]
     scores: NDArray[np.float32]
+    model_labels: NDArray[np.int32]
+    model_scores: NDArray[np.float32]
     presence: tuple[float, ...]
 
 

@@ -85,32 +85,35 @@ class Segmenter:
         if not queries.texts or not self.available or keyframe.prediction is None:
             return None
         found = self.query(keyframe, queries)
-        scores = np.stack(found.scores[0])
-        best = np.where(found.labels[0] >= 0, np.take_along_axis(
-            scores, np.maximum(found.labels[0], 0)[None].astype(np.int64), 0)[0], np.float32(0))  # fmt: skip
+        labels = found.labels[0]
+        best = best_scores(found)
         return Segmentation(
-            queries.texts, found.labels[0], best.astype(np.float32), tuple(float(p) for p in found.presence)
+            queries.texts,
+            keyframe.calibration.to_source(labels, -1),
+            keyframe.calibration.to_source(best, 0.0),
+            labels,
+            best,
+            tuple(float(p) for p in found.presence),
         )
 
     def query(self, keyframe: Keyframe, queries: StandingQueries) -> QueryResult:
-        """Answer texts on a keyframe, on the pixels of its source image.
+        """Answer texts on a keyframe, on the pixels of its undistorted image.
 
         Raises:
             UnsupportedError: the backend has no language features.
             QueryError: a text is malformed.
         """
         assert keyframe.prediction is not None
-        found = self._backend.query(keyframe.prediction, list(queries.texts), **threshold_options(queries))
-        calibration = keyframe.calibration
-        if not calibration.distorted:
-            return found
-        return QueryResult(
-            found.texts,
-            [[_bools(calibration.to_source(m.astype(np.uint8), 0)) for m in masks] for masks in found.masks],
-            [[calibration.to_source(s, 0.0) for s in scores] for scores in found.scores],
-            found.presence,
-            [calibration.to_source(labels, -1) for labels in found.labels],
-        )
+        return self._backend.query(keyframe.prediction, list(queries.texts), **threshold_options(queries))
+
+
+def best_scores(found: QueryResult) -> NDArray[np.float32]:
+    """Return [H, W] the score of each pixel's label in view 0, 0 without a label."""
+    labels = found.labels[0]
+    out = np.zeros(labels.shape, np.float32)
+    for index, scores in enumerate(found.scores[0]):
+        np.copyto(out, scores, where=labels == index)
+    return out
 
 
 def threshold_options(queries: StandingQueries) -> dict[str, object]:
@@ -118,7 +121,3 @@ def threshold_options(queries: StandingQueries) -> dict[str, object]:
     if not queries.thresholds or all(t <= -1 for t in queries.thresholds):
         return {}
     return {"thresholds": list(queries.thresholds)}
-
-
-def _bools(values: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    return values.astype(bool)

@@ -66,6 +66,12 @@ def matrix_from_pose(message: Pose) -> Matrix:
     return _matrix((t.x, t.y, t.z), (q.x, q.y, q.z, q.w))
 
 
+def matrix_from_wxyz(translation: NDArray[Any], quaternion: NDArray[Any]) -> Matrix:
+    """Return the rigid 4x4 matrix of a translation [3] and a quaternion wxyz [4] of lsm_core."""
+    w, x, y, z = (float(v) for v in quaternion)
+    return _matrix(tuple(float(v) for v in translation), (x, y, z, w))
+
+
 def _matrix(translation: tuple[float, ...], quaternion: tuple[float, ...]) -> Matrix:
     q = np.asarray(quaternion, np.float64)
     norm = float(np.linalg.norm(q))

@@ -1,0 +1,160 @@
+"""~/points, ~/map_points and ~/gaussians of one camera: filtered, thinned, capped, in the right frame and unit."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+
+import numpy as np
+import torch
+from std_msgs.msg import Header
+
+from lsm_core.mapping import (
+    PointCloud,
+    cap_points,
+    cloud_from_view,
+    relative_voxel,
+    union_clouds,
+    voxel_downsample,
+)
+from lsm_core.types import Sim3
+from lsm_perception.bandwidth import RateCap
+from lsm_perception.conversions.clouds import cloud_message, gaussians_message
+from lsm_perception.conversions.reports import header
+from lsm_perception.frames import FrameNames
+from lsm_perception.mapper import Mapper, is_metric, metres
+from lsm_perception.parameters import NodeParameters
+from lsm_perception.products import Keyframe, Matrix, Products, Segmentation
+from lsm_perception.publishers import Publishers
+
+
+class CloudOutputs:
+    """Makes and publishes clouds; the map's parts are kept per keyframe."""
+
+    def __init__(
+        self, publishers: Publishers, names: FrameNames, mapper: Mapper, parameters: NodeParameters
+    ) -> None:
+        self._publishers = publishers
+        self._names = names
+        self._mapper = mapper
+        self._parameters = parameters
+        self._cap = RateCap(parameters.points.max_mb_per_s * 1e6)
+        self._lock = threading.Lock()
+        self._parts: OrderedDict[int, PointCloud] = OrderedDict()
+        self._map_source: Header | None = None
+        self._map_stale = False
+
+    def configure(self, parameters: NodeParameters) -> None:
+        """Take new limits."""
+        self._parameters = parameters
+        self._cap.set_rate(parameters.points.max_mb_per_s * 1e6)
+
+    def publish(self, products: Products) -> None:
+        """Publish the newest keyframe's cloud and the map where anybody listens."""
+        if products.cleared:
+            self._forget()
+        keyframe = products.keyframe
+        if keyframe.T_map_cam is None:
+            return
+        self._map_source = header(keyframe.stamp_ns, keyframe.frame_id)
+        self._map_stale = True
+        if self._publishers.wants("points"):
+            self._publish_points(products)
+        if self._publishers.wants("gaussians"):
+            self._publish_gaussians(products)
+        self.publish_map()
+
+    def publish_map(self) -> None:
+        """Publish the map when it has changed and anybody listens; called at intervals for late listeners."""
+        if not self._map_stale or self._map_source is None or not self._publishers.wants("map_points"):
+            return
+        scale = self._mapper.scale
+        metric, factor = is_metric(scale), metres(scale)
+        keyframes = self._mapper.of_segment(self._parameters.map.keyframes)
+        clouds = [self._part(k, None) for k in keyframes]
+        if not clouds:
+            return
+        voxel = self._voxel(keyframes[-1], factor if metric else None)
+        cloud = union_clouds(clouds, voxel, self._parameters.points.max_points)
+        frame = self._names.tree(metric).map
+        message = cloud_message(
+            cloud.transform(similarity(np.eye(4), factor)),
+            Header(stamp=self._map_source.stamp, frame_id=frame),
+        )
+        if self._cap.allow(len(message.data)):
+            self._publishers.publish("map_points", message)
+            self._map_stale = False
+
+    def clear(self, source: Header | None = None) -> None:
+        """Forget the map and replace the latched one by an empty cloud."""
+        self._forget()
+        source = source or self._map_source
+        if source is not None:
+            frame = self._names.unscaled.map
+            empty = cloud_message(PointCloud.empty(), Header(stamp=source.stamp, frame_id=frame))
+            self._publishers.publish("map_points", empty)
+
+    def _forget(self) -> None:
+        with self._lock:
+            self._parts.clear()
+        self._map_stale = False
+
+    def _publish_points(self, products: Products) -> None:
+        keyframe, metric, factor = products.keyframe, is_metric(products.scale), metres(products.scale)
+        assert keyframe.T_map_cam is not None
+        cloud = self._part(keyframe, products.segmentation)
+        cloud = voxel_downsample(cloud, self._voxel(keyframe, factor if metric else None))
+        cloud = cap_points(cloud, self._parameters.points.max_points)
+        frame = keyframe.frame_id if metric else self._names.unscaled.camera
+        message = cloud_message(
+            cloud.transform(similarity(np.linalg.inv(keyframe.T_map_cam), factor)),
+            header(keyframe.stamp_ns, frame),
+        )
+        if self._cap.allow(len(message.data)):
+            self._publishers.publish("points", message)
+
+    def _publish_gaussians(self, products: Products) -> None:
+        keyframe, metric, factor = products.keyframe, is_metric(products.scale), metres(products.scale)
+        if products.prediction is None or products.prediction.gaussians is None or keyframe.T_map_cam is None:
+            return
+        frame = keyframe.frame_id if metric else self._names.unscaled.camera
+        moved = products.prediction.gaussians.transform(similarity(np.linalg.inv(keyframe.T_map_cam), factor))
+        message = gaussians_message(moved, header(keyframe.stamp_ns, frame))
+        if self._cap.allow(len(message.data)):
+            self._publishers.publish("gaussians", message)
+
+    def _part(self, keyframe: Keyframe, segmentation: Segmentation | None) -> PointCloud:
+        """Return a keyframe's filtered cloud in the map frame, made once."""
+        with self._lock:
+            known = self._parts.get(keyframe.id)
+        if known is not None:
+            return known
+        assert keyframe.prediction is not None
+        cloud = cloud_from_view(
+            keyframe.prediction,
+            0,
+            None if segmentation is None else segmentation.model_labels,
+            None if segmentation is None else segmentation.model_scores,
+            config=self._parameters.points.config(),
+        )
+        with self._lock:
+            self._parts[keyframe.id] = cloud
+            while len(self._parts) > self._parameters.map.keyframes:
+                self._parts.popitem(last=False)
+        return cloud
+
+    def _voxel(self, keyframe: Keyframe, metres_per_unit: float | None) -> float:
+        """Return the voxel edge in segment units."""
+        if metres_per_unit is not None:
+            return self._parameters.points.voxel_m / metres_per_unit
+        assert keyframe.prediction is not None
+        depth = keyframe.prediction.depth(0)
+        valid = depth[torch.isfinite(depth) & (depth > 0)]
+        median = float(valid.median()) if valid.numel() else 0.0
+        return relative_voxel(median, self._parameters.points.voxel_relative)
+
+
+def similarity(T_out_map: Matrix, factor: float) -> Sim3:
+    """Return the map from segment units in the map frame to another frame in the unit in force."""
+    T = torch.from_numpy(np.ascontiguousarray(T_out_map, np.float64))
+    return Sim3(factor, T[:3, :3], factor * T[:3, 3])

@@ -1,0 +1,207 @@
+"""From products to topics, in an order that lets a listener place each message: tf first, then what uses it."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+from lsm_perception_msgs.msg import Keyframe as KeyframeMessage
+from rclpy.node import Node
+from std_msgs.msg import Header
+
+from lsm_core.mapping import KeyframeDecision, ScaleEstimate
+from lsm_core.mapping.clouds import reliable_pixels
+from lsm_perception.cloud_outputs import CloudOutputs
+from lsm_perception.conversions.camera_info import info_message
+from lsm_perception.conversions.images import image_message
+from lsm_perception.conversions.poses import matrix_from_wxyz
+from lsm_perception.conversions.reports import (
+    header,
+    keyframe_message,
+    pair_pose_message,
+    path_message,
+    relative_pose_message,
+    scale_message,
+)
+from lsm_perception.frames import FrameNames
+from lsm_perception.mapper import Mapper, is_metric, metres, scaled_covariance, scaled_pose
+from lsm_perception.mask_outputs import MaskOutputs
+from lsm_perception.parameters import NodeParameters
+from lsm_perception.products import Keyframe, PairReport, Products
+from lsm_perception.publishers import Publishers
+from lsm_perception.segmentation import StandingQueries
+from lsm_perception.source_image import SourceImage
+from lsm_perception.tf_publisher import FramePublisher
+
+SEGMENTED = (
+    "segmentation/label",
+    "segmentation/score",
+    "segmentation/overlay",
+    "points",
+    "map_points",
+    "detections",
+)
+
+
+class Outputs:
+    """Everything one camera publishes; each call is atomic."""
+
+    def __init__(
+        self, node: Node, publishers: Publishers, names: FrameNames, mapper: Mapper, parameters: NodeParameters
+    ) -> None:
+        self._publishers = publishers
+        self._names = names
+        self._mapper = mapper
+        self._parameters = parameters
+        self._lock = threading.RLock()
+        self._frames = FramePublisher(node, names)
+        self._clouds = CloudOutputs(publishers, names, mapper, parameters)
+        self._masks = MaskOutputs(publishers)
+        self._last_scale: ScaleEstimate | None = None
+        self._source = Header()
+
+    def configure(self, parameters: NodeParameters) -> None:
+        """Take new limits."""
+        with self._lock:
+            self._parameters = parameters
+            self._clouds.configure(parameters)
+
+    def wants_segmentation(self) -> bool:
+        """Whether anybody listens to what needs the standing queries."""
+        return self._publishers.wants(*SEGMENTED)
+
+    def publish(self, products: Products) -> None:
+        """Publish all that one keyframe gives, to those who listen."""
+        with self._lock:
+            keyframe = products.keyframe
+            self._source = header(keyframe.stamp_ns, keyframe.frame_id)
+            if products.cleared:
+                self._clouds.clear(self._source)
+            self._frames.publish(products, self._parameters.publish_tf, self._parameters.attach_to_odom)
+            self._publish_scale(products.scale, keyframe.camera)
+            self._publish_keyframe(products)
+            if products.pair is not None:
+                self._publish_pair(products.pair, products.scale)
+            self._publish_depth(products)
+            self._clouds.publish(products)
+            self._masks.publish(products)
+            self._publish_path(products)
+
+    def publish_refused(self, image: SourceImage, reason: str, decision: KeyframeDecision | None) -> None:
+        """Publish on ~/keyframes that an image was not kept, and why."""
+        if self._publishers.wants("keyframes"):
+            message = keyframe_message(
+                header(image.stamp_ns, image.frame_id),
+                image.camera,
+                0,
+                KeyframeMessage.REJECTED,
+                reason,
+                decision,
+            )
+            self._publishers.publish("keyframes", message)
+
+    def publish_label_info(self, queries: StandingQueries) -> None:
+        """Publish the latched table of labels."""
+        self._masks.publish_label_info(queries, self._source)
+
+    def publish_scale(self, scale: ScaleEstimate, camera: str) -> None:
+        """Publish the scale, changed or not (at start, after a reset)."""
+        with self._lock:
+            self._last_scale = None
+            self._publish_scale(scale, camera)
+
+    def refresh(self) -> None:
+        """Serve late listeners of latched products that are made on demand."""
+        with self._lock:
+            self._clouds.publish_map()
+
+    def clear(self, removed: tuple[Keyframe, ...]) -> None:
+        """Take back what was published: an empty map and path, and the keyframes that are gone."""
+        with self._lock:
+            self._frames.clear()
+            self._clouds.clear(self._source)
+            frame = self._names.unscaled.map
+            self._publishers.publish("path", path_message(Header(stamp=self._source.stamp, frame_id=frame), []))
+            self._publish_removed(removed, KeyframeMessage.REASON_RESET)
+
+    def _publish_scale(self, scale: ScaleEstimate, camera: str) -> None:
+        if self._last_scale is None or scale_changed(self._last_scale, scale):
+            self._publishers.publish("scale", scale_message(scale, camera, self._source))
+            self._last_scale = scale
+
+    def _publish_keyframe(self, products: Products) -> None:
+        if self._publishers.wants("keyframes"):
+            action = KeyframeMessage.REFRESHED if products.refreshed else KeyframeMessage.ADDED
+            keyframe = products.keyframe
+            message = keyframe_message(
+                self._source,
+                keyframe.camera,
+                keyframe.id,
+                action,
+                products.decision.reason.value,
+                products.decision,
+            )
+            self._publishers.publish("keyframes", message)
+        self._publish_removed(products.removed, KeyframeMessage.REASON_WINDOW)
+
+    def _publish_removed(self, removed: tuple[Keyframe, ...], reason: str) -> None:
+        if not self._publishers.wants("keyframes"):
+            return
+        for keyframe in removed:
+            source = header(keyframe.stamp_ns, keyframe.frame_id)
+            self._publishers.publish(
+                "keyframes",
+                keyframe_message(source, keyframe.camera, keyframe.id, KeyframeMessage.REMOVED, reason, None),
+            )
+
+    def _publish_pair(self, pair: PairReport, scale: ScaleEstimate) -> None:
+        metric = is_metric(scale) and pair.accepted
+        factor = metres(scale) if metric else 1.0
+        tree = self._names.tree(metric)
+        message = pair_pose_message(
+            pair,
+            scaled_pose(pair.T_older_newer, factor),
+            scaled_covariance(pair.covariance, factor),
+            tree.keyframe,
+            tree.camera,
+            metric,
+            scale.epoch,
+        )
+        self._publishers.publish("pair_pose", message)
+        if pair.accepted:
+            self._publishers.publish("relative_pose", relative_pose_message(message))
+
+    def _publish_depth(self, products: Products) -> None:
+        """Publish depth on the model's grid with its own camera_info; in metres or not at all."""
+        prediction = products.keyframe.prediction
+        wanted = self._publishers.wants("depth/image", "depth/camera_info")
+        if not wanted or not is_metric(products.scale) or products.keyframe.T_map_cam is None or prediction is None:
+            return
+        depth = prediction.depth(0).detach().cpu().float().numpy()
+        confidence = prediction.confidence[0].detach().cpu().float().numpy()
+        keep = reliable_pixels(depth, confidence, self._parameters.points.config())
+        depth = np.where(keep, depth * metres(products.scale), np.nan).astype(np.float32)
+        height, width = depth.shape
+        K = prediction.intrinsics[0].detach().cpu().numpy()
+        self._publishers.publish("depth/camera_info", info_message(K, width, height, self._source))
+        self._publishers.publish("depth/image", image_message(depth, "32FC1", self._source))
+
+    def _publish_path(self, products: Products) -> None:
+        if products.keyframe.T_map_cam is None or not self._publishers.wants("path"):
+            return
+        metric, factor = is_metric(products.scale), metres(products.scale)
+        stamps, positions, quaternions = self._mapper.path()
+        last = slice(max(0, len(stamps) - self._parameters.map.max_path), None)
+        poses = [
+            (int(t), matrix_from_wxyz(factor * p, q))
+            for t, p, q in zip(stamps[last], positions[last], quaternions[last], strict=True)
+        ]
+        source = Header(stamp=self._source.stamp, frame_id=self._names.tree(metric).map)
+        self._publishers.publish("path", path_message(source, poses))
+
+
+def scale_changed(old: ScaleEstimate, new: ScaleEstimate) -> bool:
+    """Whether listeners of the latched scale must be told: any field but the stamp differs."""
+    same = (old.state, old.source, old.epoch, old.samples) == (new.state, new.source, new.epoch, new.samples)
+    figures = ((old.metres_per_unit, new.metres_per_unit), (old.spread, new.spread))
+    return not same or any(a != b and not (np.isnan(a) and np.isnan(b)) for a, b in figures)

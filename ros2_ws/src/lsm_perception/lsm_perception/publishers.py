@@ -1,0 +1,66 @@
+"""The node's publishers, and whether anybody listens to each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from diagnostic_msgs.msg import DiagnosticArray
+from geometry_msgs.msg import PoseWithCovarianceStamped
+from lsm_perception_msgs.msg import Keyframe, PairPose, Scale
+from nav_msgs.msg import Path
+from rclpy.node import Node
+from rclpy.publisher import Publisher
+from sensor_msgs.msg import CameraInfo, Image, PointCloud2
+from vision_msgs.msg import Detection3DArray, LabelInfo
+
+from lsm_perception.qos import output_qos, overridable
+
+TYPES: dict[str, type] = {
+    "points": PointCloud2,
+    "map_points": PointCloud2,
+    "gaussians": PointCloud2,
+    "pair_pose": PairPose,
+    "relative_pose": PoseWithCovarianceStamped,
+    "path": Path,
+    "segmentation/label": Image,
+    "segmentation/score": Image,
+    "segmentation/overlay": Image,
+    "segmentation/label_info": LabelInfo,
+    "detections": Detection3DArray,
+    "depth/image": Image,
+    "depth/camera_info": CameraInfo,
+    "keyframes": Keyframe,
+    "scale": Scale,
+    "diagnostics": DiagnosticArray,
+}
+GLOBAL = ("diagnostics",)
+
+
+class Publishers:
+    """All publishers by name; created in configure, destroyed in cleanup."""
+
+    def __init__(self, node: Node, names: Iterable[str] = tuple(TYPES)) -> None:
+        self._node = node
+        self._publishers: dict[str, Publisher] = {}
+        for name in names:
+            topic = f"/{name}" if name in GLOBAL else f"~/{name}"
+            self._publishers[name] = node.create_publisher(
+                TYPES[name], topic, output_qos(name), qos_overriding_options=overridable()
+            )
+
+    def wants(self, *names: str) -> bool:
+        """Whether anybody listens to one of these."""
+        return any(n in self._publishers and self._publishers[n].get_subscription_count() > 0 for n in names)
+
+    def publish(self, name: str, message: Any) -> None:
+        """Publish on an output; nothing happens for one that is off."""
+        publisher = self._publishers.get(name)
+        if publisher is not None:
+            publisher.publish(message)
+
+    def destroy(self) -> None:
+        """Destroy all publishers."""
+        for publisher in self._publishers.values():
+            self._node.destroy_publisher(publisher)
+        self._publishers.clear()
