@@ -1,0 +1,175 @@
+"""From a bag to a map, without ROS: keyframes, pairs, gate, chain, scale, cloud, all by lsm_core.mapping."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lsm_core.backends import Backend
+from lsm_core.evaluation.odometry_check import TimedPair
+from lsm_core.io import Frame, Trajectory
+from lsm_core.mapping import (
+    KeyframeAction,
+    KeyframeSelector,
+    PairChain,
+    PairGeometry,
+    PointCloud,
+    check_frame,
+    check_pair_pose,
+    cloud_from_view,
+    relative_voxel,
+    sample_from_baseline,
+    small_gray,
+    small_intrinsics,
+    union_clouds,
+    voxel_downsample,
+)
+from lsm_core.types import Prediction, Sim3, ViewFeatures
+
+MAX_REJECTIONS = 5  # in a row; then the newest frame becomes the start of a new segment
+MIN_SCALE_SAMPLES = 3
+MAP_POINTS = 1_000_000
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A chain of keyframes with one frame and one unit.
+
+    Attributes:
+        number: from 1.
+        trajectory: T_map_cam, metres once `metres_per_unit` is known, else the segment's unit.
+        cloud: all its points in the same frame and unit.
+        metres_per_unit: factor applied, or None when the scale is unknown.
+    """
+
+    number: int
+    trajectory: Trajectory
+    cloud: PointCloud
+    metres_per_unit: float | None
+
+
+@dataclass
+class _Track:
+    """A segment in the making."""
+
+    poses: dict[int, NDArray[np.float64]] = field(default_factory=dict)
+    clouds: list[PointCloud] = field(default_factory=list)
+    metres_per_unit: list[float] = field(default_factory=list)
+    voxel: float = 0.0
+
+
+class BagMapper:
+    """Takes frames in order; gives segments at the end.
+
+    Attributes:
+        pairs: accepted pairs, in the pair's own unit.
+        rejected: pairs that were not accepted, by reason.
+        skipped: frames that could not be used, by reason.
+        keyframes: frames the model has seen.
+    """
+
+    def __init__(self, backend: Backend, odometry: Trajectory | None = None) -> None:
+        self._backend = backend
+        self._odometry = odometry
+        self._selector = KeyframeSelector()
+        self._chain = PairChain()
+        self._tracks: dict[int, _Track] = defaultdict(_Track)
+        self._previous_gray: NDArray[np.uint8] | None = None
+        self._reference: tuple[int, int, ViewFeatures] | None = None  # id, stamp, features
+        self._next_id = 1
+        self._rejections = 0
+        self.pairs: list[TimedPair] = []
+        self.rejected: Counter[str] = Counter()
+        self.skipped: Counter[str] = Counter()
+        self.keyframes = 0
+
+    def add(self, frame: Frame) -> None:
+        """Take the next frame (rectified here)."""
+        frame = frame.rectified()
+        gray = small_gray(frame.image)
+        verdict = check_frame(gray, self._previous_gray)
+        self._previous_gray = gray
+        if not verdict.ok:
+            self.skipped[verdict.reason] += 1
+            return
+        K = None if frame.K is None else small_intrinsics(frame.K, frame.image.shape[:2], gray)
+        decision = self._selector.consider(gray, frame.stamp_ns, K)
+        if decision.action is KeyframeAction.KEEP and self._pair(frame):
+            self._selector.accept(decision.stamp_ns)
+
+    def _pair(self, frame: Frame) -> bool:
+        """Pair a frame with the reference; returns whether it becomes the reference."""
+        features = self._backend.encode(frame.image, frame.K)
+        keyframe = (self._next_id, frame.stamp_ns, features)
+        self._next_id += 1
+        self.keyframes += 1
+        if self._reference is not None:
+            older_id, older_ns, older = self._reference
+            prediction = self._backend.predict([older, features])
+            reason = self._gate(prediction, older_ns, frame.stamp_ns)
+            if reason:
+                self.rejected[reason] += 1
+                self._rejections += 1
+                if self._rejections < MAX_REJECTIONS:
+                    return False
+            else:
+                self._place(prediction, older_id, older_ns, keyframe[0], frame.stamp_ns)
+        self._rejections = 0
+        self._reference = keyframe
+        return True
+
+    def _true_motion(self, older_ns: int, newer_ns: int) -> NDArray[np.float64] | None:
+        """Return T_older_newer by odometry, metres, or None."""
+        if self._odometry is None:
+            return None
+        older, newer = self._odometry.at(older_ns), self._odometry.at(newer_ns)
+        return None if older is None or newer is None else np.linalg.inv(older) @ newer
+
+    def _gate(self, prediction: Prediction, older_ns: int, newer_ns: int) -> str:
+        """Return why a pair is rejected, empty when it is accepted."""
+        verdict = check_pair_pose(
+            prediction.poses[1].double().cpu().numpy(),
+            prediction.pose_valid[1],
+            prediction.validity,
+            prediction.stats.get("inliers"),
+            self._true_motion(older_ns, newer_ns),
+        )
+        return str(verdict.reason)
+
+    def _place(self, prediction: Prediction, older_id: int, older_ns: int, newer_id: int, newer_ns: int) -> None:
+        """Chain an accepted pair and keep its points."""
+        geometry = PairGeometry.from_prediction(prediction, older_id, newer_id)
+        self.pairs.append(TimedPair(older_ns, newer_ns, geometry.T_older_newer))
+        step = self._chain.add(geometry)
+        track = self._tracks[step.segment]
+        track.poses[older_ns], track.poses[newer_ns] = step.T_map_older, step.T_map_newer
+        placed = prediction.transform(step.map_from_pair)
+        if not track.voxel:
+            track.voxel = relative_voxel(float(np.median(step.scale * geometry.depth_older)))
+        views = (0, 1) if step.new_segment else (1,)
+        track.clouds += [voxel_downsample(cloud_from_view(placed, view), track.voxel) for view in views]
+        motion = self._true_motion(older_ns, newer_ns)
+        if motion is not None:
+            T_segment = np.linalg.inv(step.T_map_older) @ step.T_map_newer
+            sample = sample_from_baseline(motion, T_segment).sample
+            if sample is not None:
+                track.metres_per_unit.append(sample.metres_per_unit)
+
+    def segments(self) -> list[Segment]:
+        """Return the segments, the one with most keyframes first."""
+        found = []
+        for number, track in self._tracks.items():
+            known = len(track.metres_per_unit) >= MIN_SCALE_SAMPLES
+            factor = float(np.median(track.metres_per_unit)) if known else None
+            cloud = union_clouds(track.clouds, track.voxel, MAP_POINTS)
+            trajectory = Trajectory.from_unsorted(list(track.poses), list(track.poses.values()))
+            if factor is not None:
+                cloud = cloud.transform(Sim3.from_matrix(np.diag([factor, factor, factor, 1.0])))
+                poses = trajectory.poses.copy()
+                poses[:, :3, 3] *= factor
+                trajectory = Trajectory(trajectory.stamps_ns, poses)
+            found.append(Segment(number, trajectory, cloud, factor))
+        return sorted(found, key=lambda s: (-len(s.trajectory), s.number))
