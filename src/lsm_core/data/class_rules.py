@@ -25,8 +25,11 @@ _RULES: Sequence[tuple[str, str]] = (
     ("piano", r"\bpiano$"),
     ("lamp", r"lamp|\blight\b|lights|chandelier|spotlight|fluorescent"),
     ("tv", r"^tv$|tv 16|flat tv|^screen$|television$"),
-    ("cabinet", r"cabinet|cupboard|wardrobe|dresser|bedside|dressing|tv stand|television cab|^vanity|"
-                r"double vanity|island(?! bath)|changing table"),
+    (
+        "cabinet",
+        r"cabinet|cupboard|wardrobe|dresser|bedside|dressing|tv stand|television cab|^vanity|"
+        r"double vanity|island(?! bath)|changing table",
+    ),
     ("bathtub", r"bathtub|^bath$|island bath"),
     ("shower", r"shower(?! curtain)"),
     ("toilet", r"toilets? unit|bidet|urinal|^toilet$|potty"),
@@ -34,8 +37,11 @@ _RULES: Sequence[tuple[str, str]] = (
     ("refrigerator", r"fridge|refrigerator|freezer"),
     ("washing machine", r"washing machine|dryer machine"),
     ("oven", r"oven|stove(?!.*propane)|cooker|cooktop|hood|microwave"),
-    ("coffee machine", r"coffee (brewer|maker|machine|press)|kettle|toaster|blender|mixer|teapot|"
-                       r"sandwich maker|deep fryer"),
+    (
+        "coffee machine",
+        r"coffee (brewer|maker|machine|press)|kettle|toaster|blender|mixer|teapot|"
+        r"sandwich maker|deep fryer",
+    ),
     ("chair", r"chair|stool|^class seat|bench(?!.*(abdominal|painted))|puff|ottoman"),
     ("sofa", r"sofa|couch|futon|day bed"),
     ("bed", r"\bbed\b|crib"),

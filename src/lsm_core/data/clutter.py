@@ -1,4 +1,4 @@
-"""Small things: on tables and shelves, on walls, on the floor, on the ceiling."""
+"""Small things: on tables and shelves, on the floor, under the ceiling."""
 
 from __future__ import annotations
 
@@ -7,18 +7,47 @@ import numpy as np
 from lsm_core.data import textures as tex
 from lsm_core.data.furniture import FurniturePool, PreparedModel, Support
 from lsm_core.data.placement import footprint, place_model, put_model
-from lsm_core.data.scene import Item, Light, SceneBuilder, label_id, rotation_z
-from lsm_core.data.shell import Shell, Wall
+from lsm_core.data.scene import Item, Light, SceneBuilder, label_id, rotation_z, triple
+from lsm_core.data.shell import Shell
 
 Rng = np.random.Generator
 _ON_TOP: dict[str, float] = {
-    "cup": 2.0, "bottle": 1.5, "vase": 1.2, "plant": 1.5, "book": 2.5, "computer": 1.2, "lamp": 1.2, "plate": 1.2,
-    "fruit": 0.8, "toy": 0.8, "clock": 0.4, "coffee machine": 1.0, "towel": 0.3, "box": 0.7, "clothes": 0.6,
-    "void": 2.0, "tv": 0.6, "bag": 0.4, "fan": 0.4, "paper": 1.5, "oven": 0.3,
+    "cup": 2.0,
+    "bottle": 1.5,
+    "vase": 1.2,
+    "plant": 1.5,
+    "book": 2.5,
+    "computer": 1.2,
+    "lamp": 1.2,
+    "plate": 1.2,
+    "fruit": 0.8,
+    "toy": 0.8,
+    "clock": 0.4,
+    "coffee machine": 1.0,
+    "towel": 0.3,
+    "box": 0.7,
+    "clothes": 0.6,
+    "void": 2.0,
+    "tv": 0.6,
+    "bag": 0.4,
+    "fan": 0.4,
+    "paper": 1.5,
+    "oven": 0.3,
 }
 _ON_FLOOR: dict[str, float] = {
-    "box": 1.5, "bag": 1.5, "toy": 1.0, "clothes": 1.0, "bin": 1.2, "plant": 1.2, "book": 0.6, "void": 1.0,
-    "vase": 0.6, "fan": 0.3, "carton": 1.5, "paper": 0.6, "pillow": 0.4,
+    "box": 1.5,
+    "bag": 1.5,
+    "toy": 1.0,
+    "clothes": 1.0,
+    "bin": 1.2,
+    "plant": 1.2,
+    "book": 0.6,
+    "void": 1.0,
+    "vase": 0.6,
+    "fan": 0.3,
+    "carton": 1.5,
+    "paper": 0.6,
+    "pillow": 0.4,
 }
 
 
@@ -27,15 +56,12 @@ def _draw(rng: Rng, table: dict[str, float]) -> str:
     return str(rng.choice(list(table), p=weights / weights.sum()))
 
 
-def _rgb(values: np.ndarray) -> tuple[float, float, float]:
-    return float(values[0]), float(values[1]), float(values[2])
-
-
 class Clutterer:
     """Adds clutter to a furnished room."""
 
     def __init__(self, builder: SceneBuilder, rng: Rng, pool: FurniturePool, shell: Shell) -> None:
         self.builder, self.rng, self.pool, self.shell = builder, rng, pool, shell
+        self._tops: list[Item] = []  # what stands on surfaces so far
 
     def fill_supports(self, model: PreparedModel, at: np.ndarray, yaw: float, density: float) -> None:
         """Put things on every level surface of a placed model."""
@@ -51,17 +77,30 @@ class Clutterer:
                 self._on_support(support, at, yaw, model)
 
     def _small(self, label: str, free_height: float, span: float) -> PreparedModel | None:
-        entries = [e for e in self.pool.entries(label) if e.height_m < min(0.75, free_height)
-                   and max(e.width_m, e.depth_m) < min(0.8, span) and e.elevation_m < 0.3]
+        entries = [
+            e
+            for e in self.pool.entries(label)
+            if e.height_m < min(0.75, free_height)
+            and max(e.width_m, e.depth_m) < min(0.8, span)
+            and e.elevation_m < 0.3
+        ]
         return self.pool.load(entries[int(self.rng.integers(len(entries)))]) if entries else None
+
+    def _between(self, a: float, b: float) -> float:
+        return float(self.rng.uniform(min(a, b), max(a, b)))
 
     def _on_support(self, support: Support, at: np.ndarray, yaw: float, under: PreparedModel) -> None:
         span = min(support.high[0] - support.low[0], support.high[1] - support.low[1])
         label = _draw(self.rng, _ON_TOP)
         if under.entry.label in ("sofa", "bed", "chair") and self.rng.random() < 0.35:
             label = "pillow"
-        local = np.array([self.rng.uniform(*sorted((support.low[0] + 0.05, support.high[0] - 0.05))),
-                          self.rng.uniform(*sorted((support.low[1] + 0.05, support.high[1] - 0.05))), 0.0])
+        local = np.array(
+            [
+                self._between(support.low[0] + 0.05, support.high[0] - 0.05),
+                self._between(support.low[1] + 0.05, support.high[1] - 0.05),
+                0.0,
+            ]
+        )
         where = np.asarray(at) + rotation_z(yaw) @ local + np.array([0, 0, support.height])
         turn = float(self.rng.uniform(0, 2 * np.pi)) if self.rng.random() < 0.5 else yaw
         if label in ("book", "paper", "pillow"):
@@ -73,13 +112,13 @@ class Clutterer:
 
     def _stand(self, model: PreparedModel, where: np.ndarray, yaw: float) -> None:
         low, high = footprint(model, where, yaw)
-        taken = [i for i in self._tops if (np.array(i.low) < high - 0.01).all() and (np.array(i.high) > low + 0.01).all()]
+        taken = [
+            i for i in self._tops if (np.array(i.low) < high - 0.01).all() and (np.array(i.high) > low + 0.01).all()
+        ]
         if taken:
             return
         put_model(self.builder, self.rng, model, where, yaw)
         self._note(model.entry.label or "void", low, high)
-
-    _tops: list[Item]
 
     def _note(self, label: str, low: np.ndarray, high: np.ndarray) -> None:
         self.builder.add_item(label, low, high, blocks=False)
@@ -98,14 +137,21 @@ class Clutterer:
             return
         z = float(where[2])
         for _ in range(int(self.rng.integers(1, 5))):
-            size = np.array([self.rng.uniform(0.12, 0.24), self.rng.uniform(0.17, 0.32), self.rng.uniform(0.01, 0.045)])
-            self.builder.box(np.array([where[0], where[1], z + size[2] / 2]), size,
-                             yaw + float(self.rng.normal(0, 0.1)), label_id("book"), colour=self._cover())
+            size = np.array(
+                [self.rng.uniform(0.12, 0.24), self.rng.uniform(0.17, 0.32), self.rng.uniform(0.01, 0.045)]
+            )
+            self.builder.box(
+                np.array([where[0], where[1], z + size[2] / 2]),
+                size,
+                yaw + float(self.rng.normal(0, 0.1)),
+                label_id("book"),
+                colour=self._cover(),
+            )
             z += float(size[2])
         self._note("book", where - 0.12, np.array([where[0] + 0.12, where[1] + 0.12, z]))
 
     def _cover(self) -> tuple[float, float, float]:
-        return _rgb(np.clip(tex.muted_colour(self.rng) * self.rng.uniform(0.4, 1.1), 0.03, 0.92))
+        return triple(np.clip(tex.muted_colour(self.rng) * self.rng.uniform(0.4, 1.1), 0.03, 0.92))
 
     def _pillow(self, where: np.ndarray, size: np.ndarray, yaw: float) -> None:
         """Add a cushion: a box whose faces bulge (an 8 x 8 height field on each side)."""
@@ -120,8 +166,12 @@ class Clutterer:
             uv = np.stack([u, v], -1) * 0.5 + 0.5
             a, b, c, d = grid[:-1, :-1], grid[1:, :-1], grid[1:, 1:], grid[:-1, 1:]
             ua, ub, uc, ud = uv[:-1, :-1], uv[1:, :-1], uv[1:, 1:], uv[:-1, 1:]
-            tri = np.concatenate([np.stack([a, b, c], 2).reshape(-1, 3, 3), np.stack([a, c, d], 2).reshape(-1, 3, 3)])
-            tuv = np.concatenate([np.stack([ua, ub, uc], 2).reshape(-1, 3, 2), np.stack([ua, uc, ud], 2).reshape(-1, 3, 2)])
+            tri = np.concatenate(
+                [np.stack([a, b, c], 2).reshape(-1, 3, 3), np.stack([a, c, d], 2).reshape(-1, 3, 3)]
+            )
+            tuv = np.concatenate(
+                [np.stack([ua, ub, uc], 2).reshape(-1, 3, 2), np.stack([ua, uc, ud], 2).reshape(-1, 3, 2)]
+            )
             centre = where + np.array([0, 0, size[2] * 0.45])
             normals = (tri - centre) / np.array([size[0], size[1], size[2]]) ** 2
             normals /= np.maximum(np.linalg.norm(normals, axis=-1, keepdims=True), 1e-6)
@@ -173,8 +223,11 @@ class Clutterer:
                     place_model(self.builder, self.rng, model, at, yaw, self.shell.size)
 
     def _floor_model(self, label: str) -> PreparedModel | None:
-        entries = [e for e in self.pool.entries(label) if 0.08 < e.height_m < 1.3 and max(e.width_m, e.depth_m) < 1.1
-                   and e.elevation_m < 0.05]
+        entries = [
+            e
+            for e in self.pool.entries(label)
+            if 0.08 < e.height_m < 1.3 and max(e.width_m, e.depth_m) < 1.1 and e.elevation_m < 0.05
+        ]
         return self.pool.load(entries[int(self.rng.integers(len(entries)))]) if entries else None
 
     def _carton(self, at: np.ndarray, yaw: float) -> None:
@@ -195,7 +248,9 @@ class Clutterer:
         width, depth, _ = self.shell.size
         for k in range(int(self.rng.choice([0, 1, 1, 2]))):
             size = self.rng.uniform([0.6, 0.5], [min(3.0, width * 0.8), min(2.4, depth * 0.8)])
-            yaw = float(self.rng.integers(2)) * np.pi / 2 + (float(self.rng.normal(0, 0.2)) if self.rng.random() < 0.3 else 0)
+            yaw = float(self.rng.integers(2)) * np.pi / 2 + (
+                float(self.rng.normal(0, 0.2)) if self.rng.random() < 0.3 else 0
+            )
             at = np.array([self.rng.uniform(0.3, 0.7) * width, self.rng.uniform(0.3, 0.7) * depth])
             c, s = abs(np.cos(yaw)), abs(np.sin(yaw))
             reach = np.array([c * size[0] + s * size[1], s * size[0] + c * size[1]]) / 2
@@ -204,85 +259,10 @@ class Clutterer:
             corner = np.array([*(at - reach), 0.0]), np.array([*(at + reach), 0.02])
             layer = self.builder.texture(tex.rug_pattern(self.rng, tex.muted_colour(self.rng)))
             thick = 0.006 + 0.006 * k
-            self.builder.box(np.array([*at, thick / 2]), np.array([*size, thick]), yaw, label_id("rug"), layer=layer)
+            self.builder.box(
+                np.array([*at, thick / 2]), np.array([*size, thick]), yaw, label_id("rug"), layer=layer
+            )
             self.builder.add_item("rug", *corner, blocks=False)
-
-    def walls(self, count: int) -> None:
-        """Hang pictures, whiteboards, clocks, switches and screens."""
-        for _ in range(count):
-            wall = self.shell.walls[int(self.rng.integers(len(self.shell.walls)))]
-            pick = self.rng.random()
-            if pick < 0.68:
-                self._picture(wall)
-            elif pick < 0.8:
-                self._flat_tv(wall)
-            else:
-                self._mounted(wall, str(self.rng.choice(["switch", "clock", "lamp", "void", "towel", "tv", "radiator"])))
-
-    def _hang(self, wall: Wall, size: tuple[float, float], height: float) -> tuple[float, np.ndarray, np.ndarray] | None:
-        if wall.length < size[0] + 0.1:
-            return None
-        t = float(self.rng.uniform(size[0] / 2 + 0.03, wall.length - size[0] / 2 - 0.03))
-        a, b = wall.point(t - size[0] / 2, 0.0, height), wall.point(t + size[0] / 2, 0.06, height + size[1])
-        low, high = np.minimum(a, b), np.maximum(a, b)
-        return None if self.builder.collides(low, high, 0.02) else (t, low, high)
-
-    def _picture(self, wall: Wall) -> None:
-        wide = float(self.rng.choice([0.25, 0.45, 0.7, 1.1], p=[0.3, 0.3, 0.27, 0.13])) * float(self.rng.uniform(0.8, 1.2))
-        tall = wide * float(self.rng.choice([0.66, 0.75, 1.0, 1.35]))
-        bottom = float(self.rng.uniform(0.5, 1.6))
-        if bottom + tall > self.shell.size[2] - 0.1:
-            return
-        spot = self._hang(wall, (wide, tall), bottom)
-        if spot is None:
-            return
-        t, low, high = spot
-        image = tex.painting(self.rng)
-        if self.rng.random() < 0.12:
-            image = tex.plain(self.rng, np.array([0.92, 0.92, 0.93]))  # whiteboard
-        layer = self.builder.texture(image)
-        border = 0.0 if self.rng.random() < 0.25 else float(self.rng.uniform(0.01, 0.05))
-        shade = tex.wood_colour(self.rng) if self.rng.random() < 0.5 else np.full(3, self.rng.choice([0.05, 0.9, 0.5]))
-        picture = label_id("picture")
-        if border > 0:
-            self.builder.box(wall.point(t, 0.012, bottom + tall / 2), np.array([wide, 0.02, tall]), wall.yaw, picture,
-                             colour=_rgb(shade))
-        left, right = t - wide / 2 + border, t + wide / 2 - border
-        corner = wall.point(left, 0.026, bottom + tall - border)
-        self.builder.quad(corner, wall.point(right, 0.026, bottom + tall - border) - corner,
-                          np.array([0, 0, -(tall - 2 * border)]), picture, layer=layer,
-                          gloss=float(self.rng.choice([0.0, 0.3])))
-        self.builder.add_item("picture", low, high)
-
-    def _flat_tv(self, wall: Wall) -> None:
-        wide = float(self.rng.uniform(0.6, 1.4))
-        tall = wide * 0.58
-        bottom = float(self.rng.uniform(0.7, 1.3))
-        spot = self._hang(wall, (wide, tall), bottom)
-        if spot is None or bottom + tall > self.shell.size[2] - 0.1:
-            return
-        t, low, high = spot
-        label = label_id("tv")
-        self.builder.box(wall.point(t, 0.03, bottom + tall / 2), np.array([wide, 0.05, tall]), wall.yaw, label,
-                         colour=(0.03, 0.03, 0.035), gloss=0.6)
-        if self.rng.random() < 0.35:
-            layer = self.builder.texture(tex.painting(self.rng))
-            corner = wall.point(t - wide / 2 + 0.02, 0.057, bottom + tall - 0.02)
-            self.builder.quad(corner, wall.point(t + wide / 2 - 0.02, 0.057, bottom + tall - 0.02) - corner,
-                              np.array([0, 0, -(tall - 0.04)]), label, layer=layer, emission=0.35)
-        self.builder.add_item("tv", low, high)
-
-    def _mounted(self, wall: Wall, label: str) -> None:
-        entries = [e for e in self.pool.entries(label) if e.elevation_m > 0.05
-                   and e.elevation_m + e.height_m < self.shell.size[2] - 0.02 and e.depth_m < 0.5]
-        if not entries:
-            return
-        model = self.pool.load(entries[int(self.rng.integers(len(entries)))])
-        if model is None or wall.length < model.size[0] + 0.1:
-            return
-        t = float(self.rng.uniform(model.size[0] / 2, wall.length - model.size[0] / 2))
-        at = wall.point(t, model.size[1] / 2 + 0.003, model.entry.elevation_m)
-        place_model(self.builder, self.rng, model, at, wall.yaw, self.shell.size)
 
     def ceiling(self, power: float) -> tuple[Light, ...]:
         """Hang one or two lamps; return their light (``power`` 0 = switched off)."""
@@ -304,10 +284,5 @@ class Clutterer:
                     drop = model.size[2] * 0.8
             where = (float(x), float(y), float(height - max(0.1, drop)))
             if power > 0:
-                lights.append(Light(where, (0.0, 0.0, -1.0), _rgb(power * tone), 0.35, 0.35, True))
+                lights.append(Light(where, (0.0, 0.0, -1.0), triple(power * tone), 0.35, 0.35, True))
         return tuple(lights)
-
-    def reset(self) -> Clutterer:
-        """Forget what stands on surfaces; call once before filling."""
-        self._tops = []
-        return self

@@ -32,45 +32,106 @@ class Want:
 
 RECIPES: dict[str, tuple[Want, ...]] = {
     "living": (
-        Want("sofa", 2, 0.75, "wall"), Want("table", 1, 0.7, "low"), Want("tv", 1, 0.6, "tvstand"),
-        Want("bookshelf", 2, 0.5, "wall"), Want("cabinet", 2, 0.5, "wall"), Want("chair", 2, 0.6, "seat"),
-        Want("plant", 2, 0.6, "corner"), Want("table", 1, 0.35, "dining"), Want("lamp", 1, 0.5, "corner"),
-        Want("radiator", 1, 0.3, "wall"), Want("piano", 1, 0.08, "wall"),
+        Want("sofa", 2, 0.75, "wall"),
+        Want("table", 1, 0.7, "low"),
+        Want("tv", 1, 0.6, "tvstand"),
+        Want("bookshelf", 2, 0.5, "wall"),
+        Want("cabinet", 2, 0.5, "wall"),
+        Want("chair", 2, 0.6, "seat"),
+        Want("plant", 2, 0.6, "corner"),
+        Want("table", 1, 0.35, "dining"),
+        Want("lamp", 1, 0.5, "corner"),
+        Want("radiator", 1, 0.3, "wall"),
+        Want("piano", 1, 0.08, "wall"),
     ),
     "bedroom": (
-        Want("bed", 2, 0.8, "wall"), Want("cabinet", 3, 0.7, "wall"), Want("desk", 1, 0.4, "desk"),
-        Want("bookshelf", 1, 0.5, "wall"), Want("chair", 1, 0.5, "seat"), Want("plant", 1, 0.4, "corner"),
-        Want("radiator", 1, 0.4, "wall"), Want("lamp", 1, 0.4, "corner"), Want("tv", 1, 0.3, "tvstand"),
+        Want("bed", 2, 0.8, "wall"),
+        Want("cabinet", 3, 0.7, "wall"),
+        Want("desk", 1, 0.4, "desk"),
+        Want("bookshelf", 1, 0.5, "wall"),
+        Want("chair", 1, 0.5, "seat"),
+        Want("plant", 1, 0.4, "corner"),
+        Want("radiator", 1, 0.4, "wall"),
+        Want("lamp", 1, 0.4, "corner"),
+        Want("tv", 1, 0.3, "tvstand"),
     ),
     "kitchen": (
-        Want("kitchen", 1, 1.0, "kitchen"), Want("kitchen", 1, 0.4, "kitchen"), Want("table", 1, 0.7, "dining"),
-        Want("refrigerator", 1, 0.7, "wall"), Want("chair", 2, 0.3, "seat"), Want("bin", 1, 0.6, "corner"),
-        Want("cabinet", 1, 0.4, "wall"), Want("plant", 1, 0.3, "corner"),
+        Want("kitchen", 1, 1.0, "kitchen"),
+        Want("kitchen", 1, 0.4, "kitchen"),
+        Want("table", 1, 0.7, "dining"),
+        Want("refrigerator", 1, 0.7, "wall"),
+        Want("chair", 2, 0.3, "seat"),
+        Want("bin", 1, 0.6, "corner"),
+        Want("cabinet", 1, 0.4, "wall"),
+        Want("plant", 1, 0.3, "corner"),
     ),
     "office": (
-        Want("desk", 2, 0.85, "desk"), Want("desk", 2, 0.5, "desk"), Want("bookshelf", 2, 0.7, "wall"),
-        Want("cabinet", 2, 0.5, "wall"), Want("chair", 2, 0.5, "seat"), Want("plant", 2, 0.5, "corner"),
-        Want("bin", 1, 0.6, "corner"), Want("radiator", 1, 0.3, "wall"), Want("table", 1, 0.3, "dining"),
+        Want("desk", 2, 0.85, "desk"),
+        Want("desk", 2, 0.5, "desk"),
+        Want("bookshelf", 2, 0.7, "wall"),
+        Want("cabinet", 2, 0.5, "wall"),
+        Want("chair", 2, 0.5, "seat"),
+        Want("plant", 2, 0.5, "corner"),
+        Want("bin", 1, 0.6, "corner"),
+        Want("radiator", 1, 0.3, "wall"),
+        Want("table", 1, 0.3, "dining"),
     ),
     "dining": (
-        Want("table", 1, 1.0, "dining"), Want("cabinet", 2, 0.7, "wall"), Want("plant", 2, 0.5, "corner"),
-        Want("bookshelf", 1, 0.4, "wall"), Want("sofa", 1, 0.3, "wall"), Want("lamp", 1, 0.3, "corner"),
+        Want("table", 1, 1.0, "dining"),
+        Want("cabinet", 2, 0.7, "wall"),
+        Want("plant", 2, 0.5, "corner"),
+        Want("bookshelf", 1, 0.4, "wall"),
+        Want("sofa", 1, 0.3, "wall"),
+        Want("lamp", 1, 0.3, "corner"),
         Want("piano", 1, 0.1, "wall"),
     ),
     "bathroom": (
-        Want("bathtub", 1, 0.7, "wall"), Want("sink", 2, 0.8, "wall"), Want("toilet", 2, 0.7, "wall"),
-        Want("shower", 1, 0.4, "corner"), Want("washing machine", 1, 0.4, "wall"), Want("cabinet", 1, 0.5, "wall"),
-        Want("towel", 2, 0.7, "mount"), Want("radiator", 1, 0.4, "wall"), Want("bin", 1, 0.4, "corner"),
+        Want("bathtub", 1, 0.7, "wall"),
+        Want("sink", 2, 0.8, "wall"),
+        Want("toilet", 2, 0.7, "wall"),
+        Want("shower", 1, 0.4, "corner"),
+        Want("washing machine", 1, 0.4, "wall"),
+        Want("cabinet", 1, 0.5, "wall"),
+        Want("towel", 2, 0.7, "mount"),
+        Want("radiator", 1, 0.4, "wall"),
+        Want("bin", 1, 0.4, "corner"),
     ),
     "mixed": (
-        Want("sofa", 1, 0.6, "wall"), Want("desk", 1, 0.6, "desk"), Want("bed", 1, 0.4, "wall"),
-        Want("bookshelf", 2, 0.6, "wall"), Want("table", 1, 0.6, "dining"), Want("chair", 2, 0.6, "seat"),
-        Want("tv", 1, 0.5, "tvstand"), Want("plant", 1, 0.6, "corner"), Want("cabinet", 2, 0.5, "wall"),
+        Want("sofa", 1, 0.6, "wall"),
+        Want("desk", 1, 0.6, "desk"),
+        Want("bed", 1, 0.4, "wall"),
+        Want("bookshelf", 2, 0.6, "wall"),
+        Want("table", 1, 0.6, "dining"),
+        Want("chair", 2, 0.6, "seat"),
+        Want("tv", 1, 0.5, "tvstand"),
+        Want("plant", 1, 0.6, "corner"),
+        Want("cabinet", 2, 0.5, "wall"),
     ),
 }
 RARE: tuple[str, ...] = (
-    "refrigerator", "oven", "sink", "toilet", "bathtub", "shower", "piano", "radiator", "fan", "washing machine",
-    "box", "bin", "plant", "lamp", "bag", "bed", "desk", "tv", "bookshelf", "chair", "void", "vase", "towel",
+    "refrigerator",
+    "oven",
+    "sink",
+    "toilet",
+    "bathtub",
+    "shower",
+    "piano",
+    "radiator",
+    "fan",
+    "washing machine",
+    "box",
+    "bin",
+    "plant",
+    "lamp",
+    "bag",
+    "bed",
+    "desk",
+    "tv",
+    "bookshelf",
+    "chair",
+    "void",
+    "vase",
+    "towel",
 )
 
 
@@ -109,9 +170,13 @@ class Furnisher:
     def pick(self, label: str, suits: Filter | None = None) -> PreparedModel | None:
         """Draw a model of a class that fits rooms, or None."""
         room = self.shell.size
-        entries = [e for e in self.pool.entries(label)
-                   if max(e.width_m, e.depth_m) < min(MAX_FOOTPRINT_M, max(room[:2]) - 0.3)
-                   and e.height_m + e.elevation_m < room[2] - 0.02 and (suits is None or suits(e))]
+        entries = [
+            e
+            for e in self.pool.entries(label)
+            if max(e.width_m, e.depth_m) < min(MAX_FOOTPRINT_M, max(room[:2]) - 0.3)
+            and e.height_m + e.elevation_m < room[2] - 0.02
+            and (suits is None or suits(e))
+        ]
         if not entries:
             return None
         return self.pool.load(entries[int(self.rng.integers(len(entries)))])
@@ -190,12 +255,20 @@ class Furnisher:
                 along = (k + 0.5) / count * span - span / 2
                 out = (model.size[1] if side[0] == 0 else model.size[0]) / 2 + chair.size[1] / 2
                 out += float(self.rng.uniform(0.02, 0.3))
-                local = np.array([along if side[0] == 0 else side[0] * out,
-                                  side[1] * out if side[0] == 0 else along])
+                local = np.array(
+                    [along if side[0] == 0 else side[0] * out, side[1] * out if side[0] == 0 else along]
+                )
                 where = np.asarray(at)[:2] + np.array([c * local[0] - s * local[1], s * local[0] + c * local[1]])
                 facing = yaw + float(np.arctan2(side[0], -side[1])) + np.pi + float(self.rng.normal(0, 0.15))
-                place_model(self.builder, np.random.default_rng(look), chair, np.array([*where, 0.0]),
-                            facing, self.shell.size, margin=0.0)
+                place_model(
+                    self.builder,
+                    np.random.default_rng(look),
+                    chair,
+                    np.array([*where, 0.0]),
+                    facing,
+                    self.shell.size,
+                    margin=0.0,
+                )
 
     def _dining(self) -> None:
         found = self._free("table", lambda e: e.height_m > 0.6)
@@ -226,13 +299,24 @@ class Furnisher:
         wall = self.shell.walls[int(self.rng.integers(len(self.shell.walls)))]
         t = float(self.rng.uniform(0.02, max(0.03, wall.length * 0.3)))
         end = wall.length - 0.02
-        base = self.pick("cabinet", lambda e: 0.7 < e.height_m < 1.0 and e.elevation_m < 0.05 and 0.4 < e.depth_m < 0.75)
+        base = self.pick(
+            "cabinet", lambda e: 0.7 < e.height_m < 1.0 and e.elevation_m < 0.05 and 0.4 < e.depth_m < 0.75
+        )
         look = int(self.rng.integers(2**31))
         while t < end:
-            label = str(self.rng.choice(["cabinet", "oven", "sink", "refrigerator", "washing machine"],
-                                        p=[0.5, 0.15, 0.15, 0.12, 0.08]))
-            model = base if label == "cabinet" else self.pick(
-                label, lambda e: e.height_m > 0.6 and e.depth_m > 0.35 and e.width_m < 1.1 and e.elevation_m < 0.1)
+            label = str(
+                self.rng.choice(
+                    ["cabinet", "oven", "sink", "refrigerator", "washing machine"], p=[0.5, 0.15, 0.15, 0.12, 0.08]
+                )
+            )
+            model = (
+                base
+                if label == "cabinet"
+                else self.pick(
+                    label,
+                    lambda e: e.height_m > 0.6 and e.depth_m > 0.35 and e.width_m < 1.1 and e.elevation_m < 0.1,
+                )
+            )
             model = model or base
             if model is None or t + model.size[0] > end:
                 return
@@ -240,10 +324,18 @@ class Furnisher:
             rng = np.random.default_rng(look) if model is base else self.rng
             place_model(self.builder, rng, model, at, wall.yaw, self.shell.size, margin=-0.005)
             if model.size[2] < 1.1 and self.rng.random() < 0.7:
-                upper = self.pick("oven" if label == "oven" else "cabinet",
-                                  lambda e: e.elevation_m > 1.0 and e.width_m < 1.3)
+                upper = self.pick(
+                    "oven" if label == "oven" else "cabinet", lambda e: e.elevation_m > 1.0 and e.width_m < 1.3
+                )
                 if upper is not None:
                     high = wall.point(t + model.size[0] / 2, upper.size[1] / 2 + 0.01, upper.entry.elevation_m)
-                    place_model(self.builder, np.random.default_rng(look), upper, high, wall.yaw,
-                                self.shell.size, margin=-0.005)
+                    place_model(
+                        self.builder,
+                        np.random.default_rng(look),
+                        upper,
+                        high,
+                        wall.yaw,
+                        self.shell.size,
+                        margin=-0.005,
+                    )
             t += model.size[0] + 0.005

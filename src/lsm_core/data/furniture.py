@@ -87,8 +87,11 @@ def decimate(mesh: TriangleMesh, target: int) -> TriangleMesh:
             break
         cells *= 0.8
     return TriangleMesh(
-        snapped[keep], repair_normals(snapped[keep], mesh.normals[keep]), mesh.uvs[keep],
-        mesh.material[keep], mesh.materials,
+        snapped[keep],
+        repair_normals(snapped[keep], mesh.normals[keep]),
+        mesh.uvs[keep],
+        mesh.material[keep],
+        mesh.materials,
     )
 
 
@@ -128,8 +131,11 @@ def find_supports(positions: np.ndarray, size: tuple[float, float, float]) -> tu
     for k, (height, tris) in enumerate(found):
         low, high = tris[..., :2].min((0, 1)), tris[..., :2].max((0, 1))
         above = found[k + 1][0] - height if k + 1 < len(found) else 1.0
-        out.append(Support(height, (float(low[0]), float(low[1])), (float(high[0]), float(high[1])),
-                           max(0.0, above - 0.03)))
+        out.append(
+            Support(
+                height, (float(low[0]), float(low[1])), (float(high[0]), float(high[1])), max(0.0, above - 0.03)
+            )
+        )
     return tuple(s for s in out if s.clearance > 0.08 and s.height > 0.05)
 
 
@@ -160,12 +166,14 @@ def prepare(entry: FurnitureEntry) -> PreparedModel:
     material = mesh.material[solid]
     colours, layers, textures = _surface(mesh, material, read)
     size = (entry.width_m, entry.depth_m, entry.height_m)
-    return PreparedModel(entry, positions, normals, mesh.uvs[solid], colours, layers, textures,
-                         find_supports(positions, size), size)
+    return PreparedModel(
+        entry, positions, normals, mesh.uvs[solid], colours, layers, textures, find_supports(positions, size), size
+    )
 
 
-def _surface(mesh: TriangleMesh, material: np.ndarray, read: ReadFile) -> tuple[
-        np.ndarray, np.ndarray, tuple[np.ndarray, ...]]:
+def _surface(
+    mesh: TriangleMesh, material: np.ndarray, read: ReadFile
+) -> tuple[np.ndarray, np.ndarray, tuple[np.ndarray, ...]]:
     """Resolve materials into per-triangle colour, texture layer and the textures themselves."""
     textures: list[np.ndarray] = []
     layer_of: list[int] = []

@@ -120,7 +120,10 @@ def statistics(folder: Path) -> dict[str, object]:
     share = pixels / pixels.sum()
     order = np.argsort(-share)
     return {
-        "shards": len(overlaps), "rooms": rooms, "frames": frames, "pairs": int(sum(len(o) for o in overlaps)),
+        "shards": len(overlaps),
+        "rooms": rooms,
+        "frames": frames,
+        "pairs": int(sum(len(o) for o in overlaps)),
         "overlap_quantiles": np.quantile(np.concatenate(overlaps), quantiles).round(3).tolist(),
         "baseline_m_quantiles": np.quantile(np.concatenate(baselines), quantiles).round(3).tolist(),
         "depth_m_quantiles": np.quantile(np.concatenate(depths), quantiles).round(2).tolist(),

@@ -78,7 +78,8 @@ def create_context() -> Any:
     except ImportError as error:
         raise DependencyError("The renderer needs the package moderngl.", "pip install moderngl") from error
     try:
-        return moderngl.create_context(standalone=True, require=330, backend="egl")
+        options: dict[str, Any] = {"backend": "egl"}
+        return moderngl.create_context(standalone=True, require=330, **options)
     except Exception as error:  # moderngl raises bare Exception when EGL is absent
         raise DeviceError(
             f"No off-screen OpenGL context: {error}.",
@@ -97,8 +98,11 @@ class Renderer:
         self._shadow_program = ctx.program(shaders.SHADOW_VERTEX, shaders.SHADOW_FRAGMENT)
         self._lighting_program = ctx.program(shaders.LIGHTING_VERTEX, shaders.LIGHTING_FRAGMENT)
         big = (2 * width, 2 * height)
-        self._surface = [ctx.texture(big, 4, dtype="f2"), ctx.texture(big, 4, dtype="f4"),
-                         ctx.texture(big, 2, dtype="f2")]  # albedo + label, normal + depth, emission + gloss
+        self._surface = [
+            ctx.texture(big, 4, dtype="f2"),
+            ctx.texture(big, 4, dtype="f4"),
+            ctx.texture(big, 2, dtype="f2"),
+        ]  # albedo + label, normal + depth, emission + gloss
         for target in self._surface:
             target.filter = (ctx.NEAREST, ctx.NEAREST)
         self._surface_buffer = ctx.framebuffer(self._surface, ctx.depth_renderbuffer(big))
@@ -119,8 +123,9 @@ class Renderer:
     def __enter__(self) -> Renderer:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
-                 trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def close(self) -> None:
@@ -143,8 +148,10 @@ class Renderer:
         textures.build_mipmaps()
         textures.filter = (ctx.LINEAR_MIPMAP_LINEAR, ctx.LINEAR)
         textures.repeat_x = textures.repeat_y = True
-        self._mesh = ctx.vertex_array(self._surface_program, [
-            (buffer, "3f 3f 2f 3f 4f", "in_position", "in_normal", "in_uv", "in_colour", "in_meta")])
+        self._mesh = ctx.vertex_array(
+            self._surface_program,
+            [(buffer, "3f 3f 2f 3f 4f", "in_position", "in_normal", "in_uv", "in_colour", "in_meta")],
+        )
         caster = ctx.vertex_array(self._shadow_program, [(buffer, "3f 48x", "in_position")])
         self._owned = [caster, self._mesh, textures, buffer]
         self._textures, self._scene = textures, scene
@@ -206,8 +213,7 @@ class Renderer:
             texture.use(unit)
         for unit, name in enumerate(("u_albedo", "u_geometry", "u_material")):
             program[name].value = unit
-        program["u_intrinsics"].value = tuple(
-            float(intrinsics[i, j]) for i, j in ((0, 0), (1, 1), (0, 2), (1, 2)))
+        program["u_intrinsics"].value = tuple(float(intrinsics[i, j]) for i, j in ((0, 0), (1, 1), (0, 2), (1, 2)))
         program["u_rotation"].write(_columns(T_world_cam[:3, :3]))
         program["u_eye"].value = tuple(float(v) for v in T_world_cam[:3, 3])
         self._screen.render()

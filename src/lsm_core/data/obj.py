@@ -72,7 +72,7 @@ def _floats(lines: list[str], width: int) -> np.ndarray:
 
 
 def _corner(word: str, counts: tuple[int, int, int]) -> tuple[int, int, int]:
-    parts = (word.split("/") + ["", ""])[:3]
+    parts = ([*word.split("/"), "", ""])[:3]
     out = []
     for part, count in zip(parts, counts, strict=True):
         index = int(part) if part else 0

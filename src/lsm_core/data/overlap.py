@@ -8,8 +8,13 @@ STRIDE = 4  # pixels between tested samples
 TOLERANCE = 0.05  # relative depth difference that still counts as the same surface
 
 
-def reproject(depth: np.ndarray, intrinsics: np.ndarray, T_other_this: np.ndarray, other_intrinsics: np.ndarray,
-              stride: int = STRIDE) -> tuple[np.ndarray, np.ndarray]:
+def reproject(
+    depth: np.ndarray,
+    intrinsics: np.ndarray,
+    T_other_this: np.ndarray,
+    other_intrinsics: np.ndarray,
+    stride: int = STRIDE,
+) -> tuple[np.ndarray, np.ndarray]:
     """Move the sampled pixels with depth into another camera.
 
     Args:
@@ -32,8 +37,14 @@ def reproject(depth: np.ndarray, intrinsics: np.ndarray, T_other_this: np.ndarra
         return (projected[:2] / projected[2]).T, moved[2]
 
 
-def seen_share(depth_a: np.ndarray, intrinsics_a: np.ndarray, T_world_a: np.ndarray, depth_b: np.ndarray,
-               intrinsics_b: np.ndarray, T_world_b: np.ndarray) -> float:
+def seen_share(
+    depth_a: np.ndarray,
+    intrinsics_a: np.ndarray,
+    T_world_a: np.ndarray,
+    depth_b: np.ndarray,
+    intrinsics_b: np.ndarray,
+    T_world_b: np.ndarray,
+) -> float:
     """Return the share of a's pixels (all of them) whose surface b also sees."""
     uv, z = reproject(depth_a, intrinsics_a, np.linalg.inv(T_world_b) @ T_world_a, intrinsics_b)
     height, width = depth_b.shape

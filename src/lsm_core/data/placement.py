@@ -11,8 +11,22 @@ from lsm_core.data.scene import SceneBuilder, box_uv, label_id, rotation_z
 Rng = np.random.Generator
 _SOFT = frozenset({"sofa", "bed", "chair", "curtain", "towel", "clothes", "bag", "rug", "pillow"})
 _WOODEN = frozenset({"table", "desk", "bookshelf", "cabinet", "door", "piano", "chair", "bed", "box"})
-_SHINY = frozenset({"refrigerator", "oven", "sink", "toilet", "bathtub", "vase", "cup", "bottle", "tv", "piano",
-                    "washing machine", "coffee machine"})
+_SHINY = frozenset(
+    {
+        "refrigerator",
+        "oven",
+        "sink",
+        "toilet",
+        "bathtub",
+        "vase",
+        "cup",
+        "bottle",
+        "tv",
+        "piano",
+        "washing machine",
+        "coffee machine",
+    }
+)
 
 
 def footprint(model: PreparedModel, at: np.ndarray, yaw: float) -> tuple[np.ndarray, np.ndarray]:
@@ -46,8 +60,17 @@ def _detail(rng: Rng, label: str) -> np.ndarray | None:
     return tex.plaster(rng, light) if rng.random() < 0.15 else None
 
 
-def put_model(builder: SceneBuilder, rng: Rng, model: PreparedModel, at: np.ndarray, yaw: float, *,
-              recolour: float = 0.4, label: str | None = None, scale: float = 1.0) -> None:
+def put_model(
+    builder: SceneBuilder,
+    rng: Rng,
+    model: PreparedModel,
+    at: np.ndarray,
+    yaw: float,
+    *,
+    recolour: float = 0.4,
+    label: str | None = None,
+    scale: float = 1.0,
+) -> None:
     """Add a model standing at ``at`` (world metres, its bottom centre); does not record an obstacle."""
     name = label or model.entry.label or "void"
     turn = rotation_z(yaw)
@@ -68,16 +91,32 @@ def put_model(builder: SceneBuilder, rng: Rng, model: PreparedModel, at: np.ndar
     if name == "lamp":
         bright = (colours.min(1) > 0.7) & bare
         glow_value = float(rng.uniform(0.3, 1.2)) if rng.random() < 0.5 else 0.0
-        builder.triangles(positions, model.normals @ turn.T, uvs, colours, layers, label_id(name),
-                          emission=np.where(bright, glow_value, 0.0))
+        builder.triangles(
+            positions,
+            model.normals @ turn.T,
+            uvs,
+            colours,
+            layers,
+            label_id(name),
+            emission=np.where(bright, glow_value, 0.0),
+        )
         return
     gloss = float(rng.uniform(0.1, 0.5)) if name in _SHINY else float(rng.choice([0.0, 0.0, 0.1]))
-    builder.triangles(positions, model.normals @ turn.T, uvs, colours, layers, label_id(name), emission=glow,
-                      gloss=gloss)
+    builder.triangles(
+        positions, model.normals @ turn.T, uvs, colours, layers, label_id(name), emission=glow, gloss=gloss
+    )
 
 
-def place_model(builder: SceneBuilder, rng: Rng, model: PreparedModel, at: np.ndarray, yaw: float,
-                room: tuple[float, float, float], *, margin: float = 0.02) -> bool:
+def place_model(
+    builder: SceneBuilder,
+    rng: Rng,
+    model: PreparedModel,
+    at: np.ndarray,
+    yaw: float,
+    room: tuple[float, float, float],
+    *,
+    margin: float = 0.02,
+) -> bool:
     """Add a model where it fits into the room without touching anything; tell whether it did."""
     low, high = footprint(model, at, yaw)
     inside = (low[:2] > -0.03).all() and high[0] < room[0] + 0.03 and high[1] < room[1] + 0.03

@@ -56,6 +56,11 @@ class Scene:
     bounce: tuple[float, float, float]  # linear, from below
 
 
+def triple(values: np.ndarray) -> tuple[float, float, float]:
+    """Return three numbers as a tuple of floats."""
+    return float(values[0]), float(values[1]), float(values[2])
+
+
 def rotation_z(angle: float) -> np.ndarray:
     """Return the 3x3 rotation about z by ``angle`` radians."""
     c, s = float(np.cos(angle)), float(np.sin(angle))
@@ -70,7 +75,12 @@ def box_uv(positions: np.ndarray, normals: np.ndarray, tile_m: float) -> np.ndar
 
 
 _FACES = (  # outward normal axis, sign
-    (0, 1.0), (0, -1.0), (1, 1.0), (1, -1.0), (2, 1.0), (2, -1.0),
+    (0, 1.0),
+    (0, -1.0),
+    (1, 1.0),
+    (1, -1.0),
+    (2, 1.0),
+    (2, -1.0),
 )
 
 
@@ -93,9 +103,18 @@ class SceneBuilder:
             self._textures.append(rgba)
         return self._layer_of[key]
 
-    def triangles(self, positions: np.ndarray, normals: np.ndarray, uvs: np.ndarray,
-                  colours: np.ndarray, layers: np.ndarray | int, label: int, *,
-                  emission: float | np.ndarray = 0.0, gloss: float = 0.0) -> None:
+    def triangles(
+        self,
+        positions: np.ndarray,
+        normals: np.ndarray,
+        uvs: np.ndarray,
+        colours: np.ndarray,
+        layers: np.ndarray | int,
+        label: int,
+        *,
+        emission: float | np.ndarray = 0.0,
+        gloss: float = 0.0,
+    ) -> None:
         """Add triangles: corners [T, 3, 3], normals alike, uv [T, 3, 2], colour [T, 3] or [3]."""
         count = len(positions)
         out = np.empty((count, 3, VERTEX_FLOATS), np.float32)
@@ -107,10 +126,20 @@ class SceneBuilder:
         out[..., 14] = gloss
         self._chunks.append(out.reshape(-1, VERTEX_FLOATS))
 
-    def quad(self, corner: np.ndarray, along: np.ndarray, up: np.ndarray, label: int, *,
-             colour: tuple[float, float, float] = (1.0, 1.0, 1.0), layer: int = -1,
-             tile_m: float | None = None, offset: tuple[float, float] = (0.0, 0.0),
-             emission: float = 0.0, gloss: float = 0.0) -> None:
+    def quad(
+        self,
+        corner: np.ndarray,
+        along: np.ndarray,
+        up: np.ndarray,
+        label: int,
+        *,
+        colour: tuple[float, float, float] = (1.0, 1.0, 1.0),
+        layer: int = -1,
+        tile_m: float | None = None,
+        offset: tuple[float, float] = (0.0, 0.0),
+        emission: float = 0.0,
+        gloss: float = 0.0,
+    ) -> None:
         """Add the parallelogram ``corner + s along + t up``; uv in tiles, or 0..1 without a tile size."""
         corner, along, up = (np.asarray(v, np.float32) for v in (corner, along, up))
         p = np.stack([corner, corner + along, corner + along + up, corner + up])
@@ -120,12 +149,30 @@ class SceneBuilder:
         normal = np.cross(along, up)
         normal = normal / max(1e-9, float(np.linalg.norm(normal)))
         index = np.array([[0, 1, 2], [0, 2, 3]])
-        self.triangles(p[index], np.broadcast_to(normal, (2, 3, 3)), uv[index], np.array(colour), layer,
-                       label, emission=emission, gloss=gloss)
+        self.triangles(
+            p[index],
+            np.broadcast_to(normal, (2, 3, 3)),
+            uv[index],
+            np.array(colour),
+            layer,
+            label,
+            emission=emission,
+            gloss=gloss,
+        )
 
-    def box(self, centre: np.ndarray, size: np.ndarray, yaw: float, label: int, *,
-            colour: tuple[float, float, float] = (1.0, 1.0, 1.0), layer: int = -1,
-            tile_m: float | None = None, gloss: float = 0.0, emission: float = 0.0) -> None:
+    def box(
+        self,
+        centre: np.ndarray,
+        size: np.ndarray,
+        yaw: float,
+        label: int,
+        *,
+        colour: tuple[float, float, float] = (1.0, 1.0, 1.0),
+        layer: int = -1,
+        tile_m: float | None = None,
+        gloss: float = 0.0,
+        emission: float = 0.0,
+    ) -> None:
         """Add a box turned about z; ``centre`` is the middle of the box."""
         turn = rotation_z(yaw)
         half = np.asarray(size, np.float32) / 2
@@ -137,15 +184,25 @@ class SceneBuilder:
             along[first], up[second] = 2 * half[first], 2 * half[second]
             corner = -(along + up) / 2
             corner[axis] = sign * half[axis]
-            self.quad(np.asarray(centre) + turn @ corner, turn @ along, turn @ up, label, colour=colour,
-                      layer=layer, tile_m=tile_m, gloss=gloss, emission=emission)
+            self.quad(
+                np.asarray(centre) + turn @ corner,
+                turn @ along,
+                turn @ up,
+                label,
+                colour=colour,
+                layer=layer,
+                tile_m=tile_m,
+                gloss=gloss,
+                emission=emission,
+            )
 
     def add_item(self, label: str, low: np.ndarray, high: np.ndarray, *, blocks: bool = True) -> None:
         """Record an object and, where it blocks, its box as an obstacle."""
-        box = (*(float(v) for v in low), *(float(v) for v in high))
-        self.items.append(Item(label, box[:3], box[3:]))
+        lows = (float(low[0]), float(low[1]), float(low[2]))
+        highs = (float(high[0]), float(high[1]), float(high[2]))
+        self.items.append(Item(label, lows, highs))
         if blocks:
-            self.obstacles.append(box)
+            self.obstacles.append((*lows, *highs))
 
     def collides(self, low: np.ndarray, high: np.ndarray, margin: float = 0.0) -> bool:
         """Tell whether a box (world metres) overlaps any obstacle."""
@@ -155,16 +212,24 @@ class SceneBuilder:
         inside = (boxes[:, :3] < np.asarray(high) + margin) & (boxes[:, 3:] > np.asarray(low) - margin)
         return bool(inside.all(1).any())
 
-    def build(self, lights: tuple[Light, ...], size: tuple[float, float, float],
-              ambient: tuple[float, float, float], bounce: tuple[float, float, float]) -> Scene:
+    def build(
+        self,
+        lights: tuple[Light, ...],
+        size: tuple[float, float, float],
+        ambient: tuple[float, float, float],
+        bounce: tuple[float, float, float],
+    ) -> Scene:
         """Freeze what was gathered."""
         blank = np.full((1, 256, 256, 4), 255, np.uint8)
         return Scene(
             vertices=np.concatenate(self._chunks),
             textures=np.stack(self._textures) if self._textures else blank,
-            lights=lights, items=tuple(self.items),
+            lights=lights,
+            items=tuple(self.items),
             obstacles=np.array(self.obstacles, np.float32).reshape(-1, 6),
-            size=size, ambient=ambient, bounce=bounce,
+            size=size,
+            ambient=ambient,
+            bounce=bounce,
         )
 
 

@@ -46,7 +46,7 @@ def _motion_kernel(rng: Rng, length: float) -> np.ndarray:
     kernel = np.zeros((size, size), np.float32)
     for s in np.linspace(-length / 2, length / 2, 25):
         x, y = size // 2 + s * np.cos(angle), size // 2 + s * np.sin(angle)
-        kernel[int(round(y)), int(round(x))] += 1
+        kernel[round(y), round(x)] += 1
     return kernel / kernel.sum()
 
 
@@ -71,12 +71,15 @@ def expose(colour: np.ndarray, sensor: Sensor, rng: Rng) -> np.ndarray:
     r2 = ((x / width - 0.5) ** 2 + (y / height - 0.5) ** 2) * 2.0
     image = image * (1.0 - sensor.vignette * r2)[..., None]
     if sensor.motion_px > 0.3:
-        image = cv2.filter2D(image, -1, _motion_kernel(rng, min(7.0, sensor.motion_px * float(rng.uniform(0.2, 1.2)))))
+        image = cv2.filter2D(
+            image, -1, _motion_kernel(rng, min(7.0, sensor.motion_px * float(rng.uniform(0.2, 1.2))))
+        )
     if sensor.defocus_px > 0.1:
         image = cv2.GaussianBlur(image, (0, 0), sensor.defocus_px)
     image = image + rng.normal(0.0, sensor.noise, image.shape)
     out = (np.clip(image, 0.0, 1.0) * 255 + 0.5).astype(np.uint8)
     if sensor.jpeg_quality:
         _, packed = cv2.imencode(".jpg", out[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, sensor.jpeg_quality])
-        out = np.ascontiguousarray(cv2.imdecode(packed, cv2.IMREAD_COLOR)[..., ::-1])
+        decoded = np.asarray(cv2.imdecode(packed, cv2.IMREAD_COLOR))
+        out = np.ascontiguousarray(decoded[..., ::-1])
     return out

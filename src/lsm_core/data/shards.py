@@ -6,6 +6,7 @@ import os
 import zipfile
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -29,8 +30,16 @@ class FrameShard:
     overlap: np.ndarray  # [P] float32, smaller of the two directions
 
 
-_DTYPES = {"rgb": "uint8", "depth": "float16", "label": "uint8", "K": "float32", "T_world_cam": "float32",
-           "room": "int32", "pairs": "int32", "overlap": "float32"}
+_DTYPES = {
+    "rgb": "uint8",
+    "depth": "float16",
+    "label": "uint8",
+    "K": "float32",
+    "T_world_cam": "float32",
+    "room": "int32",
+    "pairs": "int32",
+    "overlap": "float32",
+}
 
 
 def save_shard(shard: FrameShard, path: Path) -> None:
@@ -38,7 +47,10 @@ def save_shard(shard: FrameShard, path: Path) -> None:
     partial = path.with_name(path.name + f".{os.getpid()}.part")
     try:
         with partial.open("wb") as stream:
-            np.savez(stream, **{f.name: np.asarray(getattr(shard, f.name), _DTYPES[f.name]) for f in fields(shard)})
+            arrays: dict[str, Any] = {
+                f.name: np.asarray(getattr(shard, f.name), _DTYPES[f.name]) for f in fields(shard)
+            }
+            np.savez(stream, **arrays)
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
@@ -57,7 +69,9 @@ def load_shard(path: Path | str) -> FrameShard:
         raise FileFormatError(f"Cannot read the shard {path}: {error}.", "generate it again.") from error
     for name, dtype in _DTYPES.items():
         if arrays[name].dtype != np.dtype(dtype):
-            raise FileFormatError(f"Array {name} of {path} is {arrays[name].dtype}, not {dtype}.", "generate it again.")
+            raise FileFormatError(
+                f"Array {name} of {path} is {arrays[name].dtype}, not {dtype}.", "generate it again."
+            )
     return FrameShard(**arrays)
 
 

@@ -5,6 +5,8 @@ Every function takes a seeded generator and returns uint8 RGBA [256, 256, 4]; mo
 
 from __future__ import annotations
 
+import itertools
+
 import cv2
 import numpy as np
 
@@ -12,8 +14,7 @@ SIZE = 256
 Rng = np.random.Generator
 
 
-def fractal_noise(rng: Rng, base: int = 4, octaves: int = 5, gain: float = 0.5,
-                  stretch: int = 1) -> np.ndarray:
+def fractal_noise(rng: Rng, base: int = 4, octaves: int = 5, gain: float = 0.5, stretch: int = 1) -> np.ndarray:
     """Return tileable noise [256, 256] float32, mean 0, about unit range."""
     total = np.zeros((SIZE, SIZE), np.float32)
     amplitude = 1.0
@@ -49,8 +50,10 @@ def plaster(rng: Rng, colour: np.ndarray) -> np.ndarray:
     """Rough paint or plaster with fine grain and stains."""
     fine = fractal_noise(rng, int(rng.choice([16, 32, 64])), 3, 0.9)
     coarse = fractal_noise(rng, 2, 4)
-    return to_rgba(_modulate(colour, fine, float(rng.uniform(0.015, 0.08)))
-                   * (1.0 + float(rng.uniform(0.0, 0.06)) * coarse[..., None]))
+    return to_rgba(
+        _modulate(colour, fine, float(rng.uniform(0.015, 0.08)))
+        * (1.0 + float(rng.uniform(0.0, 0.06)) * coarse[..., None])
+    )
 
 
 def wood(rng: Rng, colour: np.ndarray) -> np.ndarray:
@@ -72,7 +75,7 @@ def planks(rng: Rng, colour: np.ndarray) -> np.ndarray:
         image[y] = np.roll(image[y], int(rng.integers(SIZE)), axis=1)
         cuts = np.sort(rng.integers(0, SIZE, int(rng.integers(1, 4))))
         edges = [*cuts.tolist(), int(cuts[0]) + SIZE]
-        for left, right in zip(edges[:-1], edges[1:], strict=True):
+        for left, right in itertools.pairwise(edges):
             columns = np.arange(left, right) % SIZE
             image[y.start : y.stop, columns] *= 1.0 + tone * float(rng.standard_normal())
             image[y.start : y.stop, columns[:1]] *= 1.0 - gap * 0.7
@@ -177,8 +180,15 @@ def _collage(rng: Rng, start: np.ndarray) -> np.ndarray:
             cv2.line(canvas, (x, y), (x + w, y + h - 50), colour, int(rng.integers(1, 8)))
         else:
             word = "".join(chr(int(c)) for c in rng.integers(65, 91, int(rng.integers(3, 9))))
-            cv2.putText(canvas, word, (x - 40, y), cv2.FONT_HERSHEY_SIMPLEX, float(rng.uniform(0.5, 2.0)), colour,
-                        int(rng.integers(1, 5)))
+            cv2.putText(
+                canvas,
+                word,
+                (x - 40, y),
+                cv2.FONT_HERSHEY_SIMPLEX,
+                float(rng.uniform(0.5, 2.0)),
+                colour,
+                int(rng.integers(1, 5)),
+            )
     return canvas.astype(np.float32) / 255.0
 
 
@@ -236,12 +246,40 @@ def outdoors(rng: Rng) -> np.ndarray:
     return to_rgba(cv2.GaussianBlur(canvas, (0, 0), float(rng.uniform(1.0, 4.0))))
 
 
-_NEUTRALS = np.array([[0.86, 0.84, 0.8], [0.78, 0.78, 0.78], [0.82, 0.79, 0.7], [0.7, 0.72, 0.74],
-                      [0.88, 0.87, 0.86], [0.75, 0.7, 0.62], [0.6, 0.6, 0.58]])
-_WOODS = np.array([[0.55, 0.38, 0.22], [0.68, 0.52, 0.34], [0.4, 0.26, 0.16], [0.75, 0.63, 0.47],
-                   [0.5, 0.44, 0.38], [0.3, 0.2, 0.14], [0.62, 0.43, 0.25]])
-_MUTED = np.array([[0.55, 0.6, 0.55], [0.5, 0.55, 0.65], [0.65, 0.5, 0.45], [0.7, 0.62, 0.45],
-                   [0.4, 0.42, 0.45], [0.6, 0.55, 0.6], [0.45, 0.35, 0.32], [0.35, 0.42, 0.38]])
+_NEUTRALS = np.array(
+    [
+        [0.86, 0.84, 0.8],
+        [0.78, 0.78, 0.78],
+        [0.82, 0.79, 0.7],
+        [0.7, 0.72, 0.74],
+        [0.88, 0.87, 0.86],
+        [0.75, 0.7, 0.62],
+        [0.6, 0.6, 0.58],
+    ]
+)
+_WOODS = np.array(
+    [
+        [0.55, 0.38, 0.22],
+        [0.68, 0.52, 0.34],
+        [0.4, 0.26, 0.16],
+        [0.75, 0.63, 0.47],
+        [0.5, 0.44, 0.38],
+        [0.3, 0.2, 0.14],
+        [0.62, 0.43, 0.25],
+    ]
+)
+_MUTED = np.array(
+    [
+        [0.55, 0.6, 0.55],
+        [0.5, 0.55, 0.65],
+        [0.65, 0.5, 0.45],
+        [0.7, 0.62, 0.45],
+        [0.4, 0.42, 0.45],
+        [0.6, 0.55, 0.6],
+        [0.45, 0.35, 0.32],
+        [0.35, 0.42, 0.38],
+    ]
+)
 
 
 def _pick(rng: Rng, table: np.ndarray, spread: float) -> np.ndarray:

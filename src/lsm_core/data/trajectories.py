@@ -72,8 +72,9 @@ def _start(scene: Scene, rng: Rng, target: np.ndarray) -> np.ndarray | None:
     return None
 
 
-def draw_walk(scene: Scene, rng: Rng, count: int, weights: dict[str, float], width: int,
-              height: int) -> Walk | None:
+def draw_walk(
+    scene: Scene, rng: Rng, count: int, weights: dict[str, float], width: int, height: int
+) -> Walk | None:
     """Draw a short smooth walk of ``count`` poses, or None when the room is too full for this draw.
 
     Step length, turn rate and jitter vary between walks, so that neighbours overlap from nearly all to little.
