@@ -33,6 +33,8 @@ class ScaleSource(StrEnum):
     MODEL = "model"
 
 
+RECENT = 10  # samples looked back upon to tell whether a scale is contested
+FEW = 5
 AUTO_ORDER = (ScaleSource.DEPTH, ScaleSource.RIG, ScaleSource.ODOMETRY, ScaleSource.CAMERA_HEIGHT)
 
 
@@ -47,7 +49,7 @@ class ScaleConfig:
         min_samples: samples needed before a source gives a scale.
         max_spread: largest robust relative spread of the samples of a METRIC scale.
         outlier_log_ratio: a sample further than this from the present scale (natural log) is set aside.
-        jump_samples: that many samples set aside in a row that agree with each other replace the scale.
+        jump_samples: this many samples set aside in a row that agree with each other replace the scale.
         stale_pairs: chained pairs without a sample after which METRIC becomes DEGRADED.
     """
 
@@ -112,7 +114,11 @@ class ScaleUpdate:
 
 
 class ScaleEstimator:
-    """Weighted median of the last samples of the best source, with outlier gate and epochs. Single-threaded."""
+    """Weighted median of the last samples of the best source, with outlier gate and epochs. Single-threaded.
+
+    METRIC needs samples that agree, most of which still fit: a scale whose recent samples were for the most part
+    set aside is contested, and DEGRADED until they fit again or agree on another value (a new epoch).
+    """
 
     def __init__(self, config: ScaleConfig | None = None) -> None:
         self._config = config or ScaleConfig()
@@ -120,6 +126,7 @@ class ScaleEstimator:
             raise InputError("Scale needs 1 <= min_samples <= window.")
         self._windows: dict[ScaleSource, deque[ScaleSample]] = {}
         self._set_aside: dict[ScaleSource, list[ScaleSample]] = {}
+        self._fitted: dict[ScaleSource, deque[bool]] = {}  # whether the last samples fitted
         self._estimate = _unknown(0)
         self._pairs_without = 0
 
@@ -134,18 +141,24 @@ class ScaleEstimator:
         if reason:
             return ScaleUpdate(self._estimate, False, reason, False)
         window = self._windows.setdefault(sample.source, deque(maxlen=self._config.window))
+        fitted = self._fitted.setdefault(sample.source, deque(maxlen=RECENT))
         aside = self._set_aside.setdefault(sample.source, [])
-        if self._is_outlier(sample, window):
-            aside.append(sample)
-            if not self._agree(aside):
-                return ScaleUpdate(self._estimate, False, "outlier", False)
-            window.clear()
-            window.extend(aside)
-        else:
+        used = not self._is_outlier(sample, window)
+        if used:
             window.append(sample)
-        aside.clear()
-        self._pairs_without = 0
-        return ScaleUpdate(self._estimate, True, "", self._update())
+            aside.clear()
+        else:
+            aside.append(sample)
+            if self._agree(aside):
+                used = True
+                window.clear()
+                window.extend(aside)
+                aside.clear()
+                fitted.clear()
+        fitted.append(used)
+        self._pairs_without = 0 if used else self._pairs_without
+        new_epoch = self._update()
+        return ScaleUpdate(self._estimate, used, "" if used else "outlier", new_epoch)
 
     def skip_sample(self) -> ScaleEstimate:
         """Note a chained pair that gave no sample; many in a row make the scale stale (DEGRADED)."""
@@ -159,6 +172,7 @@ class ScaleEstimator:
         had_scale = self._estimate.state is not ScaleState.UNKNOWN
         self._windows.clear()
         self._set_aside.clear()
+        self._fitted.clear()
         self._pairs_without = 0
         self._estimate = _unknown(self._estimate.epoch + int(had_scale))
         return self._estimate
@@ -214,7 +228,9 @@ class ScaleEstimator:
     def _of_source(self, source: ScaleSource) -> ScaleEstimate:
         window = self._windows[source]
         median, spread = _median_and_spread(window)
-        good = source is not ScaleSource.MODEL and spread <= self._config.max_spread
+        fitted = self._fitted[source]
+        contested = len(fitted) >= self._config.jump_samples and sum(fitted) <= len(fitted) / 2
+        good = source is not ScaleSource.MODEL and spread <= self._config.max_spread and not contested
         state = ScaleState.METRIC if good else ScaleState.DEGRADED
         epoch, stamp_ns = self._estimate.epoch, window[-1].stamp_ns
         return ScaleEstimate(state, source, median, spread, epoch, len(window), stamp_ns)
@@ -225,9 +241,15 @@ def _unknown(epoch: int) -> ScaleEstimate:
 
 
 def _median_and_spread(samples: Iterable[ScaleSample]) -> tuple[float, float]:
-    """Return the weighted median of metres per unit and the robust standard deviation of its logarithm."""
+    """Return the weighted median of metres per unit and the robust standard deviation of its logarithm.
+
+    Of few samples the largest deviation stands for the latter.
+    """
     held = list(samples)
     logs = np.log([s.metres_per_unit for s in held])
     weights = np.array([s.weight for s in held], dtype=np.float64)
     median = weighted_median(logs, weights)
-    return math.exp(median), MAD_TO_STD * weighted_median(np.abs(logs - median), weights)
+    deviation = np.abs(logs - median)
+    if len(held) < FEW:  # a median deviation of three ignores the worst one
+        return math.exp(median), float(deviation.max())
+    return math.exp(median), MAD_TO_STD * weighted_median(deviation, weights)

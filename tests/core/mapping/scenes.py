@@ -39,7 +39,7 @@ def pose(yaw_deg: float = 0.0, t: tuple[float, float, float] = (0.0, 0.0, 0.0)) 
 def wall_view(
     wall: np.ndarray, T_world_cam: np.ndarray, distance: float = 3.0, tilt_deg: float = 30.0
 ) -> np.ndarray:
-    """Return what a camera [240, 320] sees of a wall `distance` ahead of the origin, tilted about the vertical axis."""
+    """Return what a camera [240, 320] sees of a wall ahead of the origin, tilted about the vertical axis."""
     n = Rotation.from_euler("y", tilt_deg, degrees=True).as_matrix() @ np.array([0, 0, 1.0])
     right, down = np.cross([0, 1.0, 0], n), np.array([0, 1.0, 0])
     per_metre = 160.0

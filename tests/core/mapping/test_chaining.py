@@ -11,7 +11,8 @@ from lsm_core.errors import InputError
 from lsm_core.mapping import ChainConfig, PairChain, PairGeometry
 from lsm_core.mapping.robust import depth_ratio, weighted_median
 from lsm_core.types import Sim3
-from tests.core.mapping.scenes import plane_prediction, random_pose, smooth_depth
+
+from .scenes import plane_prediction, random_pose, smooth_depth
 
 
 def simulated_pairs(seed: int, count: int, noise: float = 0.0) -> tuple[list[np.ndarray], list[PairGeometry]]:

@@ -9,7 +9,8 @@ import pytest
 from lsm_core.errors import InputError
 from lsm_core.mapping import check_frame, small_gray, small_intrinsics
 from lsm_core.mapping.frame_check import sharpness
-from tests.core.mapping.scenes import pose, texture, wall_view
+
+from .scenes import pose, texture, wall_view
 
 WALL = texture()
 GOOD = wall_view(WALL, pose())

@@ -8,7 +8,8 @@ import pytest
 
 from lsm_core.errors import InputError
 from lsm_core.mapping import KeyframeAction, KeyframeConfig, KeyframeDecision, KeyframeReason, KeyframeSelector
-from tests.core.mapping.scenes import K_SMALL, pose, texture, wall_view
+
+from .scenes import K_SMALL, pose, texture, wall_view
 
 WALL = texture()
 TENTH = 100_000_000
