@@ -17,7 +17,8 @@ WeightsOption = Annotated[Path | None, typer.Option(help="Checkpoint file or fol
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 QueryOption = Annotated[list[str] | None, typer.Option("--query", "-q", help="Words to look for; repeatable.")]
 IntrinsicsOption = Annotated[
-    str | None, typer.Option(help="fx,fy,cx,cy in pixels of the images as they are shown; default: estimated.")
+    str | None,
+    typer.Option("--intrinsics", help="fx,fy,cx,cy in pixels of the images as they are shown; default: estimated."),
 ]
 
 

@@ -29,7 +29,7 @@ def query(
     backend: BackendOption = "lsm-tiny",
     device: DeviceOption = "auto",
     weights: WeightsOption = None,
-    camera: Annotated[str | None, IntrinsicsOption.__metadata__[0]] = None,
+    camera: IntrinsicsOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Find things named by words in two images: masks, overlays, and a table of what is there."""

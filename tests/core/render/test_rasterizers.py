@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from scenes import camera, random_scene
+from raster_scenes import camera, random_scene
 from torch import Tensor
 
 from lsm_core.errors import InputError, UnsupportedError
