@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from std_msgs.msg import Header
 
 from lsm_core.mapping import (
@@ -24,7 +26,7 @@ from lsm_perception.conversions.reports import header
 from lsm_perception.frames import FrameNames
 from lsm_perception.mapper import Mapper, is_metric, metres
 from lsm_perception.parameters import NodeParameters
-from lsm_perception.products import Keyframe, Matrix, Products, Segmentation
+from lsm_perception.products import Keyframe, Products, Segmentation
 from lsm_perception.publishers import Publishers
 
 
@@ -154,7 +156,7 @@ class CloudOutputs:
         return relative_voxel(median, self._parameters.points.voxel_relative)
 
 
-def similarity(T_out_map: Matrix, factor: float) -> Sim3:
+def similarity(T_out_map: NDArray[Any], factor: float) -> Sim3:
     """Return the map from segment units in the map frame to another frame in the unit in force."""
     T = torch.from_numpy(np.ascontiguousarray(T_out_map, np.float64))
     return Sim3(factor, T[:3, :3], factor * T[:3, 3])

@@ -17,7 +17,7 @@ from lsm_core.types import Prediction
 from lsm_perception.accounting import Drop
 from lsm_perception.conversions.errors import BadMessageError
 from lsm_perception.gate import CameraGate
-from lsm_perception.mapper import Mapper, MapUpdate
+from lsm_perception.mapper import Mapper, MapUpdate, OutdatedError
 from lsm_perception.products import Candidate, Keyframe, Matrix, Products
 from lsm_perception.segmentation import Segmenter
 from lsm_perception.source_image import Rgb
@@ -171,10 +171,15 @@ class Pipeline:
             raise DroppedError(Drop.NON_FINITE, "The model answered with numbers that are not finite.")
         return prediction
 
-    def _update(self, older: Keyframe | None, newer: Keyframe, prediction: Prediction, refresh: bool) -> MapUpdate:
-        if older is None or older.encoded is None or refresh:
-            return self._mapper.add_masks_only(newer, prediction, 1)
-        return self._mapper.add_pair(older, newer, prediction)
+    def _update(
+        self, older: Keyframe | None, newer: Keyframe, prediction: Prediction, refresh: bool, generation: int
+    ) -> MapUpdate:
+        try:
+            if older is None or older.encoded is None or refresh:
+                return self._mapper.add_masks_only(newer, prediction, generation)
+            return self._mapper.add_pair(older, newer, prediction, generation)
+        except OutdatedError as error:
+            raise DroppedError(Drop.RESET) from error
 
     def _products(self, candidate: Candidate, rgb: Rgb, update: MapUpdate, refresh: bool) -> Products:
         segmentation = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -23,7 +23,7 @@ class Job(Generic[Payload]):
         camera: the slot it waits in.
         payload: what the processing function gets.
         ticket: its account; settled by the processing function, by the worker otherwise.
-        generation: value of the generation counter when it was submitted.
+        generation: how often its camera had been reset when it was submitted.
     """
 
     camera: str
@@ -44,17 +44,11 @@ class Worker(Generic[Payload]):
         self._name = name
         self._condition = threading.Condition()
         self._slots: OrderedDict[str, Job[Payload]] = OrderedDict()
-        self._generation = 0
+        self._generations: Counter[str] = Counter()
         self._running = False
         self._busy = False
         self._thread: threading.Thread | None = None
         self.last_error = ""
-
-    @property
-    def generation(self) -> int:
-        """Count of resets so far."""
-        with self._condition:
-            return self._generation
 
     @property
     def waiting(self) -> int:
@@ -80,8 +74,8 @@ class Worker(Generic[Payload]):
         """Stop after the job in work, dropping those in line; False when it did not end in time."""
         with self._condition:
             self._running = False
-            self._generation += 1
-            self._drop_all(Drop.INACTIVE)
+            for camera in list(self._slots):
+                self._slots.pop(camera).ticket.drop(Drop.INACTIVE)
             self._condition.notify_all()
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join(timeout_s)
@@ -100,25 +94,21 @@ class Worker(Generic[Payload]):
             if older is not None:
                 older.ticket.drop(Drop.SUPERSEDED)
             # A replaced image keeps its place in line, so a fast camera cannot starve a slow one.
-            self._slots[camera] = Job(camera, payload, ticket, self._generation)
+            self._slots[camera] = Job(camera, payload, ticket, self._generations[camera])
             self._condition.notify()
 
-    def reset(self) -> int:
-        """Drop what waits and outdate what is in work; return the new generation."""
+    def reset(self, camera: str) -> None:
+        """Drop what waits of a camera and outdate what is in work."""
         with self._condition:
-            self._generation += 1
-            self._drop_all(Drop.RESET)
-            return self._generation
+            self._generations[camera] += 1
+            waiting = self._slots.pop(camera, None)
+        if waiting is not None:
+            waiting.ticket.drop(Drop.RESET)
 
     def wait_idle(self, timeout_s: float) -> bool:
         """Wait until nothing waits or is in work; False when that takes longer."""
         with self._condition:
             return self._condition.wait_for(lambda: not self._slots and not self._busy, timeout_s)
-
-    def _drop_all(self, reason: Drop) -> None:
-        for job in self._slots.values():
-            job.ticket.drop(reason)
-        self._slots.clear()
 
     def _run(self) -> None:
         while True:
@@ -135,7 +125,7 @@ class Worker(Generic[Payload]):
     def _run_one(self, job: Job[Payload]) -> None:
         def is_current() -> bool:
             with self._condition:
-                return self._running and self._generation == job.generation
+                return self._running and self._generations[job.camera] == job.generation
 
         try:
             self._process(job, is_current)
@@ -145,4 +135,4 @@ class Worker(Generic[Payload]):
             job.ticket.drop(Drop.INTERNAL)
         finally:
             # Whatever the processing function forgot to settle is settled here.
-            job.ticket.drop(Drop.INTERNAL if is_current() else Drop.RESET)
+            job.ticket.drop(Drop.INTERNAL)

@@ -1,0 +1,103 @@
+"""All that belongs to one camera, wired together."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from rclpy.node import Node
+
+from lsm_core.backends.base import Backend
+from lsm_perception.accounting import Account
+from lsm_perception.camera_stream import CameraStream, StreamHooks
+from lsm_perception.frames import FrameNames, frame_names
+from lsm_perception.gate import CameraGate
+from lsm_perception.mapper import Mapper
+from lsm_perception.odometry import OdometrySource
+from lsm_perception.outputs import Outputs
+from lsm_perception.parameters import NodeParameters
+from lsm_perception.pipeline import Pipeline, Sinks
+from lsm_perception.products import Candidate, Products
+from lsm_perception.publishers import Publishers
+from lsm_perception.segmentation import Segmenter
+from lsm_perception.timings import Timings
+from lsm_perception.worker import Worker
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What all cameras of a node share."""
+
+    node: Node
+    backend: Backend
+    publishers: Publishers
+    segmenter: Segmenter
+    odometry: OdometrySource
+    account: Account
+    timings: Timings
+    worker: Worker[Candidate]
+    ids: itertools.count[int]
+
+
+@dataclass(frozen=True)
+class CameraContext:
+    """The parts of one camera."""
+
+    camera: str
+    names: FrameNames
+    gate: CameraGate
+    mapper: Mapper
+    outputs: Outputs
+    pipeline: Pipeline
+    stream: CameraStream
+
+    def configure(self, parameters: NodeParameters) -> None:
+        """Hand new parameters to every part."""
+        self.stream.configure(parameters)
+        self.mapper.configure(parameters)
+        self.outputs.configure(parameters)
+
+    def reset(self, worker: Worker[Candidate]) -> None:
+        """Forget keyframes, trajectory, map and scale; what is in work will not be published."""
+        worker.reset(self.camera)
+        self.gate.reset()
+        removed = self.mapper.reset()
+        self.outputs.clear(removed)
+        self.outputs.publish_scale(self.mapper.scale, self.camera)
+
+
+def make_context(
+    camera: str,
+    parameters: NodeParameters,
+    shared: Shared,
+    on_products: Callable[[Products], None],
+    hooks: StreamHooks,
+) -> CameraContext:
+    """Wire the parts of one camera.
+
+    Args:
+        camera: its name, "" for the only one.
+        parameters: in force.
+        shared: what all cameras share.
+        on_products: told of each keyframe after it was published.
+        hooks: what the stream asks of the node; `refused` is also told of candidates the worker gave up.
+    """
+    names = frame_names(parameters.frame_prefix, camera, parameters.odom_frame)
+    gate = CameraGate(parameters)
+    mapper = Mapper(parameters)
+    outputs = Outputs(shared.node, shared.publishers, names, mapper, parameters)
+
+    def publish(products: Products) -> None:
+        outputs.publish(products)
+        on_products(products)
+
+    def dropped(candidate: Candidate, reason: str) -> None:
+        hooks.refused(candidate.image, reason, candidate.decision)
+
+    sinks = Sinks(publish, outputs.wants_segmentation, shared.odometry.pose, dropped)
+    pipeline = Pipeline(shared.backend, gate, mapper, shared.segmenter, shared.timings, sinks, shared.ids)
+    stream = CameraStream(
+        camera, parameters, shared.account, gate, shared.worker, shared.timings, hooks, shared.node.get_clock()
+    )
+    return CameraContext(camera, names, gate, mapper, outputs, pipeline, stream)

@@ -1,0 +1,225 @@
+"""One camera from its subscriptions to the worker: check, calibrate, gate, submit. Nothing here may raise."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy.clock import Clock
+from rclpy.event_handler import SubscriptionEventCallbacks
+from rclpy.node import Node
+from rclpy.subscription import Subscription
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+
+from lsm_core.mapping import KeyframeDecision
+from lsm_perception.accounting import Account, Drop
+from lsm_perception.calibration import Calibration
+from lsm_perception.conversions.camera_info import calibration_from_info
+from lsm_perception.conversions.errors import BadMessageError
+from lsm_perception.conversions.images import source_from_compressed, source_from_image
+from lsm_perception.gate import CameraGate, TimeJumpedBack
+from lsm_perception.parameters import NodeParameters
+from lsm_perception.products import Candidate
+from lsm_perception.qos import input_qos, overridable
+from lsm_perception.source_image import SourceImage
+from lsm_perception.timings import Timings
+from lsm_perception.worker import Worker
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class StreamHooks:
+    """What a stream asks of the node.
+
+    Attributes:
+        reset: forget everything because of the reason given (time jumped back, another image format).
+        refused: told of each image that was not kept, with the reason.
+        lost: told how many images the middleware lost.
+        problem: told of a fault that an operator can mend, throttled by the receiver.
+    """
+
+    reset: Callable[[str], None]
+    refused: Callable[[SourceImage, str, KeyframeDecision | None], None]
+    lost: Callable[[int], None]
+    problem: Callable[[str], None]
+
+
+class CameraStream:
+    """Subscriptions of one camera; images pass the gate in the callback, candidates go to the worker."""
+
+    def __init__(
+        self,
+        camera: str,
+        parameters: NodeParameters,
+        account: Account,
+        gate: CameraGate,
+        worker: Worker[Candidate],
+        timings: Timings,
+        hooks: StreamHooks,
+        clock: Clock,
+    ) -> None:
+        self.camera = camera
+        self._parameters = parameters
+        self._account = account
+        self._gate = gate
+        self._worker = worker
+        self._timings = timings
+        self._hooks = hooks
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._info: CameraInfo | None = None
+        self._calibration: Calibration | None = None
+        self._calibration_of: CameraInfo | None = None
+        self._subscriptions: list[Subscription] = []
+        self.last_image_s: float | None = None
+        self.calibrated = False
+
+    def subscribe(self, node: Node) -> None:
+        """Start listening."""
+        compressed = self._parameters.image_transport == "compressed"
+        prefix = f"{self.camera}/" if self.camera else ""
+        group = MutuallyExclusiveCallbackGroup()
+        self._subscriptions = [
+            node.create_subscription(
+                CompressedImage if compressed else Image,
+                f"{prefix}image/compressed" if compressed else f"{prefix}image",
+                self.on_compressed if compressed else self.on_image,
+                input_qos("image"),
+                callback_group=group,
+                event_callbacks=self._events(f"{prefix}image"),
+                qos_overriding_options=overridable(),
+            ),
+            node.create_subscription(
+                CameraInfo,
+                f"{prefix}camera_info",
+                self.on_camera_info,
+                input_qos("camera_info"),
+                callback_group=MutuallyExclusiveCallbackGroup(),
+                qos_overriding_options=overridable(),
+            ),
+        ]
+
+    def unsubscribe(self, node: Node) -> None:
+        """Stop listening."""
+        for subscription in self._subscriptions:
+            node.destroy_subscription(subscription)
+        self._subscriptions = []
+
+    @property
+    def topics(self) -> list[str]:
+        """Full names of the topics listened to."""
+        return [subscription.topic_name for subscription in self._subscriptions]
+
+    def configure(self, parameters: NodeParameters) -> None:
+        """Take new limits."""
+        self._parameters = parameters
+        self._gate.configure(parameters)
+
+    def on_camera_info(self, message: CameraInfo) -> None:
+        """Keep the newest calibration; it is read when an image needs it."""
+        with self._lock:
+            self._info = message
+
+    def on_image(self, message: Image) -> None:
+        """Take a raw image."""
+        limit = self._parameters.input.max_pixels
+        self._take(lambda now_s: source_from_image(message, self.camera, limit, now_s))
+
+    def on_compressed(self, message: CompressedImage) -> None:
+        """Take a compressed image."""
+        limit = self._parameters.input.max_pixels
+        self._take(lambda now_s: source_from_compressed(message, self.camera, limit, now_s))
+
+    def _take(self, make: Callable[[float], SourceImage]) -> None:
+        """Bring one image to its end or to the worker; whatever happens, its account is settled."""
+        received_s = time.monotonic()
+        self.last_image_s = received_s
+        ticket = self._account.open()
+        try:
+            image = make(received_s)
+            with self._timings.measure("gate"):
+                candidate, reason, decision = self._judge(image)
+            if candidate is not None:
+                self._worker.submit(self.camera, candidate, ticket)
+                return
+            ticket.drop(reason)
+            self._hooks.refused(image, reason, decision)
+        except BadMessageError as error:
+            ticket.drop(error.reason)
+            self._hooks.problem(str(error))
+        except Exception as error:
+            ticket.drop(Drop.INTERNAL)
+            logger.exception("Taking an image failed; the node goes on.")
+            self._hooks.problem(f"{type(error).__name__}: {error}")
+
+    def _judge(self, image: SourceImage) -> tuple[Candidate | None, str, KeyframeDecision | None]:
+        if self._too_old(image.stamp_ns):
+            return None, Drop.STALE, None
+        if self._gate.changed_format(image):
+            self._hooks.reset("the images have another size or frame_id")
+        calibration = self._calibrate(image)
+        try:
+            result = self._gate.consider(image, calibration)
+        except TimeJumpedBack:
+            self._hooks.reset("time jumped back")
+            result = self._gate.consider(image, calibration)
+        if result.drop is not None or result.decision is None:
+            return None, result.drop or Drop.INTERNAL, result.decision
+        return Candidate(image, calibration, result.decision, result.reference_ns), "", result.decision
+
+    def _too_old(self, stamp_ns: int) -> bool:
+        limit_s = self._parameters.input.max_age_s
+        return limit_s > 0 and self._clock.now().nanoseconds - stamp_ns > limit_s * 1e9
+
+    def _calibrate(self, image: SourceImage) -> Calibration:
+        """Return the calibration for an image: from camera_info where it fits, else without intrinsics.
+
+        Raises:
+            BadMessageError: a lens model that cannot be undone here.
+        """
+        with self._lock:
+            info = self._info
+        size = (image.width, image.height)
+        known = self._calibration
+        if known is not None and self._calibration_of is info and (known.width, known.height) == size:
+            return known
+        found = Calibration(*size)
+        if info is not None and frames_agree(info, image, self._hooks.problem):
+            found = calibration_from_info(info, *size) or found
+        if known is not None and known.same_as(found):
+            # Drivers repeat camera_info with each image; the undistortion tables stay.
+            self._calibration_of = info
+            return known
+        if (
+            known is not None
+            and known.K is not None
+            and found.K is not None
+            and (known.width, known.height) == size
+        ):
+            self._hooks.reset("camera_info has changed")
+        self._calibration, self._calibration_of = found, info
+        self.calibrated = found.K is not None
+        return found
+
+    def _events(self, name: str) -> SubscriptionEventCallbacks:
+        def incompatible(event: object) -> None:
+            policy = getattr(event, "last_policy_kind", "?")
+            self._hooks.problem(f"A publisher of {name} offers incompatible QoS (policy {policy}).")
+
+        def lost(event: object) -> None:
+            self._hooks.lost(int(getattr(event, "total_count_change", 0)))
+
+        return SubscriptionEventCallbacks(incompatible_qos=incompatible, message_lost=lost)
+
+
+def frames_agree(info: CameraInfo, image: SourceImage, problem: Callable[[str], None]) -> bool:
+    """Whether a calibration belongs to an image: the same frame_id, or none in camera_info."""
+    if info.header.frame_id in ("", image.frame_id):
+        return True
+    problem(f"camera_info is of frame '{info.header.frame_id}', the image of '{image.frame_id}': it is not used.")
+    return False

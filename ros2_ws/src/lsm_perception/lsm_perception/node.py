@@ -1,0 +1,102 @@
+"""The process: `python -m lsm_perception.node --ros-args ...`. Ends with 0 on SIGINT and SIGTERM."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+
+REQUIREMENTS = {
+    "rclpy": "source a ROS 2 installation (or run ./run setup in the repository)",
+    "torch": "pip install 'torch==2.13.*' in the environment of this Python, or set LSM_PYTHON to one that has it",
+    "lsm_core": "pip install -e . at the root of the repository, or set LSM_PYTHON to an environment that has it",
+    "lsm_perception_msgs": "colcon build the workspace and source its setup file",
+}
+SPIN_S = 0.2
+THREADS = 8
+EXIT_FAILURE = 1
+
+
+def missing_requirement() -> str | None:
+    """Return one line that names the first missing package and the fix, or None."""
+    for name, fix in REQUIREMENTS.items():
+        if importlib.util.find_spec(name) is None:
+            return f"lsm_perception: Python package '{name}' is missing in {sys.executable}. Fix: {fix}."
+    return None
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the node until it is told to stop.
+
+    Returns:
+        0 after SIGINT or SIGTERM, 1 when a requirement is missing or a parameter is bad.
+    """
+    complaint = missing_requirement()
+    if complaint is not None:
+        print(complaint, file=sys.stderr)
+        return EXIT_FAILURE
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    return run(list(sys.argv if arguments is None else ["lsm_perception", *arguments]), stop)
+
+
+def run(argv: list[str], stop: threading.Event) -> int:
+    """Create and spin the node until `stop` is set; return the exit code."""
+    import rclpy
+    from rclpy.executors import MultiThreadedExecutor
+    from rclpy.signals import SignalHandlerOptions
+
+    from lsm_core.errors import LsmError
+    from lsm_perception.ros_logging import RosLogHandler
+
+    rclpy.init(args=argv, signal_handler_options=SignalHandlerOptions.NO)
+    logging.basicConfig(level=logging.INFO, handlers=[RosLogHandler()])
+    from lsm_perception.perception_node import PerceptionNode
+
+    if stop.is_set():
+        return 0
+    try:
+        node = PerceptionNode()
+    except LsmError as error:
+        print(f"lsm_perception: {error}", file=sys.stderr)
+        rclpy.try_shutdown()
+        return EXIT_FAILURE
+    executor = MultiThreadedExecutor(num_threads=THREADS)
+    executor.add_node(node)
+    spin(executor, stop)
+    finished = node.stop()
+    executor.shutdown(timeout_sec=1.0)
+    if finished:
+        node.destroy_node()
+    rclpy.try_shutdown()
+    return 0
+
+
+def spin(executor: object, stop: threading.Event) -> None:
+    """Spin until stopped; a callback that raises is logged and the node goes on."""
+    from rclpy.executors import ExternalShutdownException, ShutdownException
+
+    while not stop.is_set():
+        try:
+            executor.spin_once(timeout_sec=SPIN_S)  # type: ignore[attr-defined]
+        except (ExternalShutdownException, ShutdownException):
+            return
+        except Exception:
+            if not stop.is_set():
+                logging.getLogger(__name__).exception("A callback failed; the node goes on.")
+
+
+def exit_now(code: int) -> None:
+    """End the process without waiting for a thread that is inside the model."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+if __name__ == "__main__":
+    exit_now(main())

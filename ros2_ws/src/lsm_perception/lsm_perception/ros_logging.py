@@ -1,0 +1,32 @@
+"""Python's logging into the ROS log, so the library's lines appear beside the node's."""
+
+from __future__ import annotations
+
+import logging
+
+import rclpy.logging
+from rclpy.impl.rcutils_logger import RcutilsLogger
+
+
+class RosLogHandler(logging.Handler):
+    """Hands records to rcutils under `lsm_perception`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._logger: RcutilsLogger = rclpy.logging.get_logger("lsm_perception")
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Log one record; a failure to log stops nothing."""
+        try:
+            text = self.format(record)
+            # rcutils wants one call site per severity, so each has its own line.
+            if record.levelno >= logging.ERROR:
+                self._logger.error(text)
+            elif record.levelno >= logging.WARNING:
+                self._logger.warning(text)
+            elif record.levelno >= logging.INFO:
+                self._logger.info(text)
+            else:
+                self._logger.debug(text)
+        except Exception:
+            self.handleError(record)

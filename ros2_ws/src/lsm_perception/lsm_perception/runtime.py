@@ -1,0 +1,243 @@
+"""Everything between configure and cleanup: backend, worker, cameras, publishers. The lifecycle node drives it."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+
+import numpy as np
+from nav_msgs.msg import Odometry
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy.duration import Duration
+from rclpy.node import Node
+from rclpy.subscription import Subscription
+from tf2_ros import Buffer, TransformListener
+
+from lsm_core.backends.base import Backend
+from lsm_core.errors import UnsupportedError
+from lsm_core.mapping import KeyframeDecision
+from lsm_perception.accounting import Account
+from lsm_perception.camera_context import CameraContext, Shared, make_context
+from lsm_perception.camera_stream import StreamHooks
+from lsm_perception.capture import CaptureWaiter
+from lsm_perception.diagnostics import Health
+from lsm_perception.odometry import OdometrySource
+from lsm_perception.parameters import NodeParameters
+from lsm_perception.pipeline import PairCounts
+from lsm_perception.products import Candidate, Products
+from lsm_perception.publishers import Publishers
+from lsm_perception.qos import input_qos, overridable
+from lsm_perception.segmentation import Segmenter, StandingQueries, make_queries
+from lsm_perception.source_image import SourceImage
+from lsm_perception.statistics_reply import StatisticsReply
+from lsm_perception.timings import Timings
+from lsm_perception.worker import Job, Worker
+
+STOP_TIMEOUT_S = 3.0
+TF_CACHE_S = 30.0
+PROBLEM_PERIOD_S = 5.0
+
+
+class Runtime:
+    """The working parts of the node."""
+
+    def __init__(self, node: Node, parameters: NodeParameters, backend: Backend) -> None:
+        """Build every part; nothing runs before `start`.
+
+        Raises:
+            UnsupportedError: a combination of parameters this version does not have.
+        """
+        if parameters.pairing != "temporal":
+            raise UnsupportedError("pairing 'rig' is not available in this version.", "Set pairing to temporal.")
+        self._node = node
+        self._parameters = parameters
+        self.backend = backend
+        self.active = False
+        self.timings = Timings()
+        self.account = Account()
+        self.captures = CaptureWaiter()
+        self.publishers = Publishers(node)
+        self.segmenter = Segmenter(backend, initial_queries(parameters))
+        self._buffer = Buffer(cache_time=Duration(seconds=TF_CACHE_S))
+        self._odometry = OdometrySource(self._buffer, parameters.odom_frame, parameters.odometry)
+        self.worker: Worker[Candidate] = Worker(self._process, "lsm_inference")
+        self.cameras = self._make_cameras(parameters)
+        self.statistics = StatisticsReply(
+            self.account, [c.pipeline for c in self.cameras.values()], self.timings, backend
+        )
+        self._listener: TransformListener | None = None
+        self._odom: Subscription | None = None
+        self._problem_lock = threading.Lock()
+        self._problem: tuple[str, float] = ("", float("-inf"))
+        self._problem_logged_s = float("-inf")
+
+    def warm_up(self) -> None:
+        """Run the model once on a small pattern, and embed the standing queries."""
+        pattern = np.random.default_rng(0).integers(0, 255, (96, 128, 3), dtype=np.uint8)
+        image = np.ascontiguousarray(pattern.repeat(4, axis=0).repeat(4, axis=1))
+        encoded = self.backend.encode(image)
+        self.backend.predict([encoded, encoded])
+        if self.backend.has_language and self.segmenter.queries.texts:
+            self.backend.encode_texts(list(self.segmenter.queries.texts))
+
+    def start(self) -> None:
+        """Start the worker and listen."""
+        self.worker.start()
+        if self._parameters.odometry.source in ("auto", "tf"):
+            self._listener = TransformListener(self._buffer, self._node)
+        if self._parameters.odometry.source in ("auto", "topic"):
+            self._odom = self._node.create_subscription(
+                Odometry,
+                "odom",
+                self._odometry.add,
+                input_qos("odom"),
+                callback_group=MutuallyExclusiveCallbackGroup(),
+                qos_overriding_options=overridable(),
+            )
+        for context in self.cameras.values():
+            context.stream.subscribe(self._node)
+            context.outputs.publish_scale(context.mapper.scale, context.camera)
+            context.outputs.publish_label_info(self.segmenter.queries)
+        self.active = True
+
+    def stop(self) -> bool:
+        """Stop listening and working; False when the inference in work did not end in time."""
+        self.active = False
+        for context in self.cameras.values():
+            context.stream.unsubscribe(self._node)
+        if self._listener is not None:
+            self._listener.unregister()
+            self._listener = None
+        if self._odom is not None:
+            self._node.destroy_subscription(self._odom)
+            self._odom = None
+        return self.worker.stop(STOP_TIMEOUT_S)
+
+    def close(self) -> None:
+        """Give everything back: publishers and the model's memory."""
+        self.publishers.destroy()
+        self.backend.close()
+
+    def configure(self, parameters: NodeParameters) -> None:
+        """Hand changed parameters to every part."""
+        self._odometry.configure(parameters.odometry)
+        for context in self.cameras.values():
+            context.configure(parameters)
+        if parameters.queries != self._parameters.queries:
+            self.set_queries(initial_queries(parameters))
+        self._parameters = parameters
+
+    def set_queries(self, queries: StandingQueries) -> None:
+        """Replace the standing queries; their embeddings are made here, not in the worker."""
+        if queries.texts and self.backend.has_language:
+            self.backend.encode_texts(list(queries.texts))
+        self.segmenter.set_queries(queries)
+        for context in self.cameras.values():
+            context.outputs.publish_label_info(queries)
+
+    def reset(self) -> int:
+        """Forget keyframes, trajectories, maps and scale of all cameras; return the epoch from now on."""
+        self._odometry.reset()
+        for context in self.cameras.values():
+            context.reset(self.worker)
+        return max(context.mapper.scale.epoch for context in self.cameras.values())
+
+    def problem(self, text: str) -> None:
+        """Note a fault that an operator can mend; the log gets one line in a while."""
+        now = time.monotonic()
+        with self._problem_lock:
+            self._problem = (text, now)
+            quiet = now - self._problem_logged_s < PROBLEM_PERIOD_S
+            self._problem_logged_s = self._problem_logged_s if quiet else now
+        if not quiet:
+            self._node.get_logger().warning(text)
+
+    def refresh(self) -> None:
+        """Serve late listeners of products that are made on demand."""
+        for context in self.cameras.values():
+            context.outputs.refresh()
+
+    def health(self, state: str) -> Health:
+        """Return what diagnostics report."""
+        parts = [context.pipeline.counts() for context in self.cameras.values()]
+        rejected: dict[str, int] = {}
+        for part in parts:
+            for reason, count in part.rejected.items():
+                rejected[reason] = rejected.get(reason, 0) + count
+        pairs = PairCounts(
+            sum(p.keyframes for p in parts), sum(p.pairs for p in parts), sum(p.accepted for p in parts), rejected
+        )
+        now = time.monotonic()
+        silent = {}
+        for context in self.cameras.values():
+            last = context.stream.last_image_s
+            for topic in context.stream.topics[:1]:
+                silent[topic] = (None if last is None else now - last, self._node.count_publishers(topic))
+        with self._problem_lock:
+            text, when = self._problem
+        first = next(iter(self.cameras.values()))
+        return Health(
+            state,
+            self.backend.name,
+            str(self.backend.device),
+            self.account.counts(),
+            pairs,
+            first.mapper.scale,
+            self.worker.waiting,
+            self.worker.alive,
+            silent,
+            text,
+            now - when,
+            self.statistics.transport_lost,
+        )
+
+    def _make_cameras(self, parameters: NodeParameters) -> dict[str, CameraContext]:
+        shared = Shared(
+            self._node,
+            self.backend,
+            self.publishers,
+            self.segmenter,
+            self._odometry,
+            self.account,
+            self.timings,
+            self.worker,
+            itertools.count(1),
+        )
+        cameras: dict[str, CameraContext] = {}
+        for camera in dict.fromkeys(parameters.cameras or ("",)):
+            cameras[camera] = make_context(camera, parameters, shared, self._on_products, self._hooks(camera))
+        return cameras
+
+    def _hooks(self, camera: str) -> StreamHooks:
+        def reset(reason: str) -> None:
+            self._node.get_logger().warning(f"Starting anew{' for ' + camera if camera else ''}: {reason}.")
+            if reason == "time jumped back":
+                self._buffer.clear()
+                self._odometry.reset()
+            self.cameras[camera].reset(self.worker)
+
+        def refused(image: SourceImage, reason: str, decision: KeyframeDecision | None) -> None:
+            self.cameras[camera].outputs.publish_refused(image, reason, decision)
+
+        def lost(count: int) -> None:
+            self.statistics.transport_lost += count
+
+        return StreamHooks(reset, refused, lost, self.problem)
+
+    def _process(self, job: Job[Candidate], is_current: object) -> None:
+        self.cameras[job.camera].pipeline.process(job, is_current)  # type: ignore[arg-type]
+        self.timings.add("total", (time.monotonic() - job.payload.image.received_s) * 1e3)
+
+    def _on_products(self, products: Products) -> None:
+        self.captures.notice(products)
+
+
+def initial_queries(parameters: NodeParameters) -> StandingQueries:
+    """Return the standing queries of the parameters.
+
+    Raises:
+        QueryError: a text is malformed.
+    """
+    texts = [text for text in parameters.queries.texts if text.strip()]
+    return make_queries(texts, [], parameters.queries.threshold)
