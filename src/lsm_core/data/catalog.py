@@ -14,7 +14,7 @@ from typing import Literal
 
 import numpy as np
 
-from lsm_core.data.class_rules import class_of
+from lsm_core.data.class_rules import label_of
 from lsm_core.errors import DependencyError
 
 Split = Literal["train", "val"]
@@ -86,6 +86,7 @@ def read_pack(path: Path) -> list[FurnitureEntry]:
     for _, fields in sorted(raw.items()):
         if "model" not in fields or "width" not in fields:
             continue
+        width_m, depth_m, height_m = (float(fields[k]) / 100.0 for k in ("width", "depth", "height"))
         rotation = tuple(float(v) for v in fields.get("modelRotation", "1 0 0 0 1 0 0 0 1").split())
         entries.append(
             FurnitureEntry(
@@ -94,10 +95,10 @@ def read_pack(path: Path) -> list[FurnitureEntry]:
                 pack=path.stem,
                 archive=path,
                 model_path=fields["model"].lstrip("/"),
-                label=class_of(fields["name"]),
-                width_m=float(fields["width"]) / 100.0,
-                depth_m=float(fields["depth"]) / 100.0,
-                height_m=float(fields["height"]) / 100.0,
+                label=label_of(fields["name"], width_m, depth_m, height_m),
+                width_m=width_m,
+                depth_m=depth_m,
+                height_m=height_m,
                 elevation_m=float(fields.get("elevation", "0")) / 100.0,
                 rotation=rotation,
                 creator=fields.get("creator", "unknown"),

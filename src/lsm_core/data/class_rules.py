@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+MAX_HEIGHT_M = 2.6
+MAX_WIDTH_M = 3.6
 NOT_INDOORS = re.compile(
     r"outdoor|deck chair|beach|pool lounge|camping|park |street|concrete|lamppost|porch|garden|mower|"
     r"sidewalk|pedestrian|pallet|fence|christmas|coconut|cypress|poplar|maple|pine|acacia|hedge|"
@@ -24,7 +26,7 @@ _RULES: Sequence[tuple[str, str]] = (
     ("window", r"window"),
     ("piano", r"\bpiano$"),
     ("lamp", r"lamp|\blight\b|lights|chandelier|spotlight|fluorescent"),
-    ("tv", r"^tv$|tv 16|flat tv|^screen$|television$"),
+    ("tv", r"^tv$|tv 16|flat tv|television$"),
     (
         "cabinet",
         r"cabinet|cupboard|wardrobe|dresser|bedside|dressing|tv stand|television cab|^vanity|"
@@ -32,8 +34,8 @@ _RULES: Sequence[tuple[str, str]] = (
     ),
     ("bathtub", r"bathtub|^bath$|island bath"),
     ("shower", r"shower(?! curtain)"),
-    ("toilet", r"toilets? unit|bidet|urinal|^toilet$|potty"),
-    ("sink", r"sink|washbasin|^basin|lavatory"),
+    ("toilet", r"toilets? unit|bidet|urinal|^toilet$"),
+    ("sink", r"sink|washbasin|lavatory"),
     ("refrigerator", r"fridge|refrigerator|freezer"),
     ("washing machine", r"washing machine|dryer machine"),
     ("oven", r"oven|stove(?!.*propane)|cooker|cooktop|hood|microwave"),
@@ -71,7 +73,7 @@ _RULES: Sequence[tuple[str, str]] = (
 )
 _COMPILED = tuple((name, re.compile(pattern, re.IGNORECASE)) for name, pattern in _RULES)
 _UNNAMED = re.compile(
-    r"camera|radio|speaker|stereo|dvd|playstation|phone|knife stand|spice|helmet|aquarium|umbrella|"
+    r"camera|radio|speaker|stereo|dvd|playstation|phone|knife stand|spice|helmet|aquarium|"
     r"candle|printer|fireplace|water cooler|clothes horse|guitar|stepladder|step ladder|extinguisher|"
     r"smoke detector|intercom|air conditioning|letter tray|penbox|headphones|safe$|scale|video projector",
     re.IGNORECASE,
@@ -86,3 +88,13 @@ def class_of(name: str) -> str | None:
         if pattern.search(name):
             return label
     return "void" if _UNNAMED.search(name) else None
+
+
+def label_of(name: str, width_m: float, depth_m: float, height_m: float) -> str | None:
+    """Return the class of a model from its name and size; None for what does not fit into a room."""
+    label = class_of(name)
+    if label is None or height_m > MAX_HEIGHT_M or max(width_m, depth_m) > MAX_WIDTH_M:
+        return None
+    if label == "box" and (height_m > 0.7 or width_m > 1.2):
+        return "cabinet"
+    return label
