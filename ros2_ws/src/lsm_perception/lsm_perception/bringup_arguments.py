@@ -53,7 +53,7 @@ ARGUMENTS: tuple[BringupArgument, ...] = (
     BringupArgument("backend", "", "The model: lsm-tiny, lsm, ...", (), "backend"),
     BringupArgument("weights", "", "File or folder with weights; empty for those shipped.", (), "weights"),
     BringupArgument("device", "", "auto, cpu, cuda, cuda:1 ...", (), "device"),
-    BringupArgument("scale_source", "", "Where metres come from: auto, odometry, none ...", (), "scale.source"),
+    BringupArgument("scale_source", "", "Where metres come from.", ("auto", "odometry", "none"), "scale.source"),
     BringupArgument("queries", "", "Comma-separated words to segment.", (), "queries.texts"),
     BringupArgument("publish_tf", "", "Publish the lsm_* frames on /tf.", BOOL, "publish_tf"),
     BringupArgument("attach_to_odom", "", "Hang lsm_map under odom_frame once metric.", BOOL, "attach_to_odom"),
