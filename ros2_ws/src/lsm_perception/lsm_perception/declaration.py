@@ -11,8 +11,9 @@ from rclpy.exceptions import InvalidParameterException, ParameterException
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from lsm_core.errors import InputError
-from lsm_perception.parameters import MAX_QUERIES, NodeParameters, settings
+from lsm_core.errors import InputError, QueryError
+from lsm_core.query import check_texts
+from lsm_perception.parameters import NodeParameters, settings
 from lsm_perception.settings import Setting, Spec, Value, replaced
 
 OWN_TO_RCLPY = ("use_sim_time", "start_type_description_service")
@@ -103,8 +104,11 @@ def complaint_about(entry: Setting, value: Value) -> str | None:
     """Return why a value is refused, or None."""
     if type(value) is not type(entry.default):
         return f"it has type {type(value).__name__}, not {type(entry.default).__name__}"
-    if entry.name == "queries.texts" and isinstance(value, tuple) and len(value) > MAX_QUERIES:
-        return f"{len(value)} texts are more than {MAX_QUERIES}"
+    if entry.name == "queries.texts" and isinstance(value, tuple) and any(text.strip() for text in value):
+        try:
+            check_texts([text for text in value if text.strip()])
+        except QueryError as error:
+            return str(error)
     return entry.spec.complaint(value)
 
 

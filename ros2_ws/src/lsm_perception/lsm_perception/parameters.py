@@ -20,9 +20,9 @@ from lsm_core.mapping import (
     ScaleSource,
 )
 from lsm_core.mapping.scale import AUTO_ORDER
+from lsm_core.query.text_check import MAX_TEXTS
 from lsm_perception.settings import Setting, Value, leaves, setting
 
-MAX_QUERIES = 254
 DEFAULT_QUERIES = ("floor", "wall", "ceiling", "table", "chair", "cabinet", "door", "window")
 
 
@@ -267,13 +267,13 @@ class QueryParameters:
     """Standing queries and the limits of a request."""
 
     texts: tuple[str, ...] = setting(
-        DEFAULT_QUERIES, f"Words that ~/segmentation looks for, at most {MAX_QUERIES}; [''] for none."
+        DEFAULT_QUERIES, f"Words that ~/segmentation looks for, at most {MAX_TEXTS}; [''] for none."
     )
     threshold: float = setting(
         -1.0, "Smallest score of a pixel that counts, 0 to 1; -1 for the backend's own rule.", low=-1, high=1
     )
     timeout_s: float = setting(10.0, "Longest time for a request that names none, seconds.", low=0.1, high=600)
-    max_texts: int = setting(64, "Most texts in one request.", low=1, high=MAX_QUERIES)
+    max_texts: int = setting(64, "Most texts in one request.", low=1, high=MAX_TEXTS)
     max_waiting: int = setting(
         4, "Requests in work or waiting above which more are refused as busy.", low=1, high=64
     )

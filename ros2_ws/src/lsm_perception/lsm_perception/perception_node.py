@@ -36,14 +36,14 @@ class PerceptionNode(LifecycleNode):
             InputError: a parameter has a bad value.
         """
         super().__init__("lsm_perception", **node_options)
-        self._load = load
+        self._load_backend = load
         self._runtime: Runtime | None = None
         self._own_services: Services | None = None
         self._own_timers: list[Timer] = []
-        self._parameters = ParameterServer(self, self._on_parameters)
+        self._server = ParameterServer(self, self._on_parameters)
         self._group = MutuallyExclusiveCallbackGroup()
         self._autostart: Timer | None = None
-        if self._parameters.tree.autostart:
+        if self._server.tree.autostart:
             self._autostart = self.create_timer(0.0, self._start_once, callback_group=self._group)
 
     @property
@@ -58,12 +58,12 @@ class PerceptionNode(LifecycleNode):
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load and warm up the model, and create publishers and services."""
-        parameters = self._parameters.tree
+        parameters = self._server.tree
         try:
             if parameters.num_threads:
                 torch.set_num_threads(parameters.num_threads)
             weights = Path(parameters.weights) if parameters.weights else None
-            backend = self._load(parameters.backend, parameters.device, weights)
+            backend = self._load_backend(parameters.backend, parameters.device, weights)
             self._runtime = Runtime(self, parameters, backend)
             self._runtime.warm_up()
         except (LsmError, OSError, RuntimeError) as error:

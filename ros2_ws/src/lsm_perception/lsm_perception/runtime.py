@@ -73,13 +73,13 @@ class Runtime:
         self._problem_logged_s = float("-inf")
 
     def warm_up(self) -> None:
-        """Run the model once on a small pattern, and embed the standing queries."""
+        """Run the model once on a pattern, and ask it the standing queries, so the first keyframe is not slow."""
         pattern = np.random.default_rng(0).integers(0, 255, (96, 128, 3), dtype=np.uint8)
         image = np.ascontiguousarray(pattern.repeat(4, axis=0).repeat(4, axis=1))
         encoded = self.backend.encode(image)
-        self.backend.predict([encoded, encoded])
-        if self.backend.has_language and self.segmenter.queries.texts:
-            self.backend.encode_texts(list(self.segmenter.queries.texts))
+        prediction = self.backend.predict([encoded, encoded])
+        if self.backend.has_language:
+            self.backend.query(prediction, list(self.segmenter.queries.texts) or ["floor"])
 
     def start(self) -> None:
         """Start the worker and listen."""

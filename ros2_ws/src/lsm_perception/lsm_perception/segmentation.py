@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,6 @@ from lsm_core.backends.base import Backend
 from lsm_core.errors import QueryError
 from lsm_core.query import check_texts
 from lsm_core.types import QueryResult
-from lsm_perception.parameters import MAX_QUERIES
 from lsm_perception.products import Keyframe, Segmentation
 
 
@@ -22,7 +22,7 @@ class StandingQueries:
     """The words of ~/segmentation; the index of a text is its label.
 
     Attributes:
-        texts: the words, at most 254.
+        texts: the words, at most 64.
         thresholds: per text the smallest score that counts; NaN for the backend's own rule.
     """
 
@@ -41,8 +41,6 @@ def make_queries(texts: Sequence[str], thresholds: Sequence[float], default: flo
     Raises:
         QueryError: a text is empty, too long or malformed, there are too many, or thresholds do not fit.
     """
-    if len(texts) > MAX_QUERIES:
-        raise QueryError(f"{len(texts)} texts are more than {MAX_QUERIES}.", "Ask for fewer.")
     clean = check_texts(list(texts)) if texts else ()
     if len(thresholds) not in (0, 1, len(clean)):
         raise QueryError(
@@ -116,7 +114,7 @@ def best_scores(found: QueryResult) -> NDArray[np.float32]:
     return out
 
 
-def threshold_options(queries: StandingQueries) -> dict[str, object]:
+def threshold_options(queries: StandingQueries) -> dict[str, Any]:
     """Return the options of `Backend.query` for thresholds; none where the backend's own rule is wanted."""
     if not queries.thresholds or all(t <= -1 for t in queries.thresholds):
         return {}
