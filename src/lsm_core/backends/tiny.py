@@ -1,0 +1,307 @@
+"""The lsm-tiny backend: this project's own small two-view network, the embedded default."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from lsm_core.backends.base import Backend, Image, check_image, check_intrinsics
+from lsm_core.backends.tiny_gaussians import SurfaceView, surface_gaussians
+from lsm_core.backends.tiny_grid import OUTPUT_STRIDE, choose_grid, output_to_input, place_on_grid
+from lsm_core.backends.tiny_pose import PairPose, PoseOptions, estimate_pose, lift_matches
+from lsm_core.backends.tiny_weights import WeightsCard, load_network
+from lsm_core.errors import GeometryError, InputError, UnsupportedError
+from lsm_core.geometry import invert
+from lsm_core.nn.tiny.matching import Matches, mutual_matches
+from lsm_core.nn.tiny.network import COARSE_STRIDE, Encoded, Matched, Refined, TinyNet, stack_views
+from lsm_core.nn.tiny.rays import cell_centres, intrinsics_from_log_focal, rays_from_intrinsics
+from lsm_core.types import Gaussians, Prediction, ViewFeatures
+
+_ENCODED = ("s4", "s8", "tokens", "log_focal", "intrinsics")
+
+
+@dataclass(frozen=True)
+class TinyOptions:
+    """Thresholds of the backend.
+
+    Attributes:
+        min_match_score: mutual matches below this score (0 to 1) are left out.
+        pose: thresholds of the pose search.
+        full_support: number of supporting matches from which more do not raise `validity`.
+        full_inlier_share, full_overlap, full_parallax_deg: the same for the other three figures.
+    """
+
+    min_match_score: float = 0.1
+    pose: PoseOptions = field(default_factory=PoseOptions)
+    full_support: int = 120
+    full_inlier_share: float = 0.6
+    full_overlap: float = 0.25
+    full_parallax_deg: float = 1.0
+
+
+class TinyBackend(Backend):
+    """lsm-tiny behind the common API: two views, pose, pointmaps, Gaussians, language features.
+
+    Lengths are "relative": the network learned metres on rendered rooms, which is no measurement.
+
+    Args:
+        network: filled, in eval mode.
+        device: where it runs.
+        card: what the weights say about themselves.
+        options: thresholds.
+    """
+
+    name: ClassVar[str] = "lsm-tiny"
+    has_language: ClassVar[bool] = True
+    embedding_dim: ClassVar[int] = 384
+    max_views: ClassVar[int] = 2
+
+    def __init__(
+        self, network: TinyNet, device: torch.device, card: WeightsCard, options: TinyOptions | None = None
+    ) -> None:
+        super().__init__(device)
+        self.network, self.card, self.options = network, card, options or TinyOptions()
+        self._texts: Any = None
+
+    @torch.inference_mode()
+    def encode(self, image: Image, intrinsics: Tensor | NDArray[Any] | None = None) -> ViewFeatures:
+        """Compute the pyramid and tokens of one image; see `Backend.encode`."""
+        picture, K = check_image(image), check_intrinsics(intrinsics)
+        return self._encode_on(picture, K, choose_grid((picture.shape[0], picture.shape[1])))
+
+    @torch.inference_mode()
+    def predict(
+        self,
+        views: Sequence[Image | ViewFeatures],
+        intrinsics: Sequence[Tensor | NDArray[Any] | None] | None = None,
+        poses: Sequence[Tensor | NDArray[Any]] | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Prediction:
+        """Reconstruct two views in the frame of camera 0; see `Backend.predict`.
+
+        Where no pose is found, `pose_valid[1]` is false, the pose and view 1's pointmap are NaN, the
+        Gaussians are view 0's alone, and `extras["depth"]` still has both views' own depth.
+        """
+        if poses is not None:
+            raise UnsupportedError("lsm-tiny estimates poses and does not read any.", "Leave poses out.")
+        first, second = self._two_views(views, intrinsics)
+        encoded = self._share_focal(stack_views(_encoded(first), _encoded(second)), first, second)
+        matched = self.network.match(encoded)
+        height, width = matched.log_depth.shape[-2:]
+        matches = mutual_matches(
+            matched.temperature * matched.similarity[0],
+            matched.matchability.flatten(1).sigmoid(),
+            height,
+            width,
+            self.options.min_match_score,
+        )
+        pose = self._pose(matches, matched.log_depth, matched.rays, encoded.intrinsics, None)
+        refined = self.network.refine(encoded, matched, *self._pose_inputs(pose))
+        if pose is not None:
+            again = self._pose(matches, refined.log_depth_coarse, matched.rays, encoded.intrinsics, pose)
+            pose = pose if again is None else again
+        return self._prediction((first, second), encoded, matched, matches, refined, pose)
+
+    def decode_features(self, features: Tensor) -> Tensor:
+        """Map language features [..., 64] to the text space [..., 384], not normalised."""
+        linear = self.network.text_head.linear
+        return linear(features.to(self.device, torch.float32))
+
+    def encode_texts(self, texts: Sequence[str]) -> Tensor:
+        """Embed texts with all-MiniLM-L6-v2: [T, 384] float32, unit norm, cached per string."""
+        from lsm_core.query.text import MiniLmTextEncoder
+
+        if self._texts is None:
+            self._texts = MiniLmTextEncoder()
+        embedded: Tensor = self._texts.encode(list(texts))
+        return embedded
+
+    def _encode_on(self, image: Image, K: Tensor | None, grid: tuple[int, int]) -> ViewFeatures:
+        """Encode an image on a given input grid."""
+        placed = place_on_grid(image, grid)
+        rgb = torch.from_numpy(placed.rgb).to(self.device)
+        tensor = rgb.permute(2, 0, 1)[None].float().div(255.0).contiguous(memory_format=torch.channels_last)
+        known = torch.tensor([K is not None], device=self.device)
+        K_grid = torch.eye(3) if K is None else torch.linalg.inv(placed.grid_to_image.double()).float() @ K
+        encoded = self.network.encode(tensor, K_grid[None].to(self.device), known)
+        tensors = {name: getattr(encoded, name) for name in _ENCODED}
+        tensors["colors"] = _halve(rgb)
+        return ViewFeatures(self.name, image, K, placed.grid_to_image, tensors)
+
+    def _two_views(
+        self, views: Sequence[Image | ViewFeatures], intrinsics: Sequence[Tensor | NDArray[Any] | None] | None
+    ) -> tuple[ViewFeatures, ViewFeatures]:
+        """Check and encode the views; the second is brought to the first one's grid where they differ."""
+        if len(views) != 2:
+            raise InputError(f"lsm-tiny takes two views, got {len(views)}.", "Pass views two by two.")
+        if intrinsics is not None and len(intrinsics) != 2:
+            raise InputError(f"{len(intrinsics)} intrinsics for two views.", "Pass one per view, or None.")
+        encoded = []
+        for index, view in enumerate(views):
+            if not isinstance(view, ViewFeatures):
+                encoded.append(self.encode(view, None if intrinsics is None else intrinsics[index]))
+            elif view.backend != self.name:
+                raise InputError(f"These view features were made by '{view.backend}'.", "Encode with lsm-tiny.")
+            else:
+                encoded.append(view)
+        first, second = encoded
+        h8, w8 = first.tensors["s8"].shape[-2:]
+        if second.tensors["s8"].shape[-2:] != (h8, w8):
+            second = self._encode_on(second.image, second.intrinsics, (h8 * COARSE_STRIDE, w8 * COARSE_STRIDE))
+        return first, second
+
+    def _share_focal(self, encoded: Encoded, first: ViewFeatures, second: ViewFeatures) -> Encoded:
+        """Give two images without intrinsics and of one size the same guessed focal length."""
+        same = first.image.shape == second.image.shape
+        if first.intrinsics is not None or second.intrinsics is not None or not same:
+            return encoded
+        h8, w8 = encoded.s8.shape[-2:]
+        mean = encoded.log_focal.mean().expand(2)
+        K = intrinsics_from_log_focal(mean, h8 * COARSE_STRIDE, w8 * COARSE_STRIDE)
+        return replace(encoded, intrinsics=K)
+
+    def _pose(
+        self, matches: Matches, log_depth: Tensor, rays: Tensor, K: Tensor, start: PairPose | None
+    ) -> PairPose | None:
+        """Return the pose, or None where the matches do not support one."""
+        try:
+            found = lift_matches(matches, log_depth, rays, K, COARSE_STRIDE)
+            return estimate_pose(found, self.options.pose, start)
+        except GeometryError:
+            return None
+
+    def _pose_inputs(self, pose: PairPose | None) -> tuple[Tensor, Tensor]:
+        """Return T_other_self [2, 4, 4], each in its own view's depth unit, and has_pose [2]."""
+        T = torch.eye(4, dtype=torch.float64).repeat(2, 1, 1)
+        if pose is not None:
+            T[0] = torch.from_numpy(pose.T_1_0)
+            T[1] = invert(T[0])
+            T[1, :3, 3] /= pose.scale_1
+        has = torch.full((2,), pose is not None)
+        return T.float().to(self.device), has.to(self.device)
+
+    def _prediction(
+        self,
+        views: tuple[ViewFeatures, ViewFeatures],
+        encoded: Encoded,
+        matched: Matched,
+        matches: Matches,
+        refined: Refined,
+        pose: PairPose | None,
+    ) -> Prediction:
+        """Compose everything in camera 0 on the output grid."""
+        log_depth = refined.at_half(refined.log_depth)[:, 0]
+        confidence = 1.0 + refined.at_half(refined.log_confidence)[:, 0].clamp(-10.0, 5.0).exp()
+        features = refined.at_half(refined.features).permute(0, 2, 3, 1).contiguous()
+        depth = log_depth.exp()
+        T_0_1 = torch.full((4, 4), torch.nan)
+        if pose is not None:
+            T_0_1 = invert(torch.from_numpy(pose.T_1_0)).float()
+            depth = depth * torch.tensor([1.0, pose.scale_1], device=depth.device)[:, None, None]
+        T = [torch.eye(4, device=self.device), T_0_1.to(self.device)]
+        K = torch.linalg.inv(output_to_input()).to(encoded.intrinsics) @ encoded.intrinsics
+        height, width = depth.shape[1:]
+        rays = rays_from_intrinsics(K, cell_centres(height, width, 1, depth))
+        points = [rays[v] * depth[v, ..., None] @ T[v][:3, :3].T + T[v][:3, 3] for v in range(2)]
+        colors = [view.tensors["colors"] for view in views]
+        overlap = float(matched.matchability[0].sigmoid().mean())
+        stats = self._stats(matches, pose, overlap)
+        return Prediction(
+            backend=self.name,
+            unit="relative",
+            image_sizes=[(view.image.shape[0], view.image.shape[1]) for view in views],
+            pointmaps=points,
+            confidence=list(confidence),
+            poses=T,
+            pose_valid=[True, pose is not None],
+            validity=self._validity(stats) if pose is not None else 0.0,
+            intrinsics=list(K),
+            grid_to_image=[view.grid_to_image.cpu() @ output_to_input() for view in views],
+            colors=[color.cpu().numpy() for color in colors],
+            gaussians=_gaussians(points, depth, colors, confidence, features, K, T, pose is not None),
+            features=list(features),
+            stats=stats,
+            extras={
+                "depth": list(depth),
+                "matchability": list(matched.matchability[:, 0].sigmoid()),
+                "feature_scale": float(self.network.text_head.scale()),
+            },
+        )
+
+    def _stats(self, matches: Matches, pose: PairPose | None, overlap: float) -> dict[str, float]:
+        return {
+            "matches": float(len(matches.score)),
+            "inliers": 0.0 if pose is None else float(pose.inlier_count),
+            "overlap": overlap,
+            "parallax_deg": 0.0 if pose is None else pose.parallax_deg,
+            "scale_1": 1.0 if pose is None else pose.scale_1,
+        }
+
+    def _validity(self, stats: dict[str, float]) -> float:
+        """Geometric mean of four figures, each 1 once it is ample: support, inlier share, overlap, parallax."""
+        options = self.options
+        share = stats["inliers"] / max(stats["matches"], 1.0)
+        figures = (
+            stats["inliers"] / options.full_support,
+            share / options.full_inlier_share,
+            stats["overlap"] / options.full_overlap,
+            stats["parallax_deg"] / options.full_parallax_deg,
+        )
+        return float(np.prod([min(figure, 1.0) for figure in figures]) ** 0.25)
+
+
+def _encoded(features: ViewFeatures) -> Encoded:
+    return Encoded(**{name: features.tensors[name] for name in _ENCODED})
+
+
+def _halve(rgb: Tensor) -> Tensor:
+    """Average 2x2 pixels of [H, W, 3] uint8."""
+    h, w, _ = rgb.shape
+    blocks = rgb.view(h // OUTPUT_STRIDE, OUTPUT_STRIDE, w // OUTPUT_STRIDE, OUTPUT_STRIDE, 3)
+    return blocks.float().mean(dim=(1, 3)).round().to(torch.uint8)
+
+
+def _gaussians(
+    points: list[Tensor],
+    depth: Tensor,
+    colors: list[Tensor],
+    confidence: Tensor,
+    features: Tensor,
+    K: Tensor,
+    T_0_cam: list[Tensor],
+    both: bool,
+) -> Gaussians:
+    """Join the views' discs; view 1 is left out where its pose is unknown."""
+    opacity = 1.0 - 1.0 / (1.0 + (confidence - 1.0).clamp_min(0.05))
+    parts = [
+        surface_gaussians(
+            SurfaceView(
+                points=points[v],
+                depth=depth[v],
+                rgb=colors[v],
+                opacity=opacity[v],
+                features=features[v],
+                focal=float(K[v, 0, 0]),
+                centre=T_0_cam[v][:3, 3],
+            )
+        )
+        for v in range(2 if both else 1)
+    ]
+    return Gaussians.concatenate(parts)
+
+
+def load(device: torch.device, weights: Path | None) -> TinyBackend:
+    """Load lsm-tiny with the packaged weights, or those of a file or folder.
+
+    Raises:
+        WeightsError: missing, damaged, or of another network.
+    """
+    network, card = load_network(weights, device)
+    return TinyBackend(network, device, card)

@@ -1,0 +1,98 @@
+"""Gaussians of a pair, computed from depth: one per output pixel, no learned parameters.
+
+Each Gaussian is a flat disc on the surface that the pointmap shows: its radius covers the pixel's
+footprint (depth / focal length), stretched along the slope, its thin axis is the surface normal.
+Colour is the pixel's, opacity grows with the confidence. lsm-tiny v0 has no learned Gaussian head.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from lsm_core.sh import C0
+from lsm_core.types import Gaussians
+
+FOOTPRINT = 0.6  # standard deviation of the disc in pixels
+MAX_STRETCH = 3.0  # along a slope seen at a grazing angle
+THICKNESS = 0.1  # of the smaller radius
+
+
+@dataclass(frozen=True)
+class SurfaceView:
+    """One view's surface in the frame the Gaussians are wanted in."""
+
+    points: Tensor  # [h, w, 3] scene frame
+    depth: Tensor  # [h, w] along z of the view's camera, scene unit
+    rgb: Tensor  # [h, w, 3] uint8
+    opacity: Tensor  # [h, w] in [0, 1]
+    features: Tensor  # [h, w, D]
+    focal: float  # px of this grid
+    centre: Tensor  # [3] camera centre in the scene frame
+
+
+def surface_normals(points: Tensor) -> Tensor:
+    """Return unit normals [h, w, 3] of a pointmap [h, w, 3] by central differences (one-sided at borders)."""
+    padded = F.pad(points.permute(2, 0, 1)[None], (1, 1, 1, 1), mode="replicate")[0].permute(1, 2, 0)
+    along_x = padded[1:-1, 2:] - padded[1:-1, :-2]
+    along_y = padded[2:, 1:-1] - padded[:-2, 1:-1]
+    return F.normalize(torch.linalg.cross(along_x, along_y, dim=-1), dim=-1, eps=1e-12)
+
+
+def disc_rotation(normals: Tensor, view: Tensor) -> Tensor:
+    """Return rotations [N, 3, 3] with columns: up the slope, across it, normal.
+
+    Args:
+        normals: [N, 3] unit.
+        view: [N, 3] unit directions from the camera to the point.
+    """
+    slope = view - (view * normals).sum(-1, keepdim=True) * normals
+    fallback = torch.linalg.cross(normals, normals.roll(1, dims=-1) + 0.1, dim=-1)
+    weak = slope.norm(dim=-1, keepdim=True) < 1e-3
+    first = F.normalize(torch.where(weak, fallback, slope), dim=-1)
+    return torch.stack((first, torch.linalg.cross(normals, first, dim=-1), normals), dim=-1)
+
+
+def quaternions(R: Tensor) -> Tensor:
+    """Return unit quaternions wxyz [N, 4] of rotations [N, 3, 3], by the largest of four pivots."""
+    m00, m11, m22 = R[:, 0, 0], R[:, 1, 1], R[:, 2, 2]
+    squares = torch.stack((1 + m00 + m11 + m22, 1 + m00 - m11 - m22, 1 - m00 + m11 - m22, 1 - m00 - m11 + m22), -1)
+    a, b, c = R[:, 2, 1] - R[:, 1, 2], R[:, 0, 2] - R[:, 2, 0], R[:, 1, 0] - R[:, 0, 1]
+    d, e, f = R[:, 1, 0] + R[:, 0, 1], R[:, 0, 2] + R[:, 2, 0], R[:, 2, 1] + R[:, 1, 2]
+    rows = torch.stack(
+        (
+            torch.stack((squares[:, 0], a, b, c), -1),
+            torch.stack((a, squares[:, 1], d, e), -1),
+            torch.stack((b, d, squares[:, 2], f), -1),
+            torch.stack((c, e, f, squares[:, 3]), -1),
+        ),
+        dim=1,
+    )
+    best = squares.argmax(dim=1)
+    return F.normalize(rows[torch.arange(len(R), device=R.device), best], dim=-1)
+
+
+def surface_gaussians(view: SurfaceView) -> Gaussians:
+    """Put one disc on every pixel with finite depth of a view."""
+    flat = view.points.reshape(-1, 3)
+    normals = surface_normals(view.points).reshape(-1, 3)
+    direction = F.normalize(flat - view.centre, dim=-1)
+    facing = (normals * direction).sum(-1, keepdim=True)
+    normals = torch.where(facing > 0, -normals, normals)  # towards the camera
+    radius = FOOTPRINT * view.depth.reshape(-1) / view.focal
+    stretch = (1.0 / facing[:, 0].abs().clamp_min(1e-3)).clamp(max=MAX_STRETCH)
+    scales = torch.stack((radius * stretch, radius, radius * THICKNESS), dim=-1).clamp_min(1e-6)
+    colour = view.rgb.reshape(-1, 3).float() / 255.0
+    gaussians = Gaussians(
+        means=flat,
+        quats=quaternions(disc_rotation(normals, direction)),
+        scales=scales,
+        opacities=view.opacity.reshape(-1),
+        sh=((colour - 0.5) / C0)[:, None],
+        features=view.features.reshape(flat.shape[0], -1),
+    )
+    keep = torch.isfinite(flat).all(-1) & torch.isfinite(gaussians.quats).all(-1) & (normals.norm(dim=-1) > 0.5)
+    return gaussians.select(keep)

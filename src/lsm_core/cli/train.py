@@ -1,0 +1,79 @@
+"""`lsm train`: train the embedded model from rendered rooms."""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import typer
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+app = typer.Typer(help="Train models from rendered rooms.", no_args_is_help=True)
+
+
+@app.callback()
+def _train() -> None:
+    """Train models from rendered rooms."""
+
+
+def cpu_has_bfloat16() -> bool:
+    """Whether this CPU multiplies bfloat16 natively (where it does not, autocast is slower than fp32)."""
+    try:
+        return "avx512_bf16" in Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        return False
+
+
+@app.command("tiny")
+def train_tiny(
+    data: Annotated[Path, typer.Option(help="Folder with train/*.npz and val/*.npz (docs/training_data.md).")],
+    out: Annotated[Path, typer.Option(help="Folder for checkpoint, log and weights; an old run is resumed.")],
+    minutes: Annotated[float, typer.Option(min=0.1, help="Training time, earlier parts of the run included.")] = 75,
+    seed: Annotated[int, typer.Option(help="Seed of weights, sampling and augmentation.")] = 0,
+    threads: Annotated[int, typer.Option(min=1, help="CPU threads of PyTorch.")] = 2,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    memory_gb: Annotated[float, typer.Option(min=0.1, help="Shards kept in memory.")] = 8.0,
+    bf16: Annotated[bool | None, typer.Option("--bf16/--fp32", help="Default: bf16 where it is fast.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON, no progress bar.")] = False,
+) -> None:
+    """Train lsm-tiny. Can be interrupted at any time: the same command resumes it."""
+    from lsm_core.backends.registry import resolve_device
+    from lsm_core.data.classes import CLASSES, SYNONYMS
+    from lsm_core.errors import LsmError
+    from lsm_core.query.text import MiniLmTextEncoder
+    from lsm_core.training import TrainConfig, Trainer
+    from lsm_core.training.language_targets import NameTable
+    from lsm_core.training.shard_pool import ShardPool
+
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    torch.set_num_threads(threads)
+    torch.set_flush_denormal(True)
+    try:
+        target = resolve_device(device)
+        fast = cpu_has_bfloat16() if target.type == "cpu" else True
+        config = replace(TrainConfig(), minutes=minutes, seed=seed, memory_gb=memory_gb)
+        pool = ShardPool(data / "train", memory_gb)
+        held_out = ShardPool(data / "val", memory_gb / 4) if (data / "val").is_dir() else None
+        names = NameTable(CLASSES, SYNONYMS, MiniLmTextEncoder().encode)
+        trainer = Trainer(pool, held_out, names, out, config, target, fast if bf16 is None else bf16)
+        with Progress(TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(), disable=as_json) as bar:
+            task = bar.add_task("lsm-tiny", total=1.0)
+
+            def report(progress: float, figures: dict[str, float]) -> None:
+                text = f"step {trainer.step}  loss {figures['loss']:.3f}  depth {figures['first_depth']:.3f}"
+                bar.update(task, completed=progress, description=text)
+
+            weights = trainer.run(report)
+    except LsmError as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(1) from error
+    result = {"weights": str(weights), "steps": trainer.step, "minutes": round(trainer.elapsed_s / 60, 1)}
+    typer.echo(json.dumps(result) if as_json else f"weights: {weights} ({trainer.step} steps)")
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,54 @@
+"""Training state on disk: written whole or not at all, restored exactly."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from lsm_core.errors import WeightsError
+
+FILE_NAME = "checkpoint.pt"
+
+
+@dataclass(frozen=True)
+class TrainState:
+    """What a run needs to go on as if it had not stopped."""
+
+    model: dict[str, Any]
+    average: dict[str, Any]
+    average_updates: int
+    optimiser: dict[str, Any]
+    torch_rng: torch.Tensor
+    step: int
+    elapsed_s: float
+    config: dict[str, Any]
+
+
+def save_state(state: TrainState, folder: Path) -> Path:
+    """Write the state atomically to ``folder/checkpoint.pt``."""
+    path = folder / FILE_NAME
+    partial = path.with_suffix(".partial")
+    torch.save(vars(state), partial)
+    os.replace(partial, path)
+    return path
+
+
+def load_state(folder: Path) -> TrainState | None:
+    """Read the state of an interrupted run, or None where there is none.
+
+    Raises:
+        WeightsError: the file is damaged.
+    """
+    path = folder / FILE_NAME
+    if not path.exists():
+        return None
+    try:
+        return TrainState(**torch.load(path, map_location="cpu", weights_only=True))
+    except Exception as error:
+        raise WeightsError(
+            f"The training checkpoint {path.name} cannot be read: {error}.", "Remove it to start over."
+        ) from error

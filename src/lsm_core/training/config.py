@@ -1,0 +1,111 @@
+"""Settings of a training run: data, curriculum, losses, optimiser."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Grid:
+    """An image size the network trains at, and how often."""
+
+    height: int  # px, multiple of 32
+    width: int  # px, multiple of 32
+    share: float
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One step of the curriculum: from this share of the time on, train at these sizes."""
+
+    begins: float  # share of the run's time, 0 to 1
+    grids: tuple[Grid, ...]  # the first one is used for validation
+    batch: int  # pairs per step
+    min_overlap: float
+
+
+SMALL_GRIDS = (Grid(96, 128, 0.75), Grid(96, 160, 0.25))
+MIDDLE_GRIDS = (Grid(128, 160, 0.6), Grid(128, 192, 0.25), Grid(160, 160, 0.15))
+FULL_GRIDS = (
+    Grid(192, 256, 0.5),
+    Grid(192, 288, 0.2),
+    Grid(160, 288, 0.14),
+    Grid(224, 224, 0.1),
+    Grid(256, 192, 0.06),
+)
+
+
+@dataclass(frozen=True)
+class LossWeights:
+    """Weight of each term; see docs/model_card.md for what they are."""
+
+    depth: float = 1.0
+    first_depth: float = 0.5
+    coarse_depth: float = 0.5
+    scale: float = 0.1
+    gradient: float = 0.5
+    matching: float = 0.4
+    matchability: float = 0.2
+    language: float = 0.5
+    cosine: float = 0.2
+    focal: float = 0.2
+    confidence_alpha: float = 0.1
+
+
+@dataclass(frozen=True)
+class AugmentConfig:
+    """How far images are moved away from the renderer's look."""
+
+    flip: float = 0.5
+    swap: float = 0.5
+    warp: float = 0.5  # share of views that are rolled and zoomed
+    max_roll_deg: float = 8.0
+    zoom: tuple[float, float] = (0.9, 1.35)
+    colour: float = 0.9
+    grey: float = 0.05
+    blur: float = 0.2
+    jpeg: float = 0.2
+    noise: float = 0.4
+
+
+@dataclass(frozen=True)
+class PoseNoise:
+    """Error put on the true pose before the epipolar step, as the estimated pose will have one."""
+
+    rotation_deg: float = 0.5
+    translation: float = 0.07  # of the baseline
+    dropped: float = 0.15  # share of pairs trained without a pose
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Everything that decides a run besides the data."""
+
+    minutes: float = 60.0
+    seed: int = 0
+    stages: tuple[Stage, ...] = (
+        Stage(0.0, SMALL_GRIDS, 16, 0.3),
+        Stage(0.35, MIDDLE_GRIDS, 12, 0.25),
+        Stage(0.62, FULL_GRIDS, 8, 0.2),
+    )
+    learning_rate: float = 1e-3
+    encoder_learning_rate: float = 2e-4
+    weight_decay: float = 0.02
+    warmup_steps: int = 150
+    final_rate: float = 0.02  # of the peak, at the end of the cosine
+    clip_norm: float = 1.0
+    ema_decay: float = 0.998
+    drop_intrinsics: float = 0.3
+    frozen_blocks: int = 3  # of the encoder, besides the stem: up to and with the 1/4 level
+    checkpoint_seconds: float = 120.0
+    validate_seconds: float = 300.0
+    validation_pairs: int = 48
+    rescan_seconds: float = 30.0
+    memory_gb: float = 8.0
+    weights: LossWeights = field(default_factory=LossWeights)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    pose_noise: PoseNoise = field(default_factory=PoseNoise)
+
+    def stage(self, progress: float) -> Stage:
+        """Return the stage that a share of the time in [0, 1] falls into."""
+        return [stage for stage in self.stages if stage.begins <= progress][-1]

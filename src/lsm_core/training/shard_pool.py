@@ -1,0 +1,82 @@
+"""The shards of a folder, in memory, growing while a generator still writes."""
+
+from __future__ import annotations
+
+import logging
+import time
+from pathlib import Path
+
+import numpy as np
+
+from lsm_core.data.shards import FrameShard, list_shards, load_shard
+from lsm_core.errors import FileFormatError, InputError
+
+_log = logging.getLogger(__name__)
+
+
+def shard_bytes(shard: FrameShard) -> int:
+    """Return the size of a shard in memory."""
+    return sum(int(value.nbytes) for value in vars(shard).values())
+
+
+class ShardPool:
+    """All pairs of a folder, sampled uniformly among those with enough overlap.
+
+    Args:
+        folder: holds ``shard_*.npz``; files that appear later are picked up by ``rescan``.
+        memory_gb: further files are left unread beyond this.
+    """
+
+    def __init__(self, folder: Path, memory_gb: float) -> None:
+        self.folder = folder
+        self.limit = memory_gb * 1e9
+        self.shards: list[FrameShard] = []
+        self._seen: set[str] = set()
+        self._bytes = 0
+        self._last_scan = 0.0
+        self.rescan()
+        if not self.shards:
+            raise InputError(
+                f"There are no readable shards (shard_*.npz) in {folder}.",
+                "Write some first with the data generator (docs/training_data.md).",
+            )
+
+    def rescan(self) -> int:
+        """Read files that are new since the last scan; return how many were added."""
+        added = 0
+        for path in list_shards(self.folder):
+            if path.name in self._seen or self._bytes >= self.limit:
+                continue
+            try:
+                shard = load_shard(path)
+            except FileFormatError as error:
+                _log.warning("%s (left out for now)", error)
+                continue
+            self._seen.add(path.name)
+            if len(shard.pairs) == 0:
+                continue
+            self.shards.append(shard)
+            self._bytes += shard_bytes(shard)
+            added += 1
+        self._last_scan = time.monotonic()
+        return added
+
+    def rescan_if_due(self, seconds: float) -> int:
+        """Rescan when the last scan is older than this."""
+        return self.rescan() if time.monotonic() - self._last_scan > seconds else 0
+
+    @property
+    def pair_count(self) -> int:
+        """Pairs of all shards."""
+        return sum(len(shard.pairs) for shard in self.shards)
+
+    def draw(self, rng: np.random.Generator, min_overlap: float) -> tuple[FrameShard, int, int]:
+        """Draw one pair: its shard and the two frame indices."""
+        counts = np.array([len(shard.pairs) for shard in self.shards], dtype=np.float64)
+        for _ in range(20):
+            shard = self.shards[int(rng.choice(len(counts), p=counts / counts.sum()))]
+            index = int(rng.integers(len(shard.pairs)))
+            if shard.overlap[index] >= min_overlap:
+                break
+        first, second = shard.pairs[index]
+        return shard, int(first), int(second)

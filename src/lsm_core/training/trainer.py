@@ -1,0 +1,221 @@
+"""The training loop of lsm-tiny: wall-clock schedule, exact resume, log, validation, export."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lsm_core.nn.tiny import TinyConfig, TinyNet
+from lsm_core.training.batches import Prefetcher, training_batch
+from lsm_core.training.checkpoint import TrainState, load_state, save_state
+from lsm_core.training.config import TrainConfig
+from lsm_core.training.ema import WeightAverage
+from lsm_core.training.export import export_weights
+from lsm_core.training.language_targets import NameTable
+from lsm_core.training.lite0_init import imagenet_checkpoint, load_imagenet
+from lsm_core.training.losses import total_loss
+from lsm_core.training.shard_pool import ShardPool
+from lsm_core.training.step import forward
+from lsm_core.training.targets import correspondences
+from lsm_core.training.validation import validate, validation_batches
+
+_log = logging.getLogger(__name__)
+Report = Callable[[float, dict[str, float]], None]
+
+
+class Trainer:
+    """Trains one network from a folder of shards.
+
+    Args:
+        train: pool of training pairs.
+        held_out: pool of pairs from held-out rooms and furniture, or None.
+        names: embeddings of the class names.
+        folder: receives ``checkpoint.pt``, ``log.jsonl``, ``lsm_tiny.safetensors`` and its card.
+        config: the run.
+        device: where the network trains.
+        autocast: bfloat16 products (fast on CPUs with AVX512-BF16 and on GPUs).
+    """
+
+    def __init__(
+        self,
+        train: ShardPool,
+        held_out: ShardPool | None,
+        names: NameTable,
+        folder: Path,
+        config: TrainConfig,
+        device: torch.device,
+        autocast: bool,
+    ) -> None:
+        self.pool, self.names, self.folder, self.config = train, names, folder, config
+        self.device, self.autocast = device, autocast
+        self.folder.mkdir(parents=True, exist_ok=True)
+        torch.manual_seed(config.seed)
+        self.net_config = TinyConfig()
+        self.net = TinyNet(self.net_config)
+        load_imagenet(self.net.encoder, imagenet_checkpoint())
+        self.net.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.optimiser = self._make_optimiser()
+        self.average = WeightAverage(self.net, config.ema_decay)
+        self.step, self.elapsed_s = 0, 0.0
+        self._held_out = held_out
+        self._restore()
+
+    def run(self, report: Report | None = None) -> Path:
+        """Train until the configured minutes are used up; return the exported weights' path.
+
+        Args:
+            report: called after every step with the progress in [0, 1] and the step's figures.
+        """
+        started, already = time.monotonic(), self.elapsed_s
+        limit = self.config.minutes * 60.0
+        last_save, last_check = time.monotonic(), time.monotonic()
+
+        def progress() -> float:
+            return min((already + time.monotonic() - started) / limit, 1.0)
+
+        batches = Prefetcher(
+            lambda step: training_batch(self.pool, step, self.config.stage(progress()), self.config), self.step
+        )
+        try:
+            while progress() < 1.0:
+                figures = self._train_step(batches.next(), progress())
+                self.elapsed_s = already + time.monotonic() - started
+                self._write_log({"step": self.step, "elapsed_s": round(self.elapsed_s, 1), **figures})
+                if report is not None:
+                    report(progress(), figures)
+                if self.pool.rescan_if_due(self.config.rescan_seconds):
+                    _log.info("training pairs now: %d", self.pool.pair_count)
+                if time.monotonic() - last_save > self.config.checkpoint_seconds:
+                    self.save()
+                    last_save = time.monotonic()
+                if time.monotonic() - last_check > self.config.validate_seconds:
+                    self._write_log({"step": self.step, "validation": self.validate(progress())})
+                    last_check = time.monotonic()
+        finally:
+            batches.close()
+            self.save()
+        self._write_log({"step": self.step, "validation": self.validate(1.0)})
+        return self.folder / "lsm_tiny.safetensors"
+
+    def validate(self, progress: float) -> dict[str, float]:
+        """Measure the averaged weights on held-out pairs at the present size."""
+        if self._held_out is None:
+            return {}
+        self._held_out.rescan()
+        stage = self.config.stage(progress)
+        averaged = TinyNet(self.net_config).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        averaged.load_state_dict({k: v.cpu() for k, v in self.average.state.items()})
+        averaged.eval()
+        batches = validation_batches(self._held_out, stage, self.config.validation_pairs, self.config.seed)
+        figures = validate(averaged, batches, self.names.canonical(), self.autocast)
+        _log.info("validation at step %d: %s", self.step, figures)
+        return {name: round(value, 4) for name, value in figures.items()}
+
+    def save(self) -> None:
+        """Write the training state and the averaged weights."""
+        save_state(
+            TrainState(
+                model=self.net.state_dict(),
+                average=self.average.state,
+                average_updates=self.average.updates,
+                optimiser=self.optimiser.state_dict(),
+                torch_rng=torch.get_rng_state(),
+                step=self.step,
+                elapsed_s=self.elapsed_s,
+                config=asdict(self.config),
+            ),
+            self.folder,
+        )
+        training: dict[str, Any] = {
+            "steps": self.step,
+            "minutes": round(self.elapsed_s / 60, 1),
+            "seed": self.config.seed,
+            "shards": len(self.pool.shards),
+            "pairs": self.pool.pair_count,
+        }
+        path = self.folder / "lsm_tiny.safetensors"
+        export_weights(self.average.state, self.net_config, path, training)
+
+    def _train_step(self, batch: Any, progress: float) -> dict[str, float]:
+        began = time.monotonic()
+        batch = batch.to(self.device)
+        rng = np.random.default_rng((self.config.seed, self.step, 1))
+        generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+        texts = self.names.draw(rng).to(self.device)
+        self.net.train()
+        out = forward(self.net, batch, self.config.pose_noise, generator, self.autocast)
+        targets = correspondences(batch)
+        loss, terms = total_loss(out, batch, targets, texts, self.net.text_head, self.config.weights)
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        norm = torch.nn.utils.clip_grad_norm_(self._trained(), self.config.clip_norm)
+        rate = self._set_rates(progress)
+        if bool(torch.isfinite(norm)):
+            self.optimiser.step()
+            self.average.update(self.net)
+        else:
+            _log.warning("step %d skipped: the gradient is not finite", self.step)
+        self.step += 1
+        figures = {"loss": float(loss.detach()), **terms, "grad_norm": float(norm), "rate": rate}
+        figures |= {"pairs": len(batch.image) // 2, "height": batch.image.shape[2]}
+        return {k: round(v, 5) for k, v in figures.items()} | {"step_s": round(time.monotonic() - began, 3)}
+
+    def _make_optimiser(self) -> torch.optim.AdamW:
+        frozen = [self.net.encoder.stem, *self.net.encoder.blocks[: self.config.frozen_blocks]]
+        for module in frozen:
+            module.requires_grad_(False)
+        groups: dict[tuple[bool, bool], list[Tensor]] = {}
+        for name, parameter in self.net.named_parameters():
+            if parameter.requires_grad:
+                key = (name.startswith("encoder."), parameter.ndim >= 2)
+                groups.setdefault(key, []).append(parameter)
+        return torch.optim.AdamW(
+            [
+                {
+                    "params": parameters,
+                    "peak": self.config.encoder_learning_rate if encoder else self.config.learning_rate,
+                    "weight_decay": self.config.weight_decay if matrix else 0.0,
+                }
+                for (encoder, matrix), parameters in groups.items()
+            ],
+            lr=self.config.learning_rate,
+            betas=(0.9, 0.98),
+        )
+
+    def _trained(self) -> list[Tensor]:
+        return [p for group in self.optimiser.param_groups for p in group["params"]]
+
+    def _set_rates(self, progress: float) -> float:
+        """Warm up by steps, then a cosine by time; return the share of the peak."""
+        warmup = min(1.0, (self.step + 1) / max(self.config.warmup_steps, 1))
+        low = self.config.final_rate
+        share = warmup * (low + (1 - low) * 0.5 * (1 + math.cos(math.pi * progress)))
+        for group in self.optimiser.param_groups:
+            group["lr"] = group["peak"] * share
+        return share
+
+    def _restore(self) -> None:
+        state = load_state(self.folder)
+        if state is None:
+            return
+        self.net.load_state_dict(state.model)
+        self.average.state = {k: v.to(self.device) for k, v in state.average.items()}
+        self.average.updates = state.average_updates
+        self.optimiser.load_state_dict(state.optimiser)
+        torch.set_rng_state(state.torch_rng)
+        self.step, self.elapsed_s = state.step, state.elapsed_s
+        _log.info("resumed at step %d after %.0f s", self.step, self.elapsed_s)
+
+    def _write_log(self, row: dict[str, Any]) -> None:
+        with (self.folder / "log.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")
