@@ -128,25 +128,20 @@ def _splat(
     uv: FloatArray, depth: FloatArray, rgb: NDArray[np.uint8], size: tuple[int, int], radius: int
 ) -> tuple[RgbImage, FloatArray]:
     """Draw points as squares, nearest on top; returns colours and depth (inf where empty)."""
-    image = np.full((size[1], size[0], 3), BACKGROUND, np.uint8)
-    z = np.full((size[1], size[0]), np.inf)
+    reach = np.arange(-radius, radius + 1)
+    dx, dy = (grid.ravel() for grid in np.meshgrid(reach, reach))
+    disc = dx * dx + dy * dy <= radius * radius + 1
     order = np.argsort(-depth, kind="stable")  # far first: of one pixel the last write is the nearest
-    pixels = np.rint(uv[order]).astype(np.int64)
-    depth, rgb = depth[order], rgb[order]
-    for dy in range(-radius, radius + 1):
-        for dx in range(-radius, radius + 1):
-            if dx * dx + dy * dy > radius * radius + 1:
-                continue
-            x, y = pixels[:, 0] + dx, pixels[:, 1] + dy
-            inside = (x >= 0) & (x < size[0]) & (y >= 0) & (y < size[1]) & (depth > 0)
-            x, y, d, c = x[inside], y[inside], depth[inside], rgb[inside]
-            layer = np.full(z.shape, -1, np.int64)
-            layer[y, x] = np.arange(len(x))
-            winner = layer >= 0
-            nearer = winner.copy()
-            nearer[winner] = d[layer[winner]] < z[winner]
-            image[nearer], z[nearer] = c[layer[nearer]], d[layer[nearer]]
-    return image, z
+    corner = np.rint(np.clip(uv[order], -(10**6), 10**6)).astype(np.int64)
+    x, y = corner[:, :1] + dx[disc], corner[:, 1:] + dy[disc]  # [N, offsets]
+    inside = (x >= 0) & (x < size[0]) & (y >= 0) & (y < size[1]) & (depth[order, None] > 0)
+    owner = np.full(size[0] * size[1], -1, np.int64)
+    owner[(y * size[0] + x)[inside]] = np.broadcast_to(order[:, None], inside.shape)[inside]
+    image = np.full((size[0] * size[1], 3), BACKGROUND, np.uint8)
+    z = np.full(size[0] * size[1], np.inf)
+    hit = owner >= 0
+    image[hit], z[hit] = rgb[owner[hit]], depth[owner[hit]]
+    return image.reshape(size[1], size[0], 3), z.reshape(size[1], size[0])
 
 
 def _eye_dome(image: RgbImage, z: FloatArray, strength: float = 9.0) -> RgbImage:

@@ -1,4 +1,4 @@
-"""`lsm render` and `lsm export` on Gaussians written by `lsm reconstruct`."""
+"""`lsm render` and `lsm export` on Gaussians of a wall."""
 
 from __future__ import annotations
 
@@ -9,16 +9,20 @@ import numpy as np
 import pytest
 import torch
 from lsm_runner import Lsm
+from wall_backend import WallBackend
 
 from lsm_core.cli.render import look_at, orbit_eyes
-from lsm_core.io import read_gaussians, read_image, read_point_cloud
+from lsm_core.io import read_gaussians, read_image, read_point_cloud, write_gaussians
 from lsm_core.io.splat import read_splat
 
 
 @pytest.fixture
-def scene(lsm: Lsm, pair: tuple[Path, Path], tmp_path: Path) -> Path:
-    lsm("reconstruct", *pair, "-o", tmp_path / "o", "-b", "wall")
-    return tmp_path / "o" / "gaussians.ply"
+def scene(tmp_path: Path) -> Path:
+    """A wall 2 units away, as a file."""
+    images = [np.full((60, 80, 3), 100, np.uint8)] * 2
+    gaussians = WallBackend(torch.device("cpu")).predict(images).gaussians
+    write_gaussians(tmp_path / "gaussians.ply", gaussians)
+    return tmp_path / "gaussians.ply"
 
 
 def test_the_wall_fills_the_picture(lsm: Lsm, scene: Path, tmp_path: Path) -> None:
@@ -67,7 +71,7 @@ def test_export_to_points_splat_and_npz(lsm: Lsm, scene: Path, tmp_path: Path) -
     assert lsm("export", scene, tmp_path / "s.splat")[0] == 0
     splat = read_splat(tmp_path / "s.splat")
     assert len(splat) == len(original)
-    np.testing.assert_allclose(splat.rgb.numpy(), original.rgb.numpy()[0], atol=1 / 255)
+    np.testing.assert_allclose(splat.rgb.numpy(), original.rgb.numpy(), atol=1 / 255)
     assert lsm("export", scene, tmp_path / "g.npz")[0] == 0
     with np.load(tmp_path / "g.npz") as arrays:
         np.testing.assert_allclose(arrays["scales"], original.scales.numpy())
