@@ -1,0 +1,199 @@
+"""Find texts in the views of a prediction, or in the view of a free camera."""
+
+from __future__ import annotations
+
+import math
+import weakref
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from lsm_core.backends.base import Backend
+from lsm_core.errors import QueryError, UnsupportedError
+from lsm_core.query.feature_scores import LinearDecoder, cosines, cosines_decoded, probe_linear
+from lsm_core.query.text_check import check_texts
+from lsm_core.query.text_to_mask import QueryConfig, masks_and_labels, presence, text_scores, to_image
+from lsm_core.query.vocabulary import Vocabulary, adoption, embed_vocabulary
+from lsm_core.types import Camera, Prediction, QueryResult
+
+UNLABELLED = 255
+
+
+@dataclass(frozen=True)
+class _Semantics:
+    """What queries need of a backend, computed once: its decoder (None if not affine) and its vocabulary."""
+
+    decoder: LinearDecoder | None
+    vocabulary: Vocabulary
+
+
+@dataclass(frozen=True)
+class _ScoredGrid:
+    """Scores [h, w, T] on a grid and where that grid lies in an image."""
+
+    scores: Tensor
+    grid_to_image: NDArray[np.float64]
+    image_size: tuple[int, int]
+
+
+_semantics: weakref.WeakKeyDictionary[Backend, _Semantics] = weakref.WeakKeyDictionary()
+
+
+def query_prediction(
+    backend: Backend,
+    prediction: Prediction,
+    texts: Sequence[str],
+    camera: Camera | None = None,
+    thresholds: float | Sequence[float] | None = None,
+    views: Sequence[int] | None = None,
+    config: QueryConfig | None = None,
+) -> QueryResult:
+    """Find texts in a prediction.
+
+    Args:
+        backend: whose features the prediction carries.
+        prediction: with features (or with Gaussians that have them, for `camera`).
+        texts: 1 to 64 texts; see `check_texts`.
+        camera: a view of the prediction's scene to answer on instead of the input views; features are rendered.
+        thresholds: smallest score of a masked pixel: one for all texts or one per text; None, NaN and values of -1
+            or less mean the default of the configuration.
+        views: which input views to answer on; None for all. The result has one entry per view asked for.
+        config: thresholds and calibration; None for the defaults.
+
+    Returns:
+        Masks, scores and labels at the resolution of the images given (or of the camera), and presence.
+
+    Raises:
+        QueryError: texts or thresholds are malformed.
+        UnsupportedError: the backend or the prediction has no language features.
+    """
+    limits = config or QueryConfig()
+    clean = check_texts(texts)
+    cuts = _thresholds(thresholds, len(clean), limits.threshold)
+    semantics = _semantics_of(backend, _feature_width(backend, prediction, camera))
+    asked = backend.encode_texts(list(clean)).float().cpu()
+    score = _Scorer(backend, semantics, asked, limits)
+    if camera is not None:
+        grids = [_score_camera(prediction, camera, score, limits)]
+    else:
+        chosen = range(prediction.views) if views is None else views
+        grids = [_score_view(prediction, view, score) for view in chosen]
+    return _assemble(clean, grids, cuts, limits)
+
+
+def label_image(labels: NDArray[np.int32]) -> NDArray[np.uint8]:
+    """Return labels [H, W] as uint8 for a mono8 image: the index of the text, 255 = unlabelled."""
+    return np.where((labels >= 0) & (labels < UNLABELLED), labels, UNLABELLED).astype(np.uint8)
+
+
+class _Scorer:
+    """Features [P, D] to scores [P, T] for one set of texts."""
+
+    def __init__(self, backend: Backend, semantics: _Semantics, asked: Tensor, config: QueryConfig) -> None:
+        self._backend = backend
+        self._decoder = semantics.decoder
+        self._texts = torch.cat([asked, semantics.vocabulary.names])
+        self._adopted = adoption(semantics.vocabulary, asked)
+        self._logit_scale = float(getattr(backend, "text_logit_scale", config.logit_scale))
+
+    @torch.inference_mode()
+    def __call__(self, features: Tensor) -> Tensor:
+        """Score features [..., D] as [..., T] float32 on the CPU."""
+        flat = features.detach().flatten(0, -2).float()
+        if self._decoder is not None:
+            similarity = cosines(flat, self._texts, self._decoder)
+        else:
+            similarity = cosines_decoded(flat, self._texts, self._backend)
+        scores = torch.nan_to_num(text_scores(similarity, self._adopted, self._logit_scale), nan=0.0)
+        return scores.cpu().unflatten(0, features.shape[:-1])
+
+
+def _score_view(prediction: Prediction, view: int, score: _Scorer) -> _ScoredGrid:
+    assert prediction.features is not None
+    affine = prediction.grid_to_image[view].detach().to("cpu", torch.float64).numpy()
+    features = prediction.features[view]
+    h, w = prediction.pointmaps[view].shape[:2]
+    to_grid = _between_grids((int(features.shape[0]), int(features.shape[1])), (int(h), int(w)))
+    return _ScoredGrid(score(features), affine @ to_grid, prediction.image_sizes[view])
+
+
+def _score_camera(prediction: Prediction, camera: Camera, score: _Scorer, config: QueryConfig) -> _ScoredGrid:
+    from lsm_core.render import render  # numba compiles on import; only this path needs it
+
+    assert prediction.gaussians is not None
+    width = min(camera.width, config.render_width)
+    small = camera.resized(width, max(1, round(camera.height * width / camera.width)))
+    seen = render(prediction.gaussians, small, features=True)
+    assert seen.features is not None
+    alpha = seen.alpha.detach().float().cpu()
+    scores = score(seen.features / seen.alpha.clamp(min=1e-6)[..., None])
+    scores = scores * (alpha >= config.min_alpha)[..., None]
+    to_full = _between_grids((small.height, small.width), (camera.height, camera.width))
+    return _ScoredGrid(scores, to_full, (camera.height, camera.width))
+
+
+def _between_grids(source: tuple[int, int], target: tuple[int, int]) -> NDArray[np.float64]:
+    """Return the affine between two samplings (height, width) of one area, pixel centres at integers."""
+    sy, sx = target[0] / source[0], target[1] / source[1]
+    return np.array([[sx, 0, 0.5 * sx - 0.5], [0, sy, 0.5 * sy - 0.5], [0, 0, 1]])
+
+
+def _assemble(
+    texts: tuple[str, ...], grids: list[_ScoredGrid], thresholds: list[float], config: QueryConfig
+) -> QueryResult:
+    masks, scores, labels = [], [], []
+    for grid in grids:
+        maps = grid.scores.numpy()
+        per_text = [
+            to_image(np.ascontiguousarray(maps[..., t]), grid.grid_to_image, grid.image_size)
+            for t in range(len(texts))
+        ]
+        view_masks, view_labels = masks_and_labels(per_text, thresholds)
+        masks.append(view_masks)
+        scores.append(per_text)
+        labels.append(view_labels)
+    # The best view speaks for the set: a thing that only one view shows is present.
+    per_view = [presence(grid.scores.flatten(0, 1), config) for grid in grids]
+    best = [max(values) for values in zip(*per_view, strict=True)] if per_view else [0.0] * len(texts)
+    return QueryResult(texts, masks, scores, best, labels)
+
+
+def _feature_width(backend: Backend, prediction: Prediction, camera: Camera | None) -> int:
+    """Return the width of the features to be asked, or say why there are none."""
+    if not backend.has_language:
+        raise UnsupportedError(
+            f"Backend '{backend.name}' has no language features, so it cannot answer text queries.",
+            "Use a backend with language features (lsm-tiny, lsm).",
+        )
+    if camera is None:
+        if prediction.features is None:
+            raise UnsupportedError("This prediction carries no language features.", "Predict with such a backend.")
+        return int(prediction.features[0].shape[-1])
+    if prediction.gaussians is None or prediction.gaussians.features is None:
+        raise UnsupportedError(
+            "This prediction has no Gaussians with language features to look at from a free camera.",
+            "Ask on the input views, or predict with a backend that gives such Gaussians.",
+        )
+    return int(prediction.gaussians.features.shape[-1])
+
+
+def _semantics_of(backend: Backend, width: int) -> _Semantics:
+    found = _semantics.get(backend)
+    if found is None:
+        found = _Semantics(probe_linear(backend, width), embed_vocabulary(backend))
+        _semantics[backend] = found
+    return found
+
+
+def _thresholds(given: float | Sequence[float] | None, count: int, default: float) -> list[float]:
+    values = [given] if isinstance(given, int | float) else list(given or [])
+    if len(values) not in (0, 1, count):
+        raise QueryError(f"{len(values)} thresholds do not fit {count} texts.", "Give none, one, or one per text.")
+    if any(value > 1 for value in values):
+        raise QueryError("A threshold is above 1.", "Scores lie between 0 and 1.")
+    full = (values * count if len(values) == 1 else values) or [math.nan] * count
+    return [default if math.isnan(value) or value <= -1 else float(value) for value in full]

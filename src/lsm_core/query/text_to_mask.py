@@ -1,0 +1,128 @@
+"""From cosines to scores, masks and presence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class QueryConfig:
+    """How scores become answers.
+
+    Attributes:
+        threshold: smallest score of a masked pixel where the caller gives none.
+        logit_scale: inverse temperature of the softmax over names for backends that do not state their own.
+        presence_share: share of the pixels, the best ones, whose mean score says whether a text is in view.
+        presence_low, presence_high: that mean where presence reaches 0 and 1.
+        min_alpha: pixels of a rendered view that are less covered get score 0.
+        render_width: rendered views are scored at most this wide, then enlarged.
+    """
+
+    threshold: float = 0.4
+    logit_scale: float = 20.0
+    presence_share: float = 0.003
+    presence_low: float = 0.2
+    presence_high: float = 0.7
+    min_alpha: float = 0.3
+    render_width: int = 256
+
+
+def text_scores(cosines: Tensor, adopted: Tensor, logit_scale: float) -> Tensor:
+    """Turn cosines into the probability of each text against the other texts and the background names.
+
+    A softmax over T texts and N names. A name that a text adopts with weight w takes part with weight 1 - w, and
+    lends the text its cosine: logit_t = s max(cos_t, cos_j + log(w_tj) / s).
+
+    Args:
+        cosines: [P, T + N] of the texts, then of the background names.
+        adopted: [T, N] in [0, 1], from `vocabulary.adoption`.
+        logit_scale: s.
+
+    Returns:
+        [P, T] float32 in [0, 1], sum over texts at most 1.
+    """
+    count = adopted.shape[0]
+    logits = logit_scale * cosines
+    texts, names = logits[:, :count].clone(), logits[:, count:]
+    adopted = adopted.to(logits)
+    for t, j in adopted.nonzero().tolist():
+        texts[:, t] = torch.maximum(texts[:, t], names[:, j] + adopted[t, j].log())
+    rivals = names + (1 - adopted.max(0).values).log()
+    return torch.cat([texts, rivals], 1).softmax(1)[:, :count]
+
+
+def to_image(
+    scores: NDArray[np.float32], grid_to_image: NDArray[np.float64], image_size: tuple[int, int]
+) -> NDArray[np.float32]:
+    """Enlarge a map from the feature grid to the image, bilinearly; pixels outside the grid's crop get 0.
+
+    Args:
+        scores: [h, w] float32.
+        grid_to_image: [3, 3] affine, grid pixel -> image pixel.
+        image_size: (height, width) of the image given.
+
+    Returns:
+        [height, width] float32.
+    """
+    height, width = image_size
+    h, w = scores.shape
+    A = np.linalg.inv(grid_to_image)
+    large = cv2.warpAffine(
+        scores,
+        A[:2],
+        (width, height),
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+    y, x = np.arange(height)[:, None], np.arange(width)[None, :]
+    u, v = A[0, 0] * x + A[0, 1] * y + A[0, 2], A[1, 0] * x + A[1, 1] * y + A[1, 2]
+    inside = (u >= -0.5) & (u <= w - 0.5) & (v >= -0.5) & (v <= h - 0.5)
+    return np.where(inside, large, 0).astype(np.float32)
+
+
+def presence(scores: Tensor, config: QueryConfig) -> list[float]:
+    """Say per text whether it is in view at all.
+
+    The mean score of the best `presence_share` of the pixels, between `presence_low` (0) and `presence_high` (1).
+
+    Args:
+        scores: [P, T] of all views.
+        config: share and limits.
+
+    Returns:
+        T values in [0, 1].
+    """
+    if scores.shape[0] == 0:
+        return [0.0] * scores.shape[1]
+    count = max(1, round(config.presence_share * scores.shape[0]))
+    best = scores.topk(count, dim=0).values.mean(0)
+    spread = max(config.presence_high - config.presence_low, 1e-6)
+    return [float(p) for p in ((best - config.presence_low) / spread).clamp(0, 1)]
+
+
+def masks_and_labels(
+    scores: list[NDArray[np.float32]], thresholds: list[float]
+) -> tuple[list[NDArray[np.bool_]], NDArray[np.int32]]:
+    """Cut masks and name the best text per pixel.
+
+    Args:
+        scores: per text [H, W].
+        thresholds: per text.
+
+    Returns:
+        Per text bool [H, W], and int32 [H, W] index of the best text among those whose mask is set, -1 elsewhere.
+    """
+    masks = [score >= limit for score, limit in zip(scores, thresholds, strict=True)]
+    best = np.zeros(scores[0].shape, np.float32)
+    labels = np.full(scores[0].shape, -1, np.int32)
+    for index, (score, mask) in enumerate(zip(scores, masks, strict=True)):
+        better = mask & ((labels < 0) | (score > best))
+        labels[better] = index
+        best[better] = score[better]
+    return masks, labels

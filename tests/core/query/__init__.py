@@ -1,0 +1,1 @@
+"""Tests of lsm_core.query."""
