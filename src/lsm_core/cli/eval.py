@@ -1,0 +1,149 @@
+"""`lsm eval hololens | rooms | semantic`: a backend against ground truth and classical baselines."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from lsm_core.backends import Backend, load_backend
+from lsm_core.evaluation.report import EvalReport
+from lsm_core.evaluation.shared_data import find_shared
+from lsm_core.evaluation.studies import StudyOptions, study_hololens, study_nyu, study_rooms
+from lsm_core.io.images import write_png
+
+app = typer.Typer(help="Measure a backend against ground truth.", no_args_is_help=True)
+
+BackendOption = Annotated[str, typer.Option(help="Backend to measure.")]
+WeightsOption = Annotated[Path | None, typer.Option(help="Checkpoint file or folder; shipped weights by default.")]
+DeviceOption = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+ThreadsOption = Annotated[int | None, typer.Option(min=1, help="CPU threads of PyTorch.")]
+LimitOption = Annotated[int | None, typer.Option(min=1, help="At most this many pairs or images, evenly spread.")]
+JsonOption = Annotated[Path | None, typer.Option("--json", help="Write tables and every pair's figures here.")]
+MarkdownOption = Annotated[Path | None, typer.Option("--md", help="Write the tables into this Markdown file.")]
+SheetOption = Annotated[Path | None, typer.Option(help="Write a PNG picture of some pairs here.")]
+RowsOption = Annotated[int, typer.Option(min=1, help="Pairs in the picture.")]
+SharedOption = Annotated[Path | None, typer.Option(help="Folder with data/; default LSM_SHARED or ../shared.")]
+IntrinsicsOption = Annotated[bool, typer.Option(help="Give the backend the true intrinsics.")]
+BaselinesOption = Annotated[bool, typer.Option(help="Also run SIFT, ORB and identity.")]
+
+
+def register(main: typer.Typer) -> None:
+    """Add the commands to the program."""
+    main.add_typer(app, name="eval")
+
+
+@app.command()
+def hololens(
+    backend: BackendOption = "lsm-tiny",
+    weights: WeightsOption = None,
+    device: DeviceOption = "auto",
+    threads: ThreadsOption = None,
+    limit: LimitOption = None,
+    shared: SharedOption = None,
+    intrinsics: IntrinsicsOption = True,
+    baselines: BaselinesOption = True,
+    as_json: JsonOption = None,
+    md: MarkdownOption = None,
+    sheet: SheetOption = None,
+    rows: RowsOption = 8,
+) -> None:
+    """Poses and depth on a real RGB-D recording, pairs chosen by overlap."""
+    folder = find_shared(shared)
+    with _progress("hololens") as bar:
+        model = _load(backend, weights, device, threads)
+        options = StudyOptions(limit, intrinsics, baselines, rows if sheet else 0, bar)
+        report = study_hololens(model, folder, options)
+    _deliver(report, as_json, md, sheet)
+
+
+@app.command()
+def rooms(
+    data: Annotated[Path, typer.Option(help="Folder with shard_*.npz of rooms not trained on.")],
+    backend: BackendOption = "lsm-tiny",
+    weights: WeightsOption = None,
+    device: DeviceOption = "auto",
+    threads: ThreadsOption = None,
+    limit: LimitOption = 400,
+    intrinsics: IntrinsicsOption = True,
+    baselines: BaselinesOption = True,
+    as_json: JsonOption = None,
+    md: MarkdownOption = None,
+    sheet: SheetOption = None,
+    rows: RowsOption = 8,
+) -> None:
+    """Poses, depth and labels in rendered rooms with held-out furniture."""
+    with _progress("rooms") as bar:
+        model = _load(backend, weights, device, threads)
+        options = StudyOptions(limit, intrinsics, baselines, rows if sheet else 0, bar)
+        report = study_rooms(model, data, options)
+    _deliver(report, as_json, md, sheet)
+
+
+@app.command()
+def semantic(
+    backend: BackendOption = "lsm-tiny",
+    weights: WeightsOption = None,
+    device: DeviceOption = "auto",
+    threads: ThreadsOption = None,
+    limit: LimitOption = None,
+    shared: SharedOption = None,
+    as_json: JsonOption = None,
+    md: MarkdownOption = None,
+) -> None:
+    """Labels on a few real photographs, eight classes."""
+    folder = find_shared(shared)
+    with _progress("semantic") as bar:
+        model = _load(backend, weights, device, threads)
+        report = study_nyu(model, folder, StudyOptions(limit=limit, progress=bar))
+    _deliver(report, as_json, md, None)
+
+
+def _load(backend: str, weights: Path | None, device: str, threads: int | None) -> Backend:
+    """Load the backend after setting the number of threads."""
+    if threads is not None:
+        torch.set_num_threads(threads)
+    return load_backend(backend, device, weights)
+
+
+class _Bar:
+    """Callback that moves a progress bar."""
+
+    def __init__(self, progress: Progress, name: str) -> None:
+        self._progress = progress
+        self._task = progress.add_task(name, total=None)
+
+    def __call__(self, done: int, total: int) -> None:
+        self._progress.update(self._task, completed=done, total=total)
+
+
+@contextmanager
+def _progress(name: str) -> Iterator[_Bar]:
+    """Show a progress bar on standard error."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        yield _Bar(progress, name)
+
+
+def _deliver(report: EvalReport, as_json: Path | None, md: Path | None, sheet: Path | None) -> None:
+    """Print the tables and write the files asked for; `--json -` prints JSON instead."""
+    if as_json is not None and str(as_json) == "-":
+        typer.echo(json.dumps(report.plain(), indent=1))
+    else:
+        console = Console()
+        for table in report.tables:
+            console.print(table.rich())
+        console.print(report.provenance.line())
+        if as_json is not None:
+            report.write_json(as_json)
+    if md is not None:
+        report.write_markdown(md)
+    if sheet is not None and report.sheet is not None:
+        write_png(sheet, report.sheet)
