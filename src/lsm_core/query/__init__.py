@@ -1,14 +1,21 @@
 """Text queries: embed texts, score views, cut masks, group regions into objects."""
 
+from lsm_core.query.instance_tracker import InstanceTracker, TrackerConfig
+from lsm_core.query.instances import Instance, InstanceConfig, find_instances
 from lsm_core.query.prediction_query import label_image, query_prediction
 from lsm_core.query.text import MiniLmTextEncoder
 from lsm_core.query.text_check import check_texts, split_texts
 from lsm_core.query.text_to_mask import QueryConfig
 
 __all__ = [
+    "Instance",
+    "InstanceConfig",
+    "InstanceTracker",
     "MiniLmTextEncoder",
     "QueryConfig",
+    "TrackerConfig",
     "check_texts",
+    "find_instances",
     "label_image",
     "query_prediction",
     "split_texts",

@@ -14,7 +14,7 @@ from .word_backend import WIDTH, WordBackend
 WORDS = ["chair", "wall", "sofa", "floor", "lamp"]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(st.integers(0, 10_000), st.floats(0.01, 100), st.sampled_from([0.0, 0.7]))
 def test_fast_cosines_equal_decoded_ones(seed: int, size: float, bias: float) -> None:
     backend = WordBackend(WORDS, bias=bias)
