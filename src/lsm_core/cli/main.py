@@ -44,7 +44,8 @@ def options(
 ) -> None:
     """3D scenes that answer to words, from two unposed images or a ROS bag."""
     level = logging.DEBUG if debug else logging.INFO if verbose else logging.WARNING
-    logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    logging.getLogger("lsm_core").setLevel(level)
 
 
 @cache

@@ -115,7 +115,7 @@ def draw_cloud(
     fine = (2 * size[0], 2 * size[1])
     viewpoint = choose_viewpoint(kept, view, fine, np.array(up) / np.linalg.norm(up))
     uv, depth = viewpoint.project(kept)
-    radius = int(np.clip(np.sqrt(0.35 * fine[0] * fine[1] / len(kept)) / 2, 1, 4))
+    radius = int(np.clip(np.ceil(0.5 * np.sqrt(fine[0] * fine[1] / len(kept))), 1, 5))  # closes most gaps
     image, z = _splat(uv, depth, colours, fine, radius)
     image = _eye_dome(image, z)
     if path is not None and len(path) > 0:

@@ -16,7 +16,7 @@ RED, GREEN = np.array([255, 0, 0], np.uint8), np.array([0, 255, 0], np.uint8)
 
 def plate(y: float, colour: np.ndarray, half: float) -> tuple[np.ndarray, np.ndarray]:
     """Return points of a level square at height y (y down)."""
-    grid = np.stack(np.meshgrid(np.linspace(-half, half, 60), np.linspace(-half, half, 60)), -1).reshape(-1, 2)
+    grid = np.stack(np.meshgrid(np.linspace(-half, half, 150), np.linspace(-half, half, 150)), -1).reshape(-1, 2)
     points = np.stack([grid[:, 0], np.full(len(grid), y), 0.9 * grid[:, 1] + 3], 1)
     return points, np.tile(colour, (len(points), 1))
 
