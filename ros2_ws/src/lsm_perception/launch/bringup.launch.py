@@ -52,7 +52,6 @@ def perception_node(context: LaunchContext) -> list[Node]:
             executable="lsm_perception",
             namespace=values["namespace"],
             output="screen",
-            emulate_tty=True,
             parameters=parameters,
             remappings=[(inner, outer) for inner, outer in remappings(values) if inner != outer],
             ros_arguments=["--log-level", values["log_level"]],
