@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 Points = NDArray[np.float32]
 MIN_POINTS = 12
+MIN_INLIER_SHARE = 0.6  # of an essential matrix that is believed
 # Residual of the best rotation below which there is no translation to speak of. A sideways motion along a wall is
 # nearly a rotation (at 2 degrees of parallax about 0.25 degrees remain), so this must stay close to the noise.
 PURE_ROTATION_DEG = 0.1
@@ -70,7 +71,7 @@ def parallax_deg(reference: Points, current: Points, K_reference: NDArray[Any], 
         {"max_iterations": 10},
     )
     inliers = np.asarray(info["inliers"], dtype=bool)
-    if int(inliers.sum()) < MIN_POINTS:
+    if int(inliers.sum()) < max(MIN_POINTS, MIN_INLIER_SHARE * len(inliers)):
         return float(np.median(alone))
     return float(np.median(angles_deg(a[inliers] @ np.asarray(pose.R).T, b[inliers])))
 

@@ -71,19 +71,27 @@ def to_image(
         [height, width] float32.
     """
     height, width = image_size
-    h, w = scores.shape
-    A = np.linalg.inv(grid_to_image)
-    large = cv2.warpAffine(
-        scores,
-        A[:2],
-        (width, height),
-        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-        borderMode=cv2.BORDER_REPLICATE,
-    )
-    y, x = np.arange(height)[:, None], np.arange(width)[None, :]
-    u, v = A[0, 0] * x + A[0, 1] * y + A[0, 2], A[1, 0] * x + A[1, 1] * y + A[1, 2]
-    inside = (u >= -0.5) & (u <= w - 0.5) & (v >= -0.5) & (v <= h - 0.5)
-    return np.where(inside, large, 0).astype(np.float32)
+    A: NDArray[np.float64] = np.linalg.inv(np.asarray(grid_to_image, np.float64))
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    large = cv2.warpAffine(scores, A[:2], (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    return _zero_outside(np.asarray(large, np.float32), A, (scores.shape[0], scores.shape[1]))
+
+
+def _zero_outside(
+    large: NDArray[np.float32], image_to_grid: NDArray[np.float64], grid: tuple[int, int]
+) -> NDArray[np.float32]:
+    """Set pixels to 0, in place, whose position on the grid (h, w) is not within one of its pixels."""
+    A, (h, w) = image_to_grid, grid
+    x, y = np.arange(large.shape[1]), np.arange(large.shape[0])
+    if A[0, 1] == 0 and A[1, 0] == 0:  # crop and scale only: whole rows and columns
+        u, v = A[0, 0] * x + A[0, 2], A[1, 1] * y + A[1, 2]
+        large[:, (u < -0.5) | (u > w - 0.5)] = 0
+        large[(v < -0.5) | (v > h - 0.5)] = 0
+        return large
+    u = A[0, 0] * x + A[0, 1] * y[:, None] + A[0, 2]
+    v = A[1, 0] * x + A[1, 1] * y[:, None] + A[1, 2]
+    large[(u < -0.5) | (u > w - 0.5) | (v < -0.5) | (v > h - 0.5)] = 0
+    return large
 
 
 def presence(scores: Tensor, config: QueryConfig) -> list[float]:

@@ -173,6 +173,14 @@ def test_enlarged_map_keeps_positions_of_the_affine() -> None:
     assert abs(x - (4 * 6 + 11.5)) <= 0.5 and abs(y - (3 * 4 + 7.0)) <= 0.5
 
 
+def test_turned_grid_leaves_the_corners_of_the_image_empty() -> None:
+    c, s = np.cos(0.5), np.sin(0.5)
+    affine = np.array([[5 * c, -5 * s, 40.0], [5 * s, 5 * c, 5.0], [0, 0, 1]])
+    large = to_image(np.ones((10, 10), np.float32), affine, (80, 80))
+    assert set(np.unique(large)) == {0.0, 1.0} and large.sum() == pytest.approx(100 * 25, rel=0.05)
+    assert large[0, 0] == large[0, -1] == large[-1, -1] == 0
+
+
 def test_presence_rises_with_the_best_pixels_only() -> None:
     few = torch.zeros(10_000, 1)
     few[:30] = 0.9
