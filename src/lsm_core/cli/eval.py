@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,10 +9,11 @@ from typing import Annotated
 
 import torch
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import Progress
 
 from lsm_core.backends import Backend, load_backend
+from lsm_core.cli.arguments import BackendOption, DeviceOption, WeightsOption
+from lsm_core.cli.console import out, print_json, progress_bar
 from lsm_core.evaluation.report import EvalReport
 from lsm_core.evaluation.shared_data import find_shared
 from lsm_core.evaluation.studies import StudyOptions, study_hololens, study_nyu, study_rooms
@@ -21,9 +21,6 @@ from lsm_core.io.images import write_png
 
 app = typer.Typer(help="Measure a backend against ground truth.", no_args_is_help=True)
 
-BackendOption = Annotated[str, typer.Option(help="Backend to measure.")]
-WeightsOption = Annotated[Path | None, typer.Option(help="Checkpoint file or folder; shipped weights by default.")]
-DeviceOption = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 ThreadsOption = Annotated[int | None, typer.Option(min=1, help="CPU threads of PyTorch.")]
 LimitOption = Annotated[int | None, typer.Option(min=1, help="At most this many pairs or images, evenly spread.")]
 JsonOption = Annotated[Path | None, typer.Option("--json", help="Write tables and every pair's figures here.")]
@@ -127,20 +124,18 @@ class _Bar:
 @contextmanager
 def _progress(name: str) -> Iterator[_Bar]:
     """Show a progress bar on standard error."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    with progress_bar() as progress:
         yield _Bar(progress, name)
 
 
 def _deliver(report: EvalReport, as_json: Path | None, md: Path | None, sheet: Path | None) -> None:
     """Print the tables and write the files asked for; `--json -` prints JSON instead."""
     if as_json is not None and str(as_json) == "-":
-        typer.echo(json.dumps(report.plain(), indent=1))
+        print_json(report.plain())
     else:
-        console = Console()
         for table in report.tables:
-            console.print(table.rich())
-        console.print(report.provenance.line())
+            out.print(table.rich())
+        out.print(report.provenance.line())
         if as_json is not None:
             report.write_json(as_json)
     if md is not None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from truth_backend import IMAGE_SIZE, TruthBackend, make_pairs
 
 from lsm_core.data.shards import FrameShard, save_shard
 from lsm_core.errors import FileFormatError, InputError
@@ -24,7 +25,6 @@ from lsm_core.evaluation.rooms import load_room_pairs
 from lsm_core.evaluation.shared_data import find_shared
 from lsm_core.evaluation.studies import StudyOptions, study_rooms
 from lsm_core.evaluation.tables import Column, Table, update_markdown
-from tests.core.evaluation.truth_backend import IMAGE_SIZE, TruthBackend, make_pairs
 
 
 def records_of(**perturbation: float | bool) -> list[PairRecord]:
