@@ -123,6 +123,11 @@ class TinyBackend(Backend):
         embedded: Tensor = self._texts.encode(list(texts))
         return embedded
 
+    @property
+    def text_logit_scale(self) -> float:
+        """Inverse temperature of the softmax over names that the language head was trained with."""
+        return float(self.network.text_head.scale())
+
     def _encode_on(self, image: Image, K: Tensor | None, grid: tuple[int, int]) -> ViewFeatures:
         """Encode an image on a given input grid."""
         placed = place_on_grid(image, grid)

@@ -62,9 +62,9 @@ class KeyframeConfig:
         assumed_fov_deg: horizontal field of view when no intrinsics are known.
     """
 
-    min_parallax_deg: float = 2.0
+    min_parallax_deg: float = 3.0
     max_overlap: float = 1.0
-    target_overlap: float = 0.75
+    target_overlap: float = 0.65
     hard_overlap: float = 0.5
     max_age_s: float = 3.0
     min_interval_s: float = 0.1
