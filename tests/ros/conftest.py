@@ -1,0 +1,40 @@
+"""Plumbing of the ROS tests: an isolated domain per test process, rclpy, and waiting for things."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+_WORKER = int("".join(c for c in os.environ.get("PYTEST_XDIST_WORKER", "0") if c.isdigit()) or 0)
+# 1 to 100: above, Fast DDS would use ports of the ephemeral range.
+DOMAIN = 1 + (os.getpid() * 7 + _WORKER) % 100
+os.environ["ROS_DOMAIN_ID"] = str(DOMAIN)
+os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
+os.environ["ROS_PYTHON_CHECK_FIELDS"] = "1"
+
+
+def wait_until(condition: Callable[[], bool], timeout_s: float = 10.0) -> bool:
+    """Wait until a condition holds; False when it does not in time."""
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        if condition():
+            return True
+        time.sleep(0.01)
+    return condition()
+
+
+@pytest.fixture(scope="session")
+def rclpy_session() -> Iterator[None]:
+    """rclpy, initialised once per test process."""
+    rclpy = pytest.importorskip("rclpy", reason="ROS 2 is not here: source tools/env.sh")
+    pytest.importorskip("lsm_perception_msgs.msg", reason="the workspace is not built: ./run setup")
+    rclpy.init(args=[])
+    yield
+    rclpy.try_shutdown()
