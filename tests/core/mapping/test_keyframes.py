@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from .scenes import K_SMALL, pose, texture, wall_view
 
 WALL = texture()
 TENTH = 100_000_000
+BASE = KeyframeConfig(min_parallax_deg=2.0, target_overlap=0.75)
 
 
 def feed(
@@ -47,7 +50,7 @@ def turning(count: int, step_deg: float = 1.5) -> list[np.ndarray]:
 
 
 def test_first_frame_is_a_keyframe() -> None:
-    (decision,) = feed(KeyframeSelector(), sideways(1))
+    (decision,) = feed(KeyframeSelector(BASE), sideways(1))
     assert (decision.action, decision.reason) == (KeyframeAction.KEEP, KeyframeReason.FIRST)
     assert np.isnan(decision.overlap) and np.isnan(decision.parallax_deg)
 
@@ -63,14 +66,14 @@ def test_parallax_is_the_angle_under_which_the_baseline_is_seen() -> None:
 
 
 def test_sideways_motion_makes_keyframes_by_parallax() -> None:
-    decisions = feed(KeyframeSelector(), sideways(12))
+    decisions = feed(KeyframeSelector(BASE), sideways(12))
     kept = [d for d in decisions[1:] if d.action is KeyframeAction.KEEP]
     assert len(kept) >= 3 and {d.reason for d in kept} == {KeyframeReason.PARALLAX}
-    assert all(d.parallax_deg >= KeyframeConfig().min_parallax_deg for d in kept)
+    assert all(d.parallax_deg >= BASE.min_parallax_deg for d in kept)
 
 
 def test_pure_rotation_has_no_parallax_and_keeps_by_overlap() -> None:
-    decisions = feed(KeyframeSelector(), turning(14))
+    decisions = feed(KeyframeSelector(BASE), turning(14))
     assert all(d.parallax_deg < 0.5 for d in decisions[1:])
     kept = [d for d in decisions[1:] if d.action is KeyframeAction.KEEP]
     assert kept and {d.reason for d in kept} == {KeyframeReason.OVERLAP}
@@ -89,7 +92,7 @@ def test_overlap_under_rotation_is_the_share_of_the_view() -> None:
 
 
 def test_without_intrinsics_rotation_still_has_little_parallax() -> None:
-    selector = KeyframeSelector()
+    selector = KeyframeSelector(BASE)
     for i, T in enumerate(turning(6)):
         decision = selector.consider(wall_view(WALL, T), (i + 1) * TENTH)
         if decision.reason is KeyframeReason.FIRST:
@@ -98,7 +101,7 @@ def test_without_intrinsics_rotation_still_has_little_parallax() -> None:
 
 
 def test_a_frame_that_is_not_accepted_leaves_the_reference() -> None:
-    selector = KeyframeSelector()
+    selector = KeyframeSelector(BASE)
     feed(selector, sideways(1))
     decisions = feed(selector, sideways(8)[1:], accept=False, start=1)
     due = [d for d in decisions if d.action is KeyframeAction.KEEP]
@@ -107,7 +110,7 @@ def test_a_frame_that_is_not_accepted_leaves_the_reference() -> None:
 
 
 def test_an_earlier_candidate_can_be_accepted_later() -> None:
-    selector = KeyframeSelector()
+    selector = KeyframeSelector(BASE)
     feed(selector, sideways(1))
     due = [d for d in feed(selector, sideways(8)[1:], accept=False, start=1) if d.action is KeyframeAction.KEEP]
     selector.accept(due[-2].stamp_ns)
@@ -117,7 +120,7 @@ def test_an_earlier_candidate_can_be_accepted_later() -> None:
 
 
 def test_standing_still_is_static_then_refreshed_by_age_without_a_new_reference() -> None:
-    decisions = feed(selector := KeyframeSelector(KeyframeConfig(max_age_s=1.0)), sideways(25, step=0.0))
+    decisions = feed(selector := KeyframeSelector(replace(BASE, max_age_s=1.0)), sideways(25, step=0.0))
     assert {d.reason for d in decisions[1:10]} == {KeyframeReason.STATIC}
     refreshed = [d for d in decisions if d.action is KeyframeAction.REFRESH]
     assert len(refreshed) == 2 and {d.reason for d in refreshed} == {KeyframeReason.AGE}
@@ -125,21 +128,21 @@ def test_standing_still_is_static_then_refreshed_by_age_without_a_new_reference(
 
 
 def test_parallax_adds_up_across_refreshes() -> None:
-    selector = KeyframeSelector(KeyframeConfig(max_age_s=0.5))
+    selector = KeyframeSelector(replace(BASE, max_age_s=0.5))
     decisions = feed(selector, sideways(40, step=0.004))
     assert any(d.action is KeyframeAction.REFRESH for d in decisions)
     assert any(d.action is KeyframeAction.KEEP for d in decisions[1:])
 
 
 def test_jump_to_another_scene_is_lost() -> None:
-    selector = KeyframeSelector()
+    selector = KeyframeSelector(BASE)
     feed(selector, sideways(2))
     other = wall_view(texture(seed=9), pose())
     assert selector.consider(other, 3 * TENTH, K_SMALL).reason is KeyframeReason.LOST
 
 
 def test_blurred_frame_waits_for_a_sharper_one() -> None:
-    selector = KeyframeSelector()
+    selector = KeyframeSelector(BASE)
     feed(selector, sideways(1))
     blurred = cv2.GaussianBlur(wall_view(WALL, pose(t=(0.15, 0, 0))), (0, 0), 4.0)
     held = selector.consider(blurred, 2 * TENTH, K_SMALL)
@@ -149,7 +152,7 @@ def test_blurred_frame_waits_for_a_sharper_one() -> None:
 
 
 def test_blur_is_accepted_when_it_lasts() -> None:
-    selector = KeyframeSelector(KeyframeConfig(max_blur_wait_s=0.3))
+    selector = KeyframeSelector(replace(BASE, max_blur_wait_s=0.3))
     feed(selector, sideways(1))
     view = cv2.GaussianBlur(wall_view(WALL, pose(t=(0.15, 0, 0))), (0, 0), 4.0)
     actions = [selector.consider(view, (2 + i) * TENTH, K_SMALL).action for i in range(5)]
@@ -157,7 +160,7 @@ def test_blur_is_accepted_when_it_lasts() -> None:
 
 
 def test_too_soon_after_the_last_keyframe() -> None:
-    selector = KeyframeSelector(KeyframeConfig(min_interval_s=0.25))
+    selector = KeyframeSelector(replace(BASE, min_interval_s=0.25))
     feed(selector, sideways(1))
     view = wall_view(WALL, pose(t=(0.15, 0, 0)))
     assert selector.consider(view, 2 * TENTH, K_SMALL).reason is KeyframeReason.TOO_SOON
@@ -165,7 +168,7 @@ def test_too_soon_after_the_last_keyframe() -> None:
 
 
 def test_capture_keeps_a_still_frame_until_accepted() -> None:
-    selector = KeyframeSelector()
+    selector = KeyframeSelector(BASE)
     feed(selector, sideways(1))
     selector.request_capture()
     (a, b) = feed(selector, sideways(2, step=0.0), accept=False, start=1)
@@ -176,7 +179,7 @@ def test_capture_keeps_a_still_frame_until_accepted() -> None:
 
 
 def test_stamps_that_do_not_advance_are_out_of_order_and_reset_recovers() -> None:
-    selector = KeyframeSelector()
+    selector = KeyframeSelector(BASE)
     feed(selector, sideways(3))
     old = selector.consider(wall_view(WALL, pose()), TENTH, K_SMALL)
     assert (old.action, old.reason) == (KeyframeAction.SKIP, KeyframeReason.OUT_OF_ORDER)
@@ -185,14 +188,14 @@ def test_stamps_that_do_not_advance_are_out_of_order_and_reset_recovers() -> Non
 
 
 def test_change_of_image_size_starts_over() -> None:
-    selector = KeyframeSelector()
+    selector = KeyframeSelector(BASE)
     feed(selector, sideways(2))
     smaller = np.ascontiguousarray(wall_view(WALL, pose())[:200])
     assert selector.consider(smaller, 5 * TENTH).reason is KeyframeReason.FIRST
 
 
 def test_bare_reference_is_replaced_by_age_only() -> None:
-    selector = KeyframeSelector(KeyframeConfig(max_age_s=0.35))
+    selector = KeyframeSelector(replace(BASE, max_age_s=0.35))
     bare = np.full((240, 320), 120, np.uint8)
     assert selector.consider(bare, TENTH).reason is KeyframeReason.FIRST
     selector.accept()
@@ -201,7 +204,7 @@ def test_bare_reference_is_replaced_by_age_only() -> None:
 
 
 def test_unknown_frame_cannot_be_accepted() -> None:
-    selector = KeyframeSelector()
+    selector = KeyframeSelector(BASE)
     with pytest.raises(InputError):
         selector.accept()
     feed(selector, sideways(2))
