@@ -87,3 +87,11 @@ def test_parameter_file_is_found_and_top_level_links_point_into_the_package() ->
     for name in ("launch", "config"):
         assert (ROOT / name).is_symlink()
         assert (ROOT / name).resolve() == (PACKAGE / name).resolve()
+
+
+def test_launch_page_lists_every_argument_with_its_values() -> None:
+    page = (ROOT / "docs" / "launch.md").read_text()
+    for argument in ARGUMENTS:
+        default = f"`{argument.default}`" if argument.default else ""
+        values = ", ".join(f"`{choice}`" for choice in argument.choices)
+        assert f"| `{argument.name}` | {default} | {values} | {argument.description} |" in page, argument.name
