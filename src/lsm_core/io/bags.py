@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -160,8 +160,12 @@ class Bag:
         except (AnyReaderError, ValueError, KeyError, OSError) as error:
             raise FileFormatError(f"'{self.path}' is damaged: {error}.", "Try `ros2 bag reindex`.") from error
 
-    def frames(self, topic: str | None = None) -> Iterator[Frame]:
+    def frames(self, topic: str | None = None, only: Container[int] | None = None) -> Iterator[Frame]:
         """Yield decoded images one by one, each with the latest calibration.
+
+        Args:
+            topic: image topic; None for the one with most images.
+            only: header stamps (ns) of the images wanted, the others are not decoded; None for all.
 
         Raises:
             FileFormatError: no image topic, or an image that cannot be decoded.
@@ -175,7 +179,9 @@ class Bag:
             if name == info_topic:
                 calibration = _calibration(message)
                 continue
-            yield Frame(index, stamp_ns(message.header), message.header.frame_id, decode(message), calibration)
+            stamp = stamp_ns(message.header)
+            if only is None or stamp in only:
+                yield Frame(index, stamp, message.header.frame_id, decode(message), calibration)
             index += 1
 
     def odometry(self, topic: str | None = None) -> tuple[Trajectory, str, str]:

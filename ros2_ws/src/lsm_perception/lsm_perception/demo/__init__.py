@@ -1,0 +1,1 @@
+"""`./run demo`: a recording through the real node over DDS, and everything that comes out, kept and measured."""
