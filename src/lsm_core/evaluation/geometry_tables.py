@@ -44,12 +44,12 @@ def pose_table(title: str, methods: Mapping[str, Sequence[PairRecord]]) -> Table
     columns = [
         Column("method"),
         Column("pairs", "d"),
-        Column("rotation median °", ".2f"),
-        Column("below 10°", ".2f"),
-        Column("direction median °", ".1f"),
-        *[Column(f"AUC@{t:g}") for t in AUC_THRESHOLDS_DEG],
+        Column("rot °", ".2f"),
+        Column("<10°", ".2f"),
+        Column("dir °", ".1f"),
+        *[Column(f"AUC@{t:g}", ".2f") for t in AUC_THRESHOLDS_DEG],
         Column("no pose", "d"),
-        Column("s per pair (median)"),
+        Column("s", ".3f"),
     ]
     rows: list[list[Cell]] = []
     for name, records in methods.items():
@@ -69,8 +69,9 @@ def pose_table(title: str, methods: Mapping[str, Sequence[PairRecord]]) -> Table
                 ]
             )
     note = (
-        f"A missing pose counts as 180°. Direction: signed, over pairs with a baseline of at least "
-        f"{100 * MIN_DIRECTION_BASELINE_M:.0f} cm. AUC: larger of rotation and folded direction error."
+        "rot: median rotation error, <10°: share of pairs below 10°, dir: median angle between the translations "
+        f"(signed, baselines of at least {100 * MIN_DIRECTION_BASELINE_M:.0f} cm), AUC: of the larger of rotation "
+        "and folded direction error, s: median seconds per pair. A missing pose counts as 180°."
     )
     return Table(title, columns, rows, note)
 
@@ -88,7 +89,7 @@ def overlap_table(title: str, methods: Mapping[str, Sequence[PairRecord]], bins:
             text = f"{rotation_median(inside):.1f}° / {rotation_good_share(inside):.2f}"
             cells.append(text if inside else None)
         rows.append(cells)
-    return Table(title, columns, rows, "Rotation error: median / share below 10°.")
+    return Table(title, columns, rows, "Columns: overlap. Cells: median rotation error / share below 10°.")
 
 
 def depth_table(
@@ -106,10 +107,10 @@ def depth_table(
         Column("n", "d"),
         Column("absrel"),
         Column("δ<1.25"),
-        Column("absrel, constant depth"),
-        Column("δ<1.25, constant depth"),
-        Column("view-1 points, median rel. error"),
-        Column("scale pred/true (median)"),
+        Column("absrel const."),
+        Column("δ const."),
+        Column("view-1 points"),
+        Column("scale", ".2f"),
     ]
     rows: list[list[Cell]] = []
     for name, records in groups.items():
@@ -128,8 +129,9 @@ def depth_table(
                 ]
             )
     note = (
-        "Depth of view 0 after median alignment per image, mean over images. View-1 points: in camera 0, one scale "
-        "per pair, median over pairs where both depths are known."
+        "Depth of view 0 after median alignment per image, mean over images; const.: one constant depth instead. "
+        "View-1 points: median relative error of view 1's points in camera 0 after one scale per pair, median over "
+        "pairs where both depths are known. Scale: median of predicted over true depth before alignment."
     )
     return Table(title, columns, rows, note)
 
@@ -139,10 +141,10 @@ def validity_table(title: str, records: Sequence[PairRecord]) -> Table:
     columns = [
         Column("validity"),
         Column("pairs", "d"),
-        Column("overlap median", ".2f"),
-        Column("rotation median °", ".2f"),
-        Column("below 10°", ".2f"),
-        Column("direction median °", ".1f"),
+        Column("overlap", ".2f"),
+        Column("rot °", ".2f"),
+        Column("<10°", ".2f"),
+        Column("dir °", ".1f"),
     ]
     rows: list[list[Cell]] = []
     for low, high in pairwise(VALIDITY_EDGES):
@@ -151,7 +153,7 @@ def validity_table(title: str, records: Sequence[PairRecord]) -> Table:
             overlap = _median([r.overlap for r in inside])
             row: list[Cell] = [f"{low:.1f} to {high:.1f}", len(inside), overlap, rotation_median(inside)]
             rows.append([*row, rotation_good_share(inside), direction_median(inside)])
-    return Table(title, columns, rows, "All overlaps, pairs without any overlap included.")
+    return Table(title, columns, rows, "Medians; pairs of all overlaps, those without any included.")
 
 
 def mean_of(errors: Sequence[DepthError], value: Callable[[DepthError], float]) -> float:
@@ -174,4 +176,4 @@ def _in_bin(records: Sequence[PairRecord], b: tuple[float, float]) -> list[PairR
 
 def _bin_name(b: tuple[float, float], count: int) -> str:
     """Return the heading of an overlap bin."""
-    return f"overlap {b[0]:g} to {b[1]:g} (n={count})"
+    return f"{b[0]:g}–{b[1]:g} (n={count})"

@@ -24,10 +24,10 @@ def semantic_table(title: str, confusion: Confusion, images: int) -> Table:
     columns = [
         Column("images", "d"),
         Column("pixel accuracy"),
-        Column("always the commonest class"),
-        Column("mIoU, classes present"),
-        Column("classes present", "d"),
-        Column(f"mIoU, classes ≥ {100 * FREQUENT_SHARE:g} % of pixels"),
+        Column("commonest class"),
+        Column("mIoU"),
+        Column("classes", "d"),
+        Column("mIoU frequent"),
     ]
     row = [
         images,
@@ -37,7 +37,11 @@ def semantic_table(title: str, confusion: Confusion, images: int) -> Table:
         len(confusion.iou()),
         mean_iou_of_frequent(confusion),
     ]
-    return Table(title, columns, [list(row)])
+    note = (
+        "Commonest class: accuracy of always answering it. mIoU: mean over all classes that occur in the truth; "
+        f"frequent: over those with at least {100 * FREQUENT_SHARE:g} % of the pixels."
+    )
+    return Table(title, columns, [list(row)], note)
 
 
 def class_table(title: str, confusion: Confusion) -> Table:

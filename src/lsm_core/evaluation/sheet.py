@@ -31,9 +31,9 @@ def pair_row(
     if true is not None and (true > 0).any():
         predicted = predicted * float(np.median(true[true > 0]) / np.median(predicted[true > 0]))
     near, far = _range(predicted if true is None else true)
+    pose = f"rotation error {record.pose.rotation_deg:.1f}°, direction {record.pose.direction_deg:.0f}°"
     caption = (
-        f"overlap {record.overlap:.2f}, rotation error {record.pose.rotation_deg:.1f}°, "
-        f"direction {record.pose.direction_deg:.0f}°, validity {record.validity:.2f}"
+        f"overlap {record.overlap:.2f}, {pose if record.pose_found else 'no pose'}, validity {record.validity:.2f}"
     )
     panels = [
         Panel(_fit(pair.views[0].image), f"view 0: {pair.views[0].name}", caption),

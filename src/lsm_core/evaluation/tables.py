@@ -48,7 +48,7 @@ class Table:
         """Return the table for a terminal."""
         out = RichTable(title=self.title, caption=self.note or None, title_justify="left", caption_justify="left")
         for index, column in enumerate(self.columns):
-            out.add_column(column.name, justify="left" if index == 0 else "right")
+            out.add_column(column.name, justify="left" if index == 0 else "right", no_wrap=index == 0)
         for row in self.texts():
             out.add_row(*row)
         return out
