@@ -42,6 +42,7 @@ class LossWeights:
     depth: float = 1.0
     first_depth: float = 0.5
     coarse_depth: float = 0.5
+    bins: float = 0.1
     scale: float = 0.1
     gradient: float = 0.5
     matching: float = 0.4
@@ -70,10 +71,10 @@ class AugmentConfig:
 
 @dataclass(frozen=True)
 class PoseNoise:
-    """Error put on the true pose before the epipolar step, as the estimated pose will have one."""
+    """Error of the pose that the epipolar step is trained with (see `pose_error`)."""
 
-    rotation_deg: float = 0.5
-    translation: float = 0.07  # of the baseline
+    match_px: float = 1.5  # standard deviation of the correspondences
+    matched: float = 0.3  # share of the visible cells that take part
     dropped: float = 0.15  # share of pairs trained without a pose
 
 

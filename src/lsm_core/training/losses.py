@@ -8,11 +8,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from lsm_core.nn.tiny.epipolar import log_offsets
 from lsm_core.nn.tiny.network import Encoded, Matched, Refined
 from lsm_core.nn.tiny.semantics import TextHead
 from lsm_core.training.batches import PairBatch
 from lsm_core.training.config import LossWeights
-from lsm_core.training.targets import Correspondences, depth_at, pair_log_shift, soft_target
+from lsm_core.training.targets import Correspondences, bin_target, depth_at, pair_log_shift, soft_target
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ def total_loss(
     texts: Tensor,
     text_head: TextHead,
     weights: LossWeights,
+    depth_bin_range: float,
 ) -> tuple[Tensor, dict[str, float]]:
     """Weigh and add all terms.
 
@@ -41,6 +43,7 @@ def total_loss(
         texts: [C, 384] embedding of one name per class, row 0 (void) unused.
         text_head: decoder of language features.
         weights: weight per term.
+        depth_bin_range: the network's, hypotheses of the epipolar step.
 
     Returns:
         The scalar loss, and every unweighted term as float for the log.
@@ -49,11 +52,14 @@ def total_loss(
     log_2 = out.refined.at_half(out.refined.log_depth)[:, 0]
     confidence_2 = out.refined.at_half(out.refined.log_confidence)[:, 0]
     features = out.refined.features.permute(0, 2, 3, 1)
+    bins = out.refined.bin_logits.shape[1]
+    offsets = log_offsets(bins, depth_bin_range, batch.depth)
     labels_4 = batch.label[:, 2::4, 2::4]
     terms = {
         "depth": confident_depth_loss(log_2, confidence_2, depth_2, weights.confidence_alpha),
         "first_depth": relative_depth_loss(out.matched.log_depth[:, 0], depth_8),
         "coarse_depth": relative_depth_loss(out.refined.log_depth_coarse[:, 0], depth_8),
+        "bins": bin_loss(out.refined.bin_logits, out.matched.log_depth[:, 0].detach(), depth_8, offsets),
         "scale": scale_loss(out.matched.log_depth[:, 0], depth_8),
         "gradient": gradient_loss(log_2, depth_2) + gradient_loss(out.refined.log_depth[:, 0], depth_4),
         "matching": matching_loss(out.matched, targets),
@@ -78,6 +84,26 @@ def relative_depth_loss(log_depth: Tensor, depth: Tensor) -> Tensor:
     """Mean absolute log-depth error, one free scale per pair (not per view: the views must agree)."""
     error, valid = _aligned_error(log_depth, depth)
     return (error * valid).sum() / valid.sum().clamp_min(1)
+
+
+def bin_loss(logits: Tensor, first: Tensor, depth: Tensor, offsets: Tensor) -> Tensor:
+    """Cross-entropy over depth hypotheses against the true residual, after one shift per pair.
+
+    Args:
+        logits: [2B, K, h, w].
+        first: [2B, h, w] first guess of log depth.
+        depth: [2B, h, w] true, 0 = none.
+        offsets: [K].
+    """
+    valid = depth > 0
+    shift = pair_log_shift(first, depth)
+    residual = depth.clamp_min(1e-3).log() + torch.cat((shift, shift)).view(-1, 1, 1) - first
+    lower, weight = bin_target(residual, offsets)
+    scores = logits.log_softmax(dim=1)
+    below = scores.gather(1, lower[:, None])[:, 0]
+    above = scores.gather(1, lower[:, None] + 1)[:, 0]
+    loss = -((1 - weight) * below + weight * above)
+    return (loss * valid).sum() / valid.sum().clamp_min(1)
 
 
 def confident_depth_loss(log_depth: Tensor, log_confidence: Tensor, depth: Tensor, alpha: float) -> Tensor:

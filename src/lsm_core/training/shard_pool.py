@@ -31,7 +31,7 @@ class ShardPool:
         self.folder = folder
         self.limit = memory_gb * 1e9
         self.shards: list[FrameShard] = []
-        self._seen: set[str] = set()
+        self._seen: set[tuple[str, int]] = set()
         self._bytes = 0
         self._last_scan = 0.0
         self.rescan()
@@ -45,14 +45,15 @@ class ShardPool:
         """Read files that are new since the last scan; return how many were added."""
         added = 0
         for path in list_shards(self.folder):
-            if path.name in self._seen or self._bytes >= self.limit:
+            stamp = (path.name, path.stat().st_mtime_ns)
+            if stamp in self._seen or self._bytes >= self.limit:
                 continue
             try:
                 shard = load_shard(path)
             except FileFormatError as error:
                 _log.warning("%s (left out for now)", error)
                 continue
-            self._seen.add(path.name)
+            self._seen.add(stamp)
             if len(shard.pairs) == 0:
                 continue
             self.shards.append(shard)

@@ -8,25 +8,37 @@ from lsm_core.nn.tiny import TinyNet
 from lsm_core.training.batches import PairBatch
 from lsm_core.training.config import PoseNoise
 from lsm_core.training.losses import Outputs
-from lsm_core.training.targets import depth_at, noisy_pose, pair_log_shift
+from lsm_core.training.pose_error import estimated_pose
+from lsm_core.training.targets import CELL, Correspondences, depth_at, pair_log_shift
 
 
 def forward(
-    net: TinyNet, batch: PairBatch, noise: PoseNoise, generator: torch.Generator, autocast: bool
+    net: TinyNet,
+    batch: PairBatch,
+    targets: Correspondences,
+    noise: PoseNoise,
+    generator: torch.Generator,
+    autocast: bool,
 ) -> Outputs:
-    """Run encode, match and refine, the last with the true pose brought to the network's unit and disturbed.
+    """Run encode, match and refine, the last with a pose as it would be estimated.
 
     Args:
         net: the network.
         batch: images, intrinsics, poses.
-        noise: disturbance of the pose.
-        generator: source of the disturbance (CPU).
+        targets: true correspondences of the batch.
+        noise: error of the pose.
+        generator: source of the error (CPU).
         autocast: run convolutions and products in bfloat16.
     """
-    with torch.autocast(batch.image.device.type, torch.bfloat16, enabled=autocast):
+    device = batch.image.device.type
+    with torch.autocast(device, torch.bfloat16, enabled=autocast):
         views = net.encode(batch.image, batch.K, batch.known)
         matched = net.match(views)
-        shift = pair_log_shift(matched.log_depth[:, 0].detach(), depth_at(batch.depth, 8))
-        T_other_self, has_pose = noisy_pose(batch.T_other_self, shift, noise, generator)
+    with torch.no_grad():
+        shift = pair_log_shift(matched.log_depth[:, 0], depth_at(batch.depth, CELL))
+        points = (matched.rays * matched.log_depth[:, 0, ..., None].exp()).flatten(1, 2)
+        pose = (batch.T_other_self, points, views.intrinsics, targets, shift, noise, CELL, generator)
+        T_other_self, has_pose = estimated_pose(*pose)
+    with torch.autocast(device, torch.bfloat16, enabled=autocast):
         refined = net.refine(views, matched, T_other_self, has_pose)
     return Outputs(views, matched, refined)

@@ -10,7 +10,6 @@ from torch import Tensor
 from lsm_core.nn.tiny.epipolar import project, transform
 from lsm_core.nn.tiny.rays import cell_centres, rays_from_intrinsics
 from lsm_core.training.batches import PairBatch
-from lsm_core.training.config import PoseNoise
 
 CELL = 8  # px per matching cell
 
@@ -78,6 +77,22 @@ def soft_target(cell_xy: Tensor, height: int, width: int) -> tuple[Tensor, Tenso
     return torch.stack((base, base + 1, base + width, base + width + 1), dim=-1), weight
 
 
+def bin_target(residual: Tensor, offsets: Tensor) -> tuple[Tensor, Tensor]:
+    """Spread a log-depth residual over the two hypotheses around it.
+
+    Args:
+        residual: [...] ln(true) - ln(first guess).
+        offsets: [K] evenly spaced hypotheses.
+
+    Returns:
+        lower [...] int64 index, weight [...] of the hypothesis above it, in [0, 1].
+    """
+    step = offsets[1] - offsets[0]
+    place = ((residual - offsets[0]) / step).clamp(0, len(offsets) - 1 - 1e-4)
+    lower = place.floor()
+    return lower.long(), place - lower
+
+
 def pair_log_shift(log_depth: Tensor, depth: Tensor) -> Tensor:
     """Median of ln(predicted) - ln(true) over both views of each pair.
 
@@ -92,32 +107,3 @@ def pair_log_shift(log_depth: Tensor, depth: Tensor) -> Tensor:
     shift = torch.where(valid, log_depth - depth.clamp_min(1e-3).log(), torch.nan)
     first, second = shift.flatten(1).chunk(2)
     return torch.cat((first, second), dim=1).nanmedian(dim=1).values.nan_to_num(0.0)
-
-
-def noisy_pose(
-    T_other_self: Tensor, log_scale: Tensor, noise: PoseNoise, generator: torch.Generator
-) -> tuple[Tensor, Tensor]:
-    """Bring the true pose to the unit of the predicted depth and disturb it.
-
-    Args:
-        T_other_self: [2B, 4, 4] true, metres; the second half inverts the first.
-        log_scale: [B] ln(predicted / true depth).
-
-    Returns:
-        T_other_self [2B, 4, 4] disturbed, has_pose [2B] bool.
-    """
-    T = T_other_self.chunk(2)[0].clone()
-    count, device = T.shape[0], T.device
-    T[:, :3, 3] *= log_scale.exp()[:, None]
-    axis = torch.randn(count, 3, generator=generator).to(device) * torch.pi / 180 * noise.rotation_deg
-    length = T[:, :3, 3].norm(dim=1, keepdim=True)
-    T[:, :3, 3] += torch.randn(count, 3, generator=generator).to(device) * length * noise.translation
-    T[:, :3, :3] = torch.linalg.matrix_exp(_skew(axis)) @ T[:, :3, :3]
-    has = (torch.rand(count, generator=generator) >= noise.dropped).to(device)
-    return torch.cat((T, torch.linalg.inv(T))), torch.cat((has, has))
-
-
-def _skew(v: Tensor) -> Tensor:
-    x, y, z = v.unbind(-1)
-    zero = torch.zeros_like(x)
-    return torch.stack((zero, -z, y, z, zero, -x, -y, x, zero), dim=-1).view(-1, 3, 3)

@@ -153,9 +153,10 @@ class Trainer:
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
         texts = self.names.draw(rng).to(self.device)
         self.net.train()
-        out = forward(self.net, batch, self.config.pose_noise, generator, self.autocast)
         targets = correspondences(batch)
-        loss, terms = total_loss(out, batch, targets, texts, self.net.text_head, self.config.weights)
+        out = forward(self.net, batch, targets, self.config.pose_noise, generator, self.autocast)
+        weights, bins = self.config.weights, self.net_config.depth_bin_range
+        loss, terms = total_loss(out, batch, targets, texts, self.net.text_head, weights, bins)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(self._trained(), self.config.clip_norm)

@@ -33,17 +33,18 @@ def validation_batches(pool: ShardPool, stage: Stage, pairs: int, seed: int, siz
 @torch.no_grad()
 def validate(net: TinyNet, batches: list[PairBatch], texts: Tensor, autocast: bool) -> dict[str, float]:
     """Return absrel of the first and the refined depth, matching accuracy, pixel accuracy and mIoU."""
-    first, refined, single, matched, near = [], [], [], [], []
+    first, coarse, refined, single, matched, near = [], [], [], [], [], []
     classes = len(texts) - 1
     confusion = np.zeros((classes, classes), dtype=np.int64)
     generator = torch.Generator().manual_seed(0)
     for batch in batches:
-        out = forward(net, batch, PoseNoise(dropped=0.0), generator, autocast)
+        targets = correspondences(batch)
+        out = forward(net, batch, targets, PoseNoise(dropped=0.0), generator, autocast)
         first += _absrel(out.matched.log_depth[:, 0], depth_at(batch.depth, 8))
         half = out.refined.at_half(out.refined.log_depth)[:, 0]
+        coarse += _absrel(out.refined.log_depth_coarse[:, 0], depth_at(batch.depth, 8))
         refined += _absrel(half, depth_at(batch.depth, 2))
         single += _absrel(torch.zeros_like(half), depth_at(batch.depth, 2))
-        targets = correspondences(batch)
         height, width = out.matched.log_depth.shape[-2:]
         rows = (out.matched.temperature * out.matched.similarity).softmax(-1)
         error = (local_expectation(rows, height, width) - targets.cell_xy).norm(dim=-1)[targets.visible]
@@ -57,6 +58,7 @@ def validate(net: TinyNet, batches: list[PairBatch], texts: Tensor, autocast: bo
     errors = torch.cat(matched)
     return {
         "absrel": float(np.mean(refined)),
+        "absrel_coarse": float(np.mean(coarse)),
         "absrel_first": float(np.mean(first)),
         "absrel_constant": float(np.mean(single)),
         "match_within_half_cell": float((errors < 0.5).float().mean()),

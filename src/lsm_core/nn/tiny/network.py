@@ -32,6 +32,7 @@ from lsm_core.nn.tiny.rays import (
 from lsm_core.nn.tiny.semantics import TextHead
 
 TOKEN_STRIDE, COARSE_STRIDE, FINE_STRIDE = 16, 8, 4
+PRIOR_WIDTH = 0.2  # in log depth
 MIN_EVIDENCE = -8.0  # log evidence of a depth hypothesis that leaves the other view
 
 
@@ -62,7 +63,8 @@ class Matched:
 class Refined:
     """Stage three, views stacked."""
 
-    log_depth_coarse: Tensor  # [2B, 1, h8, w8] after the epipolar step
+    bin_logits: Tensor  # [2B, K, h8, w8] log scores of the depth hypotheses
+    log_depth_coarse: Tensor  # [2B, 1, h8, w8] their mean
     log_depth: Tensor  # [2B, 1, h4, w4]
     log_confidence: Tensor  # [2B, 1, h4, w4]; confidence = 1 + exp
     features: Tensor  # [2B, feature_dim, h4, w4] language features
@@ -94,13 +96,15 @@ class EpipolarRefiner(nn.Module):
         self.mix = nn.Conv2d(dim, dim, 3, padding=1)
         self.unit = ResidualUnit(dim)
         self.bin_logits = nn.Conv2d(dim, bins, 1)
-        self.gate = nn.Conv2d(dim, 1, 1)
-        self.sharpness = nn.Parameter(torch.tensor(1.0))
+        self.trust = nn.Conv2d(dim, 1, 1)
 
     def forward(
         self, matched: Matched, profile: Tensor, visible: Tensor, has_pose: Tensor, offsets: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Return refined features [2B, dim, h8, w8] and log depth [2B, 1, h8, w8].
+        """Return refined features [2B, dim, h8, w8] and the hypotheses' log scores [2B, K, h8, w8].
+
+        The scores add a prior around the first guess (PRIOR_WIDTH), what the features say, and the
+        evidence along the line times a trust that the features give it.
 
         Args:
             matched: stage two.
@@ -131,9 +135,9 @@ class EpipolarRefiner(nn.Module):
         )
         x = matched.features + F.relu(self.mix(F.relu(self.embed(inputs))))
         x = self.unit(x)
-        logits = self.bin_logits(x).float() + self.sharpness * evidence * flag
-        shift = (logits.softmax(dim=1) * offsets.view(1, -1, 1, 1)).sum(dim=1, keepdim=True)
-        return x, matched.log_depth + self.gate(x).float().sigmoid() * flag * shift
+        prior = -0.5 * (offsets / PRIOR_WIDTH).square().view(1, -1, 1, 1)
+        trust = F.softplus(self.trust(x).float()) * flag
+        return x, prior + self.bin_logits(x).float() + trust * evidence
 
 
 class TinyNet(nn.Module):
@@ -232,11 +236,14 @@ class TinyNet(nn.Module):
             offsets,
             COARSE_STRIDE,
         )
-        coarse, log_depth_coarse = self.refiner(matched, profile, visible, has_pose, offsets)
+        coarse, bin_logits = self.refiner(matched, profile, visible, has_pose, offsets)
+        shift = (bin_logits.softmax(dim=1) * offsets.view(1, -1, 1, 1)).sum(dim=1, keepdim=True)
+        log_depth_coarse = matched.log_depth + shift
         fine = self.to_fine(coarse, views.s4)
         geometry = self.geometry(fine)
         up = F.interpolate(log_depth_coarse, scale_factor=2.0, mode="bilinear", align_corners=False)
         return Refined(
+            bin_logits=bin_logits,
             log_depth_coarse=log_depth_coarse,
             log_depth=self._bounded(up + self.depth_residual(geometry).float()),
             log_confidence=self.confidence(geometry).float(),
