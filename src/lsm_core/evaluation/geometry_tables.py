@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 
 from lsm_core.evaluation.depth_metrics import DepthError
-from lsm_core.evaluation.pose_metrics import AUC_THRESHOLDS_DEG, pose_auc
+from lsm_core.evaluation.pose_metrics import AUC_THRESHOLDS_DEG, FAILED_DEG, pose_auc
 from lsm_core.evaluation.records import MIN_DIRECTION_BASELINE_M, PairRecord
 from lsm_core.evaluation.tables import Cell, Column, Table
 
@@ -29,9 +29,11 @@ def rotation_good_share(records: Sequence[PairRecord]) -> float:
 
 
 def direction_median(records: Sequence[PairRecord]) -> float:
-    """Return the median angle of the translation's direction; NaN where a method gives no translation."""
+    """Return the median angle of the translation's direction; NaN where a method never gives a translation."""
     errors = [r.pose.direction_deg for r in records if r.direction_counts]
-    return math.nan if any(map(math.isnan, errors)) else _median(errors)
+    if all(map(math.isnan, errors)):
+        return math.nan
+    return _median([FAILED_DEG if math.isnan(e) else e for e in errors])
 
 
 def above(records: Sequence[PairRecord], overlap: float) -> list[PairRecord]:
