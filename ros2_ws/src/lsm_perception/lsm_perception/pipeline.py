@@ -166,8 +166,10 @@ class Pipeline:
         assert newer.encoded is not None
         first = newer.encoded if older is None or older.encoded is None else older.encoded
         prediction = self._backend.predict([first, newer.encoded])
-        finite = all(bool(torch.isfinite(p).all()) for p in (*prediction.pointmaps, *prediction.confidence))
-        if not finite:
+        # A view without a pose may have no place in space; its pair is rejected, and its masks are still good.
+        placed = [v for v in range(prediction.views) if v == 0 or prediction.pose_valid[v]]
+        maps = [*prediction.confidence, *(prediction.pointmaps[v] for v in placed)]
+        if not all(bool(torch.isfinite(m).all()) for m in maps):
             raise DroppedError(Drop.NON_FINITE, "The model answered with numbers that are not finite.")
         return prediction
 
