@@ -23,6 +23,7 @@ class Sensor:
     defocus_px: float
     motion_px: float
     jpeg_quality: int  # 0 = no JPEG
+    exposure_jitter: float = 0.06  # sigma of the log exposure between frames
 
 
 def draw_sensor(rng: Rng) -> Sensor:
@@ -61,7 +62,7 @@ def expose(colour: np.ndarray, sensor: Sensor, rng: Rng) -> np.ndarray:
     """Turn linear light [H, W, 3] float32 into an image [H, W, 3] uint8."""
     luma = colour @ np.array([0.25, 0.6, 0.15], np.float32)
     middle = float(np.exp(np.mean(np.log(np.clip(luma, 1e-3, 4.0)))))
-    exposure = sensor.key / max(middle, 1e-3) * float(np.exp(rng.normal(0.0, 0.06)))
+    exposure = sensor.key / max(middle, 1e-3) * float(np.exp(rng.normal(0.0, sensor.exposure_jitter)))
     image = _tone(colour * np.array(sensor.white_balance, np.float32), exposure)
     image = (image - 0.5) * sensor.contrast + 0.5
     grey = image.mean(-1, keepdims=True)

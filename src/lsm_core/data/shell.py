@@ -164,7 +164,14 @@ def _skirting(builder: SceneBuilder, rng: Rng, walls: tuple[Wall, ...]) -> None:
         )
 
 
-def build_shell(builder: SceneBuilder, rng: Rng, pool: FurniturePool, *, compact: bool) -> Shell:
+def build_shell(
+    builder: SceneBuilder,
+    rng: Rng,
+    pool: FurniturePool,
+    *,
+    compact: bool,
+    size: tuple[float, float, float] | None = None,
+) -> Shell:
     """Build floor, ceiling, walls, doors and windows; ``compact`` makes bathroom-sized rooms."""
     span = (1.9, 3.6) if compact else (2.6, 6.8)
     width, depth = float(rng.uniform(*span)), float(rng.uniform(*span))
@@ -172,6 +179,8 @@ def build_shell(builder: SceneBuilder, rng: Rng, pool: FurniturePool, *, compact
         depth = float(rng.uniform(6.5, 10.0))
     height = float(rng.uniform(2.3, 3.1))
     cut = (0.0, 0.0) if compact else _corner_box(rng, width, depth)
+    if size is not None:
+        (width, depth, height), cut = size, (0.0, 0.0)
     walls = _walls(width, depth, cut)
     floor, ceiling = floor_look(rng, builder), tex.plain if rng.random() < 0.7 else tex.plaster
     ceiling_layer = builder.texture(ceiling(rng, np.clip(tex.wall_colour(rng) * 0.5 + 0.45, 0, 0.95)))

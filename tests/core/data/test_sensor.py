@@ -1,0 +1,39 @@
+"""The simulated camera: exposure, determinism, and images that are not clipped away."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from lsm_core.data.sensor import draw_sensor, expose
+
+
+@pytest.fixture
+def linear() -> np.ndarray:
+    """Return a ramp from dark to ten times brighter, [48, 64, 3] linear."""
+    ramp = np.geomspace(0.03, 0.3, 64, dtype=np.float32)
+    return np.broadcast_to(ramp[None, :, None], (48, 64, 3)).copy()
+
+
+def test_equal_seeds_give_equal_images(linear: np.ndarray) -> None:
+    images = []
+    for _ in range(2):
+        rng = np.random.default_rng(4)
+        images.append(expose(linear, draw_sensor(rng), rng))
+    np.testing.assert_array_equal(*images)
+
+
+def test_exposure_follows_the_scene(linear: np.ndarray) -> None:
+    sensor = draw_sensor(np.random.default_rng(1))
+    dim = expose(linear, sensor, np.random.default_rng(2))
+    bright = expose(linear * 10.0, sensor, np.random.default_rng(2))
+    assert abs(float(dim.mean()) - float(bright.mean())) < 3.0
+
+
+def test_no_camera_clips_most_of_an_ordinary_scene(linear: np.ndarray) -> None:
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        image = expose(linear, draw_sensor(rng), rng)
+        assert image.dtype == np.uint8 and image.shape == linear.shape
+        assert (image == 255).mean() < 0.5 and (image == 0).mean() < 0.5
+        assert image.std() > 8
