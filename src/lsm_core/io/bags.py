@@ -274,9 +274,9 @@ def _pose(position: Any, orientation: Any) -> NDArray[np.float64]:
 
 def _calibration(message: Any) -> Calibration | None:
     """Return the calibration of a CameraInfo; None for an uncalibrated one (K zero)."""
-    K = np.asarray(message.k, np.float64).reshape(3, 3)
+    K = np.array(message.k, np.float64).reshape(3, 3)
     if not (K[0, 0] > 0 and K[1, 1] > 0):
         return None
-    distortion = np.asarray(message.d, np.float64)
+    distortion = np.array(message.d, np.float64)
     model, frame_id = message.distortion_model, message.header.frame_id
     return Calibration(K, distortion, model, int(message.width), int(message.height), frame_id)

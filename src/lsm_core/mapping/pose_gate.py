@@ -98,7 +98,8 @@ def check_pair_pose(
     limits = config or PoseGateConfig()
     T = np.asarray(T_older_newer, dtype=np.float64)
     if not np.isfinite(T).all():
-        return GateVerdict(False, GateReason.NOT_FINITE, math.nan, math.nan, math.nan)
+        reason = GateReason.NOT_FINITE if pose_valid else GateReason.NO_POSE
+        return GateVerdict(False, reason, math.nan, math.nan, math.nan)
     rotation_error = direction_error = two_view_error = math.nan
     if T_older_newer_odometry is not None:
         rotation_error = rotation_angle_deg(T[:3, :3], T_older_newer_odometry[:3, :3])
