@@ -11,7 +11,7 @@ from lsm_core.cli.bag_map import BagMapper, Segment
 from lsm_core.cli.console import finite
 from lsm_core.cli.pair_files import file_cloud
 from lsm_core.evaluation.odometry_check import align_path, compare_with_odometry
-from lsm_core.io import Trajectory, write_png, write_point_cloud, write_text, write_tum
+from lsm_core.io import Trajectory, write_gaussians, write_png, write_point_cloud, write_text, write_tum
 from lsm_core.io.cloud_views import draw_cloud, draw_paths
 from lsm_core.io.sheets import Panel, compose_sheet
 
@@ -36,6 +36,8 @@ def write_bag_map(folder: Path, mapper: BagMapper, source: Path, truth: Trajecto
         comment = f"T_map_camera of {source.name}, segment {segment.number}, {unit}\ntime tx ty tz qx qy qz qw"
         write_tum(folder / f"trajectory{ending}.tum", segment.trajectory, comment)
         write_point_cloud(folder / f"map{ending}.ply", file_cloud(segment.cloud))
+        if segment.gaussians is not None:
+            write_gaussians(folder / f"gaussians{ending}.ply", segment.gaussians)
         rows.append(
             {
                 "segment": segment.number,
@@ -44,6 +46,7 @@ def write_bag_map(folder: Path, mapper: BagMapper, source: Path, truth: Trajecto
                 "metres_per_unit": segment.metres_per_unit,
                 "trajectory": f"trajectory{ending}.tum",
                 "map": f"map{ending}.ply",
+                "gaussians": 0 if segment.gaussians is None else len(segment.gaussians),
             }
         )
     summary: dict[str, Any] = {
@@ -76,10 +79,10 @@ def _sheet(segment: Segment, summary: dict[str, Any], source: Path, truth: Traje
     if onto_truth is not None and truth is not None:
         stamps = segment.trajectory.stamps_ns
         span = (truth.stamps_ns >= stamps[0]) & (truth.stamps_ns <= stamps[-1])
-        picture = draw_paths(onto_truth, truth.poses[span, :3, 3], size, up=(0.0, 0.0, 1.0))
+        picture = draw_paths([onto_truth], truth.poses[span, :3, 3], size, up=(0.0, 0.0, 1.0))
         second.append(Panel(picture, "Path against odometry", "red: ours, aligned; grey: odometry; grid in metres"))
     else:
-        second.append(Panel(draw_paths(centres, None, size), "Path"))
+        second.append(Panel(draw_paths([centres], None, size), "Path"))
     text = f"{summary['keyframes']} keyframes · {summary['pairs_accepted']} pairs accepted"
     text += f" · {len(summary['segments'])} segment(s)"
     check = summary["odometry"]

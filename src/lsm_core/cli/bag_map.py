@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,11 +27,12 @@ from lsm_core.mapping import (
     union_clouds,
     voxel_downsample,
 )
-from lsm_core.types import Prediction, Sim3, ViewFeatures
+from lsm_core.types import Gaussians, Prediction, Sim3, ViewFeatures
 
 MAX_REJECTIONS = 5  # in a row; then the newest frame becomes the start of a new segment
 MIN_SCALE_SAMPLES = 3
 MAP_POINTS = 1_000_000
+MIN_OPACITY = 0.02  # fainter Gaussians are left out of a map
 
 
 @dataclass(frozen=True)
@@ -42,12 +43,14 @@ class Segment:
         number: from 1.
         trajectory: T_map_cam, metres once `metres_per_unit` is known, else the segment's unit.
         cloud: all its points in the same frame and unit.
+        gaussians: of all its pairs, without features, or None where the backend has none.
         metres_per_unit: factor applied, or None when the scale is unknown.
     """
 
     number: int
     trajectory: Trajectory
     cloud: PointCloud
+    gaussians: Gaussians | None
     metres_per_unit: float | None
 
 
@@ -57,6 +60,7 @@ class _Track:
 
     poses: dict[int, NDArray[np.float64]] = field(default_factory=dict)
     clouds: list[PointCloud] = field(default_factory=list)
+    gaussians: list[Gaussians] = field(default_factory=list)
     metres_per_unit: list[float] = field(default_factory=list)
     voxel: float = 0.0
 
@@ -151,6 +155,9 @@ class BagMapper:
             track.voxel = relative_voxel(float(np.median(step.scale * geometry.depth_older)))
         views = (0, 1) if step.new_segment else (1,)
         track.clouds += [voxel_downsample(cloud_from_view(placed, view), track.voxel) for view in views]
+        if placed.gaussians is not None:
+            faint = placed.gaussians.opacities < MIN_OPACITY
+            track.gaussians.append(replace(placed.gaussians.select(~faint), features=None))
         motion = self._true_motion(older_ns, newer_ns)
         if motion is not None:
             T_segment = np.linalg.inv(step.T_map_older) @ step.T_map_newer
@@ -165,11 +172,14 @@ class BagMapper:
             known = len(track.metres_per_unit) >= MIN_SCALE_SAMPLES
             factor = float(np.median(track.metres_per_unit)) if known else None
             cloud = union_clouds(track.clouds, track.voxel, MAP_POINTS)
+            gaussians = Gaussians.concatenate(track.gaussians) if track.gaussians else None
             trajectory = Trajectory.from_unsorted(list(track.poses), list(track.poses.values()))
             if factor is not None:
-                cloud = cloud.transform(Sim3.from_matrix(np.diag([factor, factor, factor, 1.0])))
+                to_metres = Sim3.from_matrix(np.diag([factor, factor, factor, 1.0]))
+                cloud = cloud.transform(to_metres)
+                gaussians = None if gaussians is None else gaussians.transform(to_metres)
                 poses = trajectory.poses.copy()
                 poses[:, :3, 3] *= factor
                 trajectory = Trajectory(trajectory.stamps_ns, poses)
-            found.append(Segment(number, trajectory, cloud, factor))
+            found.append(Segment(number, trajectory, cloud, gaussians, factor))
         return sorted(found, key=lambda s: (-len(s.trajectory), s.number))

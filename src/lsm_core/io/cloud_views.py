@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,6 +14,7 @@ from lsm_core.io.colormaps import RgbImage
 
 BACKGROUND = (250, 250, 252)
 PATH_COLOUR, REFERENCE_COLOUR = (220, 50, 60), (90, 98, 110)
+MAX_ZOOM_OUT = 1.6  # how much smaller a cloud may be drawn to have its path in the picture
 View = Literal["oblique", "top", "side"]
 FloatArray = NDArray[np.float64]
 
@@ -42,14 +44,17 @@ class Viewpoint:
         return uv, depth if self.distance > 0 else depth - depth.min(initial=0.0) + 1.0
 
 
-def choose_viewpoint(points: FloatArray, view: View, size: tuple[int, int], up: FloatArray) -> Viewpoint:
-    """Return a view that shows nearly all of a cloud.
+def choose_viewpoint(
+    points: FloatArray, view: View, size: tuple[int, int], up: FloatArray, path: FloatArray | None = None
+) -> Viewpoint:
+    """Return a view that shows nearly all of a cloud, and the path unless that would make the cloud tiny.
 
     Args:
         points: [N, 3] scene units.
         view: "top" looks down, "side" across the longest horizontal extent, "oblique" from above, in perspective.
         size: (width, height) pixels.
         up: [3] unit vector.
+        path: [M, 3] scene units, or None.
     """
     low, high = np.percentile(points, (1.5, 98.5), axis=0)
     centre = (low + high) / 2
@@ -67,10 +72,16 @@ def choose_viewpoint(points: FloatArray, view: View, size: tuple[int, int], up: 
         rows = np.stack([right, np.cross(forward, right), forward])
     T = np.eye(4)
     T[:3, :3], T[:3, 3] = rows, -rows @ centre
-    extent = (core - centre) @ rows.T
     distance = 2.2 * float(np.linalg.norm(high - low)) if view == "oblique" else 0.0
-    depth_factor = distance / np.maximum(extent[:, 2] + distance, 1e-6) if distance > 0 else np.ones(len(extent))
-    reach = np.percentile(np.abs(extent[:, :2]) * np.reshape(depth_factor, (-1, 1)), 99.5, axis=0)
+
+    def offsets(positions: FloatArray) -> FloatArray:
+        p = (positions - centre) @ rows.T
+        factor = distance / np.maximum(p[:, 2] + distance, 0.2 * distance) if distance > 0 else np.ones(len(p))
+        return np.abs(p[:, :2]) * np.reshape(factor, (-1, 1))
+
+    reach = np.percentile(offsets(core), 99.5, axis=0)
+    if path is not None and len(path) > 0:
+        reach = np.maximum(reach, np.minimum(offsets(path).max(0), MAX_ZOOM_OUT * reach))
     scale = 0.46 * min(size[0] / max(reach[0], 1e-6), size[1] / max(reach[1], 1e-6))
     return Viewpoint(T, distance, float(scale), size)
 
@@ -113,14 +124,14 @@ def draw_cloud(
     if len(kept) == 0:
         return np.full((size[1], size[0], 3), BACKGROUND, np.uint8)
     fine = (2 * size[0], 2 * size[1])
-    viewpoint = choose_viewpoint(kept, view, fine, np.array(up) / np.linalg.norm(up))
+    track = None if path is None else np.asarray(path, np.float64).reshape(-1, 3)
+    viewpoint = choose_viewpoint(kept, view, fine, np.array(up) / np.linalg.norm(up), track)
     uv, depth = viewpoint.project(kept)
     radius = int(np.clip(np.ceil(0.5 * np.sqrt(fine[0] * fine[1] / len(kept))), 1, 5))  # closes most gaps
     image, z = _splat(uv, depth, colours, fine, radius)
     image = _eye_dome(image, z)
-    if path is not None and len(path) > 0:
-        track, _ = viewpoint.project(np.asarray(path, np.float64))
-        draw_polyline(image, track, PATH_COLOUR, 5)
+    if track is not None and len(track) > 0:
+        draw_polyline(image, viewpoint.project(track)[0], PATH_COLOUR, 5)
     return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
@@ -171,24 +182,25 @@ def draw_polyline(image: RgbImage, uv: FloatArray, colour: tuple[int, int, int],
 
 
 def draw_paths(
-    path: NDArray[np.floating],
+    paths: Sequence[NDArray[np.floating]],
     reference: NDArray[np.floating] | None = None,
     size: tuple[int, int] = (640, 480),
     up: tuple[float, float, float] = (0.0, -1.0, 0.0),
 ) -> RgbImage:
-    """Draw camera centres from above, [N, 3] in one frame with the reference [M, 3], on an even grid.
+    """Draw camera centres from above, each [N, 3] in one frame with the reference [M, 3], on an even grid.
 
     Args:
-        path: what was estimated, red.
+        paths: what was estimated, red, one line each.
         reference: what is known (odometry), grey, or None.
         size: (width, height) pixels.
         up: unit vector in that frame.
     """
     fine = (2 * size[0], 2 * size[1])
     image = np.full((fine[1], fine[0], 3), BACKGROUND, np.uint8)
-    everything = np.concatenate([np.asarray(p, np.float64) for p in (path, reference) if p is not None and len(p)])
-    if len(everything) < 2:
+    given = [np.asarray(p, np.float64) for p in (*paths, reference) if p is not None and len(p)]
+    if sum(len(p) for p in given) < 2:
         return np.asarray(cv2.resize(image, size), np.uint8)
+    everything = np.concatenate(given)
     unit = np.array(up) / np.linalg.norm(up)
     level = np.stack(_level_axes(unit))
     flat = everything @ level.T
@@ -202,8 +214,9 @@ def draw_paths(
     _grid(image, scale, middle)
     if reference is not None and len(reference) > 1:
         draw_polyline(image, to_pixels(reference), REFERENCE_COLOUR, 4)
-    if len(path) > 1:
-        draw_polyline(image, to_pixels(path), PATH_COLOUR, 5)
+    for path in paths:
+        if len(path) > 1:
+            draw_polyline(image, to_pixels(path), PATH_COLOUR, 5)
     return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 

@@ -48,7 +48,7 @@ def test_empty_and_broken_clouds_give_an_empty_picture() -> None:
 
 def test_paths_end_where_they_should() -> None:
     path = np.array([[0, 0, 0], [0, 0, 1], [1.0, 0, 1]])  # forward, then right
-    image = draw_paths(path, None, (200, 200)).astype(int)
+    image = draw_paths([path], None, (200, 200)).astype(int)
     rows, columns = np.nonzero(image[..., 0] - image[..., 1] > 100)
     top, bottom = columns[rows < 60], columns[rows > 140]
     assert top.max() > 150 and bottom.max() < 60  # forward is up, right is right

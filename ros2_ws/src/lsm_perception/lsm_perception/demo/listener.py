@@ -85,7 +85,10 @@ class Listener(Node):
         def count_and_handle(message: Any) -> None:
             with self._recording.lock:
                 self._recording.counts[name] += 1
-                handler(message)
+                try:
+                    handler(message)
+                except Exception as error:  # the executor's thread must live; the session reports it
+                    self._recording.faults.append(f"{name}: {type(error).__name__}: {error}")
 
         return count_and_handle
 
@@ -95,11 +98,10 @@ class Listener(Node):
             self._recording.keyframe_stamps.append(stamp_to_ns(message.header.stamp))
 
     def _on_pair(self, message: PairPose) -> None:
-        timed = TimedPair(
-            stamp_to_ns(message.reference_stamp),
-            stamp_to_ns(message.header.stamp),
-            matrix_from_pose(message.pose.pose),
-        )
+        # A rejected pair may have no pose at all.
+        T_older_newer = matrix_from_pose(message.pose.pose) if message.accepted else np.full((4, 4), np.nan)
+        older_ns, newer_ns = stamp_to_ns(message.reference_stamp), stamp_to_ns(message.header.stamp)
+        timed = TimedPair(older_ns, newer_ns, T_older_newer)
         metric = message.unit == PairPose.UNIT_METRIC
         record = PairRecord(timed, message.accepted, message.reason, int(message.segment), metric)
         self._recording.pairs.append(record)

@@ -121,6 +121,7 @@ class Recording:
         self.replies: list[QueryReply] = []
         self.refused_queries: Counter[str] = Counter()
         self.stats = StatsRecord()
+        self.faults: list[str] = []  # messages that the demo could not read
 
     @property
     def accepted(self) -> list[PairRecord]:

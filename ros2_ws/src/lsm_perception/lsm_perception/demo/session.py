@@ -226,6 +226,8 @@ class Watch:
         self._view.update(stage)
         if self._stop.wait(STEP_S):
             raise Interrupted
+        if self._recording.faults:
+            raise DemoError(f"A message of the node cannot be read: {self._recording.faults[0]}")
         if self._node.exit_code is not None:
             raise DemoError(
                 f"The node ended with code {self._node.exit_code}. Its last lines:\n{self._node.tail()}"

@@ -135,7 +135,7 @@ def _map_rows(recording: Recording, source: Source, segment: int, scene: MapClou
         names = recording.label_names
         picture = draw_cloud(scene.points, _label_colours(scene, len(names)), "top", SIZE, None, up)
         second.append(Panel(picture, "Map by label", legend=_legend(names)))
-    second.append(_path_panel(trajectory, source.truth, up, unit))
+    second.append(_path_panel(recording, source, segment, up))
     return [first, second]
 
 
@@ -147,20 +147,37 @@ def _label_colours(scene: MapCloud, count: int) -> NDArray[np.uint8]:
     return (table[index] * shade).astype(np.uint8)
 
 
-def _path_panel(trajectory: Trajectory, truth: Trajectory | None, up: Up, unit: str) -> Panel:
-    """Return the path from above, over the odometry where there is one."""
-    aligned = align_path(trajectory, truth) if truth is not None else None
-    if aligned is None or truth is None:
-        return Panel(draw_paths(trajectory.poses[:, :3, 3], None, SIZE, up), "Path", f"grid: {unit}")
-    stamps = trajectory.stamps_ns
-    span = (truth.stamps_ns >= stamps[0]) & (truth.stamps_ns <= stamps[-1])
-    picture = draw_paths(aligned, truth.poses[span, :3, 3], SIZE, (0.0, 0.0, 1.0))
-    true = [truth.at(stamp) for stamp in stamps.tolist()]
-    errors = [np.linalg.norm(a - T[:3, 3]) for a, T in zip(aligned, true, strict=True) if T is not None]
-    length = float(np.linalg.norm(np.diff(truth.poses[span, :3, 3], axis=0), axis=1).sum())
-    caption = f"red: chained pairs, aligned; grey: odometry ({length:.1f} m); grid in metres\n"
-    caption += f"root mean square distance {np.sqrt(np.mean(np.square(errors))):.2f} m"
-    return Panel(picture, "Path", caption)
+def _path_panel(recording: Recording, source: Source, segment: int, up: Up) -> Panel:
+    """Return the path from above: all segments over the odometry where there is one, else the longest alone."""
+    truth = source.truth
+    aligned = [] if truth is None else _aligned_segments(recording, truth)
+    if truth is None or not aligned:
+        centres = np.stack(list(recording.paths[segment].poses.values()))[:, :3, 3]
+        return Panel(draw_paths([centres], None, SIZE, up), "Path of the longest segment")
+    played = (truth.stamps_ns >= source.start_ns) & (truth.stamps_ns <= source.end_ns)
+    picture = draw_paths([line for line, _ in aligned], truth.poses[played, :3, 3], SIZE, (0.0, 0.0, 1.0))
+    length = float(np.linalg.norm(np.diff(truth.poses[played, :3, 3], axis=0), axis=1).sum())
+    distance = np.sqrt(np.mean(np.square(np.concatenate([errors for _, errors in aligned]))))
+    caption = (
+        f"red: {len(aligned)} chained segment(s), each aligned; grey: odometry ({length:.1f} m); grid in metres\n"
+    )
+    return Panel(picture, "Path", caption + f"root mean square distance {distance:.2f} m")
+
+
+def _aligned_segments(recording: Recording, truth: Trajectory) -> list[tuple[NDArray[np.float64], list[float]]]:
+    """Return per segment its positions [N, 3] brought onto the truth, and their distances to it, metres."""
+    out = []
+    for path in recording.paths.values():
+        trajectory = Trajectory.from_unsorted(list(path.poses), list(path.poses.values()))
+        positions = align_path(trajectory, truth)
+        if positions is None:
+            continue
+        true = [truth.at(stamp) for stamp in trajectory.stamps_ns.tolist()]
+        errors = [
+            float(np.linalg.norm(p - T[:3, 3])) for p, T in zip(positions, true, strict=True) if T is not None
+        ]
+        out.append((positions, errors))
+    return out
 
 
 def map_up(trajectory: Trajectory, truth: Trajectory | None) -> Up:
