@@ -16,7 +16,7 @@ from lsm_core.mapping.corner_tracks import CornerTracks
 from lsm_core.mapping.frame_check import sharpness
 from lsm_core.mapping.view_motion import overlap, parallax_deg
 
-KEPT_CANDIDATES = 4  # frames to be kept or refreshed that wait for `accept`
+KEPT_CANDIDATES = 64  # frames to be kept or refreshed that wait for `accept`: a slow model takes seconds
 
 
 class KeyframeAction(StrEnum):

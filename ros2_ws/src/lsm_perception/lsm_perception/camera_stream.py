@@ -15,7 +15,7 @@ from rclpy.node import Node
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-from lsm_core.mapping import KeyframeDecision
+from lsm_core.mapping import KeyframeDecision, KeyframeReason
 from lsm_perception.accounting import Account, Drop
 from lsm_perception.calibration import Calibration
 from lsm_perception.conversions.camera_info import calibration_from_info
@@ -145,7 +145,9 @@ class CameraStream:
             with self._timings.measure("gate"):
                 candidate, reason, decision = self._judge(image)
             if candidate is not None:
-                self._worker.submit(self.camera, candidate, ticket)
+                # One that waits can still be paired with the keyframe in work; one without overlap cannot.
+                lost = candidate.decision.reason is KeyframeReason.LOST
+                self._worker.submit(self.camera, candidate, ticket, yields=lost)
                 return
             ticket.drop(reason)
             self._hooks.refused(image, reason, decision)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from dataclasses import dataclass, replace
 
@@ -58,7 +59,8 @@ class Mapper:
     """Chain, scale, trajectory and keyframe store of one camera. The lock makes each call atomic.
 
     Partner of a new keyframe: the last one whose pose was accepted, so one bad image does not break the chain;
-    after `keyframes.retries` more rejections it is the newest keyframe, and a new segment begins there.
+    after `keyframes.retries` more rejections, or when little of it can still be in view, it is the newest keyframe,
+    and a new segment begins there.
     """
 
     def __init__(self, parameters: NodeParameters) -> None:
@@ -71,6 +73,7 @@ class Mapper:
         self._trajectory = Trajectory()
         self._anchor: Keyframe | None = None
         self._rejections = 0
+        self._overlap = 1.0  # of the newest keyframe with the anchor, estimated from keyframe to keyframe
         self._generation = 0
 
     @property
@@ -138,8 +141,29 @@ class Mapper:
                 self._anchor = kept
             return MapUpdate(kept, None, None, self._scale.estimate, False, removed)
 
-    def add_pair(self, older: Keyframe, newer: Keyframe, prediction: Prediction, generation: int) -> MapUpdate:
+    def start_anew(self, keyframe: Keyframe, generation: int) -> MapUpdate:
+        """Let the next keyframe be paired with this one: it shows nothing of the one before.
+
+        It is kept for queries once that pair is accepted.
+
+        Raises:
+            OutdatedError: the map was reset since `partner` gave this generation.
+        """
+        with self._lock:
+            self._check(generation)
+            self._anchor, self._rejections, self._overlap = keyframe, 0, 1.0
+            return MapUpdate(keyframe, None, None, self._scale.estimate, False, ())
+
+    def add_pair(
+        self, older: Keyframe, newer: Keyframe, prediction: Prediction, overlap: float, generation: int
+    ) -> MapUpdate:
         """Judge the pair (views 0 and 1 of the prediction), and join it to the chain when it is good.
+
+        Args:
+            older, newer: the keyframes.
+            prediction: of both.
+            overlap: share of the keyframe before `newer` that is in its view; NaN when unknown.
+            generation: as `partner` gave it.
 
         Raises:
             OutdatedError: the map was reset since `partner` gave this generation.
@@ -148,7 +172,7 @@ class Mapper:
         with self._lock:
             self._check(generation)
             if not verdict.accepted:
-                return self._reject(older, newer, prediction, verdict)
+                return self._reject(older, newer, prediction, verdict, overlap)
             return self._accept(older, newer, prediction, verdict)
 
     def reset(self) -> tuple[Keyframe, ...]:
@@ -158,19 +182,24 @@ class Mapper:
             self._chain.start_segment()
             self._scale.reset()
             self._trajectory.clear()
-            self._anchor, self._rejections = None, 0
+            self._anchor, self._rejections, self._overlap = None, 0, 1.0
             return tuple(r for r in self._window.clear() if isinstance(r, Keyframe))
 
     def _check(self, generation: int) -> None:
         if generation != self._generation:
             raise OutdatedError
 
-    def _reject(self, older: Keyframe, newer: Keyframe, prediction: Prediction, verdict: PairVerdict) -> MapUpdate:
+    def _reject(
+        self, older: Keyframe, newer: Keyframe, prediction: Prediction, verdict: PairVerdict, overlap: float
+    ) -> MapUpdate:
         kept = replace(newer, prediction=single_view(prediction, 1), view=0, T_map_cam=None, segment=0)
         removed = self._store(kept)
         self._rejections += 1
-        if self._rejections > self._parameters.keyframes.retries:
-            self._anchor, self._rejections = kept, 0
+        limits = self._parameters.keyframes
+        self._overlap *= overlap if math.isfinite(overlap) else limits.target_overlap
+        out_of_view = self._overlap * limits.target_overlap < limits.hard_overlap
+        if self._rejections > limits.retries or out_of_view:
+            self._anchor, self._rejections, self._overlap = kept, 0, 1.0
         report = verdict.report(older, kept, verdict.T_older_newer, verdict.covariance, False, 0)
         return MapUpdate(kept, report, None, self._scale.estimate, False, removed)
 
@@ -194,7 +223,7 @@ class Mapper:
         kept = self._placed(newer, in_map, 1, step.T_map_newer, step.segment)
         removed += self._store(kept)
         self._trajectory.add(kept.stamp_ns, step.T_map_newer, step.segment)
-        self._anchor, self._rejections = kept, 0
+        self._anchor, self._rejections, self._overlap = kept, 0, 1.0
         T_older_newer = np.linalg.inv(step.T_map_older) @ step.T_map_newer
         covariance = scaled_covariance(verdict.covariance, step.scale)
         report = verdict.report(older, kept, T_older_newer, covariance, True, step.segment)

@@ -23,6 +23,7 @@ from lsm_perception.conversions.reports import (
     relative_pose_message,
     scale_message,
 )
+from lsm_perception.detection_outputs import DetectionOutputs
 from lsm_perception.frames import FrameNames
 from lsm_perception.mapper import Mapper, is_metric, metres, scaled_covariance, scaled_pose
 from lsm_perception.mask_outputs import MaskOutputs
@@ -57,6 +58,7 @@ class Outputs:
         self._frames = FramePublisher(node, names)
         self._clouds = CloudOutputs(publishers, names, mapper, parameters)
         self._masks = MaskOutputs(publishers)
+        self._detections = DetectionOutputs(publishers, parameters)
         self._last_scale: ScaleEstimate | None = None
         self._source = Header()
 
@@ -65,6 +67,7 @@ class Outputs:
         with self._lock:
             self._parameters = parameters
             self._clouds.configure(parameters)
+            self._detections.configure(parameters)
 
     def wants_segmentation(self) -> bool:
         """Whether anybody listens to what needs the standing queries."""
@@ -85,6 +88,7 @@ class Outputs:
             self._publish_depth(products)
             self._clouds.publish(products)
             self._masks.publish(products)
+            self._detections.publish(products)
             self._publish_path(products)
 
     def publish_refused(self, image: SourceImage, reason: str, decision: KeyframeDecision | None) -> None:
@@ -119,6 +123,7 @@ class Outputs:
         """Take back what was published: an empty map and path, and the keyframes that are gone."""
         with self._lock:
             self._frames.clear()
+            self._detections.clear()
             self._clouds.clear(self._source)
             frame = self._names.unscaled.map
             self._publishers.publish("path", path_message(Header(stamp=self._source.stamp, frame_id=frame), []))

@@ -287,7 +287,11 @@ class NodeParameters:
     weights: str = setting("", "File or folder with weights; empty for those shipped.", read_only=True)
     device: str = setting("auto", "auto (a GPU if there is one), cpu, cuda, cuda:1 ...", read_only=True)
     num_threads: int = setting(
-        0, "Threads of torch on a CPU; 0 leaves torch's choice.", low=0, high=256, read_only=True
+        0,
+        "Threads of torch on a CPU; 0 takes one less than there are cores, at least 1.",
+        low=0,
+        high=256,
+        read_only=True,
     )
     autostart: bool = setting(True, "Configure and activate at start.", read_only=True)
     cameras: tuple[str, ...] = setting(

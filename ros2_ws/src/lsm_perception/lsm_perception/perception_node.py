@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -60,8 +61,7 @@ class PerceptionNode(LifecycleNode):
         """Load and warm up the model, and create publishers and services."""
         parameters = self._server.tree
         try:
-            if parameters.num_threads:
-                torch.set_num_threads(parameters.num_threads)
+            torch.set_num_threads(parameters.num_threads or default_threads())
             weights = Path(parameters.weights) if parameters.weights else None
             backend = self._load_backend(parameters.backend, parameters.device, weights)
             self._runtime = Runtime(self, parameters, backend)
@@ -148,3 +148,8 @@ class PerceptionNode(LifecycleNode):
     def _image_topics(self) -> list[str]:
         assert self._runtime is not None
         return [topic for c in self._runtime.cameras.values() for topic in c.stream.topics[:1]]
+
+
+def default_threads() -> int:
+    """Return one thread less than the cores this process may use, so callbacks have one to themselves."""
+    return max(1, len(os.sched_getaffinity(0)) - 1)

@@ -12,7 +12,7 @@ import torch
 
 from lsm_core.backends.base import Backend
 from lsm_core.errors import LsmError
-from lsm_core.mapping import KeyframeAction
+from lsm_core.mapping import KeyframeAction, KeyframeDecision, KeyframeReason
 from lsm_core.types import Prediction
 from lsm_perception.accounting import Drop
 from lsm_perception.conversions.errors import BadMessageError
@@ -133,12 +133,14 @@ class Pipeline:
         newer = self._encode(candidate, undistorted)
         refresh = candidate.decision.action is KeyframeAction.REFRESH
         older, generation = self._mapper.partner()
-        with self._timings.measure("predict"):
-            prediction = self._predict(older, newer)
+        prediction = None
+        if older is None or candidate.decision.reason is not KeyframeReason.LOST:
+            with self._timings.measure("predict"):
+                prediction = self._predict(older, newer)
         if not is_current():
             raise DroppedError(Drop.RESET)
         with self._timings.measure("map"):
-            update = self._update(older, newer, prediction, refresh, generation)
+            update = self._update(candidate.decision, older, newer, prediction, generation)
         return self._products(candidate, rgb, update, refresh)
 
     def _encode(self, candidate: Candidate, image: Rgb) -> Keyframe:
@@ -174,12 +176,20 @@ class Pipeline:
         return prediction
 
     def _update(
-        self, older: Keyframe | None, newer: Keyframe, prediction: Prediction, refresh: bool, generation: int
+        self,
+        decision: KeyframeDecision,
+        older: Keyframe | None,
+        newer: Keyframe,
+        prediction: Prediction | None,
+        generation: int,
     ) -> MapUpdate:
+        """Put the keyframe into the map. One that shows nothing of the last is only the start of the next pair."""
         try:
-            if older is None or older.encoded is None or refresh:
+            if prediction is None:
+                return self._mapper.start_anew(newer, generation)
+            if older is None or older.encoded is None or decision.action is KeyframeAction.REFRESH:
                 return self._mapper.add_masks_only(newer, prediction, generation)
-            return self._mapper.add_pair(older, newer, prediction, generation)
+            return self._mapper.add_pair(older, newer, prediction, decision.overlap, generation)
         except OutdatedError as error:
             raise DroppedError(Drop.RESET) from error
 

@@ -13,14 +13,17 @@ from numpy.typing import NDArray
 
 from lsm_core.mapping import NO_LABEL, PointCloud, cap_points, cloud_from_view
 from lsm_core.mapping.clouds import image_pixels, reliable_pixels
+from lsm_core.query.instances import find_instances
 from lsm_core.types import QueryResult
 from lsm_perception.cloud_outputs import similarity
 from lsm_perception.conversions.clouds import cloud_message
+from lsm_perception.conversions.detections import detections_message
 from lsm_perception.conversions.reports import header
 from lsm_perception.conversions.semantics import label_message, mask_message
 from lsm_perception.conversions.stamps import stamp_to_ns
+from lsm_perception.detection_outputs import up_in_map
 from lsm_perception.frames import FrameNames
-from lsm_perception.mapper import Mapper, is_metric, metres
+from lsm_perception.mapper import Mapper, is_metric, metres, scaled_pose
 from lsm_perception.parameters import NodeParameters
 from lsm_perception.products import Keyframe
 from lsm_perception.replies import ServiceError, timeout_seconds
@@ -138,6 +141,10 @@ class QueryService:
         cloud = cloud_from_view(keyframe.prediction, 0, found.labels[0], best_scores(found), config=limits.config())
         chosen = cap_points(cloud.select(np.asarray(cloud.label != NO_LABEL)), limits.max_points)
         response.points = cloud_message(chosen.transform(moved), source)
+        if metric:
+            T_cam_map = np.linalg.inv(scaled_pose(keyframe.T_map_cam, factor))
+            things = find_instances(chosen.transform(similarity(np.eye(4), factor)), up_in_map(keyframe))
+            response.objects = detections_message(things, found.texts, T_cam_map, source)
         R, t = moved.rotation.numpy(), moved.translation.numpy()
         for index, centre in enumerate(centroids(keyframe, found, self._parameters)):
             if centre is not None:

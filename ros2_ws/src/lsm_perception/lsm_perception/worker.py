@@ -84,13 +84,23 @@ class Worker(Generic[Payload]):
         self._thread = None
         return True
 
-    def submit(self, camera: str, payload: Payload, ticket: Ticket) -> None:
-        """Put an image in line; the one of the same camera that waits there is dropped as superseded."""
+    def submit(self, camera: str, payload: Payload, ticket: Ticket, yields: bool = False) -> None:
+        """Put an image in line; the one of the same camera that waits there is dropped as superseded.
+
+        Args:
+            camera: its slot.
+            payload: what the processing function gets.
+            ticket: its account.
+            yields: this image gives way to one that waits already, instead of replacing it.
+        """
         with self._condition:
             if not self._running:
                 ticket.drop(Drop.INACTIVE)
                 return
             older = self._slots.get(camera)
+            if older is not None and yields:
+                ticket.drop(Drop.SUPERSEDED)
+                return
             if older is not None:
                 older.ticket.drop(Drop.SUPERSEDED)
             # A replaced image keeps its place in line, so a fast camera cannot starve a slow one.
