@@ -30,7 +30,8 @@ class BufferCore:
 
     def __init__(self, cache_ns: int) -> None:
         self.cache_ns = cache_ns
-        self._links: dict[str, Link] = {}
+        self._links: dict[str, Link] = {}  # by child frame
+        self._names: set[str] = set()  # of all frames heard of, as a child or as a parent
         self._changed = threading.Condition(threading.RLock())
 
     def insert(self, msg: TransformStamped, authority: str, *, static: bool) -> bool:
@@ -50,6 +51,7 @@ class BufferCore:
                 _log.warning("ignoring old data for frame %s from %s", child, authority)
                 return False
             link.authority = authority
+            self._names |= {child, parent}
             self._changed.notify_all()
         return True
 
@@ -57,6 +59,7 @@ class BufferCore:
         """Forget all but the static transforms."""
         with self._changed:
             self._links = {name: link for name, link in self._links.items() if link.static}
+            self._names = self._links.keys() | {link.samples[0].parent for link in self._links.values()}
             self._changed.notify_all()
 
     def lookup(self, target: str, source: str, time_ns: int) -> tuple[Rigid, int]:
@@ -105,11 +108,10 @@ class BufferCore:
 
     def _require(self, *frames: str) -> None:
         """Check that frames have a name and are known as a child or as a parent."""
-        known = self._links.keys() | {s.parent for link in self._links.values() for s in link.samples}
         for frame in frames:
             if not frame:
                 raise InvalidArgumentException("a frame id is empty")
-            if frame not in known:
+            if frame not in self._names:
                 raise LookupException(f'"{frame}" passed to lookupTransform does not exist. ')
 
     def _climb(
