@@ -26,7 +26,7 @@ from lsm_core.query import query_prediction
 from lsm_core.query.text_to_mask import QueryConfig
 
 NAMES = CLASSES[1:]
-THRESHOLDS = (0.1, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6)
+THRESHOLDS = (0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.6, 0.7)
 IN_VIEW = 0.005  # share of the image from which on a thing counts as in view
 # Presence as the plain mean score of the best pixels, to see its distribution.
 RAW = QueryConfig(presence_low=0.0, presence_high=1.0)

@@ -28,7 +28,7 @@ class ChainConfig:
         memory: keyframes of the segment that a new pair may start from (the last ones).
     """
 
-    max_spread: float = 0.25
+    max_spread: float = 0.2
     min_shared_pixels: int = 100
     memory: int = 4
 

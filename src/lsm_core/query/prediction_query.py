@@ -17,7 +17,7 @@ from lsm_core.errors import QueryError, UnsupportedError
 from lsm_core.query.feature_scores import LinearDecoder, cosines, cosines_decoded, probe_linear
 from lsm_core.query.text_check import check_texts
 from lsm_core.query.text_to_mask import QueryConfig, masks_and_labels, presence, text_scores, to_image
-from lsm_core.query.vocabulary import Vocabulary, adoption, embed_vocabulary
+from lsm_core.query.vocabulary import Vocabulary, adoption, embed_vocabulary, kinship
 from lsm_core.types import Camera, Prediction, QueryResult
 
 UNLABELLED = 255
@@ -98,6 +98,7 @@ class _Scorer:
         self._decoder = semantics.decoder
         self._texts = torch.cat([asked, semantics.vocabulary.names])
         self._adopted = adoption(semantics.vocabulary, asked)
+        self._kinship = kinship(semantics.vocabulary, asked, self._adopted)
         self._logit_scale = float(getattr(backend, "text_logit_scale", config.logit_scale))
 
     @torch.inference_mode()
@@ -108,8 +109,8 @@ class _Scorer:
             similarity = cosines(flat, self._texts, self._decoder)
         else:
             similarity = cosines_decoded(flat, self._texts, self._backend)
-        scores = torch.nan_to_num(text_scores(similarity, self._adopted, self._logit_scale), nan=0.0)
-        return scores.cpu().unflatten(0, features.shape[:-1])
+        scores = text_scores(similarity, self._adopted, self._kinship, self._logit_scale)
+        return torch.nan_to_num(scores, nan=0.0).cpu().unflatten(0, features.shape[:-1])
 
 
 def _score_view(prediction: Prediction, view: int, score: _Scorer) -> _ScoredGrid:

@@ -16,7 +16,7 @@ class QueryConfig:
     """How scores become answers.
 
     Attributes:
-        threshold: smallest score of a masked pixel where the caller gives none.
+        threshold: smallest score of a masked pixel where the caller gives none; 0.5 = likelier than any rival.
         logit_scale: inverse temperature of the softmax over names for backends that do not state their own.
         presence_share: share of the pixels, the best ones, whose mean score says whether a text is in view.
         presence_low, presence_high: that mean where presence reaches 0 and 1.
@@ -24,28 +24,31 @@ class QueryConfig:
         render_width: rendered views are scored at most this wide, then enlarged.
     """
 
-    threshold: float = 0.4
+    threshold: float = 0.5
     logit_scale: float = 20.0
     presence_share: float = 0.003
-    presence_low: float = 0.2
-    presence_high: float = 0.7
+    presence_low: float = 0.4
+    presence_high: float = 0.85
     min_alpha: float = 0.3
     render_width: int = 256
 
 
-def text_scores(cosines: Tensor, adopted: Tensor, logit_scale: float) -> Tensor:
-    """Turn cosines into the probability of each text against the other texts and the background names.
+def text_scores(cosines: Tensor, adopted: Tensor, kinship: Tensor, logit_scale: float) -> Tensor:
+    """Turn cosines into how much likelier each text is than its best rival: 0.5 is a draw.
 
-    A softmax over T texts and N names. A name that a text adopts with weight w takes part with weight 1 - w, and
-    lends the text its cosine: logit_t = s max(cos_t, cos_j + log(w_tj) / s).
+    With logits l = s cos, a text takes the logits of the names it adopts, l_t = max(l_t, l_j + log w_tj), and
+    score_t = sigmoid(l_t - max over rivals). Rivals are the names, less so the more they are adopted
+    (l_j + log(1 - w_j), w_j = max over texts), and the other texts, less so the more they mean the same
+    (l_u + log(1 - kinship_tu)).
 
     Args:
         cosines: [P, T + N] of the texts, then of the background names.
         adopted: [T, N] in [0, 1], from `vocabulary.adoption`.
-        logit_scale: s.
+        kinship: [T, T] in [0, 1], from `vocabulary.kinship`.
+        logit_scale: s, inverse temperature of the softmax that the features were trained with.
 
     Returns:
-        [P, T] float32 in [0, 1], sum over texts at most 1.
+        [P, T] float32 in [0, 1].
     """
     count = adopted.shape[0]
     logits = logit_scale * cosines
@@ -53,8 +56,24 @@ def text_scores(cosines: Tensor, adopted: Tensor, logit_scale: float) -> Tensor:
     adopted = adopted.to(logits)
     for t, j in adopted.nonzero().tolist():
         texts[:, t] = torch.maximum(texts[:, t], names[:, j] + adopted[t, j].log())
-    rivals = names + (1 - adopted.max(0).values).log()
-    return torch.cat([texts, rivals], 1).softmax(1)[:, :count]
+    rivals = (names + (1 - adopted.max(0).values).log()).amax(1, keepdim=True)
+    return (texts - torch.maximum(rivals, _best_other(texts, kinship.to(logits)))).sigmoid()
+
+
+def _best_other(logits: Tensor, kinship: Tensor) -> Tensor:
+    """Return per text [P, T] the largest logit among the other texts, reduced by log(1 - kinship)."""
+    count = logits.shape[1]
+    if count == 1:
+        return torch.full_like(logits, -torch.inf)
+    best = logits.topk(2, dim=1)
+    is_first = best.indices[:, :1] == torch.arange(count, device=logits.device)
+    out = torch.where(is_first, best.values[:, 1:], best.values[:, :1])
+    related = (kinship > 0) & ~torch.eye(count, dtype=torch.bool, device=kinship.device)
+    for t in related.any(1).nonzero().flatten().tolist():
+        reduced = logits + (1 - kinship[t]).log()
+        reduced[:, t] = -torch.inf
+        out[:, t] = reduced.amax(1)
+    return out
 
 
 def to_image(

@@ -65,3 +65,20 @@ def adoption(vocabulary: Vocabulary, texts: Tensor) -> Tensor:
     nearest = best >= best.max(1, keepdim=True).values - MARGIN
     weight = ((best - vocabulary.related) / (vocabulary.same - vocabulary.related)).clamp(0, 1)
     return weight * nearest
+
+
+def kinship(vocabulary: Vocabulary, texts: Tensor, adopted: Tensor) -> Tensor:
+    """Say how far texts of one call mean the same thing, so that "chair" and "red chair" do not fight.
+
+    Args:
+        vocabulary: gives the limits of similarity.
+        texts: [T, E] unit vectors.
+        adopted: [T, N] from `adoption`.
+
+    Returns:
+        [T, T] float32 in [0, 1]: from the cosine of two texts, or from a name that both adopt, whichever is more.
+    """
+    texts = texts.float().cpu()
+    alike = ((texts @ texts.T - vocabulary.related) / (vocabulary.same - vocabulary.related)).clamp(0, 1)
+    common = torch.minimum(adopted[:, None], adopted[None]).amax(2)
+    return torch.maximum(alike, common)
