@@ -24,13 +24,13 @@ from lsm_core.data.sensor import Sensor, expose
 
 WIDTH, HEIGHT = 400, 300
 FIELD_OF_VIEW_DEG = 66.0
-RATE_HZ, DURATION_S = 8, 13
+RATE_HZ, DURATION_S = 8, 14
 START_S = 1_700_000_000
-JPEG_QUALITY = 84
+JPEG_QUALITY = 78
 ODOM, BASE, CAMERA = "odom", "base_link", "camera_optical_frame"
 # base_link: x forward, y left, z up, at the camera; optical: x right, y down, z forward
 T_BASE_CAMERA = np.array([[0, 0, 1, 0], [-1, 0, 0, 0], [0, -1, 0, 0], [0, 0, 0, 1.0]])
-SENSOR = Sensor(0.42, (1.03, 1.0, 0.97), 1.25, 1.1, 0.12, 0.008, 0.35, 0.0, 0, exposure_jitter=0.0)
+SENSOR = Sensor(0.42, (1.03, 1.0, 0.97), 1.25, 1.1, 0.12, 0.006, 0.35, 0.0, 0, exposure_jitter=0.0)
 
 
 def intrinsics() -> np.ndarray:

@@ -20,7 +20,7 @@ def test_equal_seeds_give_equal_images(linear: np.ndarray) -> None:
     for _ in range(2):
         rng = np.random.default_rng(4)
         images.append(expose(linear, draw_sensor(rng), rng))
-    np.testing.assert_array_equal(*images)
+    np.testing.assert_array_equal(images[0], images[1])
 
 
 def test_exposure_follows_the_scene(linear: np.ndarray) -> None:
