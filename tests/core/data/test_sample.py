@@ -70,7 +70,7 @@ def test_frames_and_camera_are_consistent(bag: dict[str, list[tuple[int, Any]]])
     for (_, image), (_, info) in zip(bag["/camera/image_raw/compressed"], bag["/camera/camera_info"], strict=True):
         assert image.header.frame_id == info.header.frame_id == "camera_optical_frame"
         assert (info.width, info.height) == (WIDTH, HEIGHT)
-        assert cv2.imdecode(image.data, cv2.IMREAD_COLOR).shape == (HEIGHT, WIDTH, 3)
+        assert np.asarray(cv2.imdecode(image.data, cv2.IMREAD_COLOR)).shape == (HEIGHT, WIDTH, 3)
 
 
 def test_odometry_is_the_walk_seen_from_its_first_pose(bag: dict[str, list[tuple[int, Any]]]) -> None:
@@ -84,7 +84,7 @@ def test_odometry_is_the_walk_seen_from_its_first_pose(bag: dict[str, list[tuple
 def test_images_belong_to_their_poses(bag: dict[str, list[tuple[int, Any]]]) -> None:
     poses = _camera_poses(bag)
     K = bag["/camera/camera_info"][0][1].k.reshape(3, 3)
-    sift, errors = cv2.SIFT_create(), []
+    sift, errors = cv2.SIFT.create(), []
     for i in range(0, FRAMES - 8, 16):
         found = [
             sift.detectAndCompute(cv2.imdecode(bag["/camera/image_raw/compressed"][k][1].data, 0), None)
@@ -106,4 +106,4 @@ def test_finding_the_sample_loads_no_renderer() -> None:
         "import sys; from lsm_core.data import sample_path; assert sample_path().is_dir(); "
         "assert not {'moderngl', 'rosbags', 'lsm_core.data.gl_renderer'} & set(sys.modules)"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=300)
