@@ -37,8 +37,8 @@ def test_a_document_without_markers_is_refused_and_left_alone(tmp_path: Path) ->
 
 def test_only_the_part_between_the_markers_is_replaced(tmp_path: Path, catalog: list[FurnitureEntry]) -> None:
     path = tmp_path / "page.md"
-    path.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
+    path.write_text(f"before\n{BEGIN}\nstale entry\n{END}\nafter\n")
     assert main([str(path)]) == 0
     text = path.read_text(encoding="utf-8")
-    assert text.startswith("before\n") and text.endswith("\nafter\n") and "old" not in text
+    assert text.startswith("before\n") and text.endswith("\nafter\n") and "stale entry" not in text
     assert section_of(text) == attribution(catalog)

@@ -86,10 +86,11 @@ def test_images_belong_to_their_poses(bag: dict[str, list[tuple[int, Any]]]) -> 
     K = bag["/camera/camera_info"][0][1].k.reshape(3, 3)
     sift, errors = cv2.SIFT.create(), []
     for i in range(0, FRAMES - 8, 16):
-        found = [
-            sift.detectAndCompute(cv2.imdecode(bag["/camera/image_raw/compressed"][k][1].data, 0), None)
+        grey = [
+            np.asarray(cv2.imdecode(bag["/camera/image_raw/compressed"][k][1].data, cv2.IMREAD_GRAYSCALE))
             for k in (i, i + 8)
         ]
+        found = [sift.detectAndCompute(image, None) for image in grey]
         matches = cv2.BFMatcher().knnMatch(found[0][1], found[1][1], k=2)
         good = [m for m, n in matches if m.distance < 0.75 * n.distance]
         a = np.array([found[0][0][m.queryIdx].pt for m in good])
