@@ -51,7 +51,8 @@ def pose_table(title: str, methods: Mapping[str, Sequence[PairRecord]]) -> Table
         Column("dir °", ".1f"),
         *[Column(f"AUC@{t:g}", ".2f") for t in AUC_THRESHOLDS_DEG],
         Column("no pose", "d"),
-        Column("s", ".3f"),
+        Column("s", ".2f"),
+        Column("CPU s", ".2f"),
     ]
     rows: list[list[Cell]] = []
     for name, records in methods.items():
@@ -68,12 +69,14 @@ def pose_table(title: str, methods: Mapping[str, Sequence[PairRecord]]) -> Table
                     *(auc if has_direction else [math.nan] * len(auc)),
                     sum(not r.pose_found for r in records),
                     _median([r.seconds for r in records]),
+                    _median([r.cpu_seconds for r in records]),
                 ]
             )
     note = (
         "rot: median rotation error, <10°: share of pairs below 10°, dir: median angle between the translations "
         f"(signed, baselines of at least {100 * MIN_DIRECTION_BASELINE_M:.0f} cm), AUC: of the larger of rotation "
-        "and folded direction error, s: median seconds per pair. A missing pose counts as 180°."
+        "and folded direction error, s: median seconds per pair, CPU s: processor time of all threads. A missing "
+        "pose counts as 180°."
     )
     return Table(title, columns, rows, note)
 
@@ -109,6 +112,7 @@ def depth_table(
         Column("n", "d"),
         Column("absrel"),
         Column("δ<1.25"),
+        Column("absrel sure half"),
         Column("absrel const."),
         Column("δ const."),
         Column("view-1 points"),
@@ -124,6 +128,7 @@ def depth_table(
                     len(errors),
                     mean_of(errors, lambda e: e.absrel),
                     mean_of(errors, lambda e: e.delta),
+                    mean_of([r.sure_depth for r in records if r.sure_depth is not None], lambda e: e.absrel),
                     mean_of(constant[name], lambda e: e.absrel),
                     mean_of(constant[name], lambda e: e.delta),
                     _median([r.pointmap1 for r in records]),
@@ -131,7 +136,8 @@ def depth_table(
                 ]
             )
     note = (
-        "Depth of view 0 after median alignment per image, mean over images; const.: one constant depth instead. "
+        "Depth of view 0 after median alignment per image, mean over images; sure half: only the "
+        "pixels with confidence above the image's median, const.: one constant depth instead. "
         "View-1 points: median relative error of view 1's points in camera 0 after one scale per pair, median over "
         "pairs where both depths are known. Scale: median of predicted over true depth before alignment."
     )

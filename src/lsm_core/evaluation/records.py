@@ -37,8 +37,11 @@ class PairRecord:
         pose_found: whether a pose was given.
         validity: the backend's own judgement, NaN for baselines.
         depth: per view errors of the depth map (None where there is no truth).
+        sure_depth: view 0's errors on the half of its measured pixels with the higher confidence.
         pointmap1: median relative error of view 1's points in camera 0, NaN where unknown.
-        seconds: for the whole pair.
+        seconds: wall time for the whole pair.
+        cpu_seconds: processor time for it, all threads together; unlike wall time it hardly depends on what else
+            runs on the machine.
     """
 
     name: str
@@ -48,8 +51,10 @@ class PairRecord:
     pose_found: bool
     validity: float = math.nan
     depth: tuple[DepthError | None, DepthError | None] = (None, None)
+    sure_depth: DepthError | None = None
     pointmap1: float = math.nan
     seconds: float = math.nan
+    cpu_seconds: float = math.nan
 
     @property
     def direction_counts(self) -> bool:
@@ -69,15 +74,17 @@ def run_backend(
     """
     for pair in pairs:
         intrinsics = [v.K for v in pair.views] if known_intrinsics else [None, None]
-        start = time.perf_counter()
+        start, cpu_start = time.perf_counter(), time.process_time()
         prediction = backend.predict([v.image for v in pair.views], intrinsics)
         if backend.device.type == "cuda":
             torch.cuda.synchronize(backend.device)
-        seconds = time.perf_counter() - start
-        yield pair, prediction, measure(pair, prediction, seconds)
+        seconds, cpu_seconds = time.perf_counter() - start, time.process_time() - cpu_start
+        yield pair, prediction, measure(pair, prediction, seconds, cpu_seconds)
 
 
-def measure(pair: EvalPair, prediction: Prediction, seconds: float = math.nan) -> PairRecord:
+def measure(
+    pair: EvalPair, prediction: Prediction, seconds: float = math.nan, cpu_seconds: float = math.nan
+) -> PairRecord:
     """Compare one prediction with the truth."""
     found = prediction.pose_valid[1]
     pose = pose_error(pair.T_cam0_cam1, prediction.poses[1]) if found else FAILED_POSE
@@ -89,8 +96,10 @@ def measure(pair: EvalPair, prediction: Prediction, seconds: float = math.nan) -
         pose_found=found,
         validity=prediction.validity,
         depth=(_depth(pair, prediction, 0), _depth(pair, prediction, 1) if found else None),
+        sure_depth=_sure_depth(pair, prediction),
         pointmap1=_pointmap1(pair, prediction) if found else math.nan,
         seconds=seconds,
+        cpu_seconds=cpu_seconds,
     )
 
 
@@ -98,14 +107,16 @@ def run_pose_method(method: PoseMethod, pairs: Sequence[EvalPair]) -> list[PairR
     """Measure a method that gives only T_cam0_cam1 and raises `GeometryError` where it finds none."""
     records = []
     for pair in pairs:
-        start = time.perf_counter()
+        start, cpu_start = time.perf_counter(), time.process_time()
         try:
             pose, found = pose_error(pair.T_cam0_cam1, method(pair)), True
         except GeometryError:
             pose, found = FAILED_POSE, False
-        seconds = time.perf_counter() - start
+        seconds, cpu_seconds = time.perf_counter() - start, time.process_time() - cpu_start
         baseline_m = float(pair.T_cam0_cam1[:3, 3].norm())
-        records.append(PairRecord(pair.name, pair.overlap, baseline_m, pose, found, seconds=seconds))
+        records.append(
+            PairRecord(pair.name, pair.overlap, baseline_m, pose, found, seconds=seconds, cpu_seconds=cpu_seconds)
+        )
     return records
 
 
@@ -124,6 +135,16 @@ def _depth(pair: EvalPair, prediction: Prediction, index: int) -> DepthError | N
     """Return the depth error of a view, or None where its depth is not known."""
     true = _true_depth(pair.views[index], prediction, index)
     return None if true is None else depth_error(prediction.depth(index).detach().cpu().float(), true)
+
+
+def _sure_depth(pair: EvalPair, prediction: Prediction) -> DepthError | None:
+    """Return view 0's depth error where its confidence is at least the median over the measured pixels."""
+    true = _true_depth(pair.views[0], prediction, 0)
+    if true is None or not bool((true > 0).any()):
+        return None
+    confidence = prediction.confidence[0].detach().cpu().float()
+    sure = confidence >= confidence[true > 0].median()
+    return depth_error(prediction.depth(0).detach().cpu().float(), torch.where(sure, true, torch.zeros_like(true)))
 
 
 def _pointmap1(pair: EvalPair, prediction: Prediction) -> float:

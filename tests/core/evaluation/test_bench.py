@@ -39,5 +39,5 @@ def test_every_stage_is_timed() -> None:
 
 
 def test_shares_are_relative_to_the_total() -> None:
-    table = bench_table("t", [StageTime("encode", 5, 4, 6), StageTime("pair (total)", 20, 19, 21)], "")
+    table = bench_table("t", [StageTime("encode", 5, 4, 6, 7), StageTime("pair (total)", 20, 19, 21, 30)], "")
     assert [row[-1] for row in table.rows] == [0.25, 1.0]

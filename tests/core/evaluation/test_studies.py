@@ -86,7 +86,15 @@ def test_a_failed_pose_counts_as_180_degrees_and_gives_no_pointmap_error() -> No
     assert all(math.isnan(r.pointmap1) and r.depth[1] is None for r in records)
     assert rotation_good_share(records) == 0
     row = pose_table("t", {"truth": records}).rows[0]
-    assert row[-2] == 12  # pairs without a pose
+    assert row[-3] == 12  # pairs without a pose
+
+
+def test_the_confident_half_is_measured_apart() -> None:
+    for record in records_of(bad_half=True):
+        assert record.depth[0] is not None and record.sure_depth is not None
+        assert record.depth[0].absrel > 0.1
+        assert record.sure_depth.absrel < 1e-5
+        assert record.sure_depth.pixels < 0.6 * record.depth[0].pixels
 
 
 def test_pairs_are_selected_by_overlap() -> None:

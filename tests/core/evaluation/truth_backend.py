@@ -30,6 +30,7 @@ class TruthBackend(Backend):
         scale: everything is larger by this factor.
         wrong_labels: share of pixels whose label is replaced by "fruit".
         fail: give no pose.
+        bad_half: the left half of view 0's depth is stretched by a ramp, with low confidence there.
     """
 
     name: ClassVar[str] = "truth"
@@ -43,9 +44,11 @@ class TruthBackend(Backend):
         scale: float = 1.0,
         wrong_labels: float = 0.0,
         fail: bool = False,
+        bad_half: bool = False,
     ) -> None:
         super().__init__(torch.device("cpu"))
         self._pairs = {p.views[0].image.tobytes() + p.views[1].image.tobytes(): p for p in pairs}
+        self._bad_half = bad_half
         self._turn_deg, self._scale, self._wrong_labels, self._fail = turn_deg, scale, wrong_labels, fail
 
     def encode(self, image: Any, intrinsics: Any = None) -> ViewFeatures:
@@ -71,15 +74,26 @@ class TruthBackend(Backend):
             colors=[np.zeros((*GRID, 3), np.uint8)] * 2,
         )
         points, features, K_grid = [], [], []
+        confidence = torch.ones(GRID)
+        if self._bad_half:
+            confidence[:, GRID[1] // 2 :] = 5.0
         for index, view in enumerate(pair.views):
             assert view.depth is not None and view.K is not None
             K = torch.linalg.inv(to_image) @ view.K
             depth = sample_on_grid(prediction, index, view.depth) * self._scale
+            if self._bad_half and index == 0:
+                depth[:, : GRID[1] // 2] *= torch.linspace(0.5, 0.9, GRID[1] // 2)
             points.append(transform_points(prediction.poses[index], unproject(depth, K)))
             features.append(self._features(view, sample_on_grid(prediction, index, torch.from_numpy(view.labels))))
             K_grid.append(K)
         return Prediction(
-            **{**prediction.__dict__, "pointmaps": points, "features": features, "intrinsics": K_grid}
+            **{
+                **prediction.__dict__,
+                "pointmaps": points,
+                "confidence": [confidence] * 2,
+                "features": features,
+                "intrinsics": K_grid,
+            }
         )
 
     def decode_features(self, features: Tensor) -> Tensor:
