@@ -137,7 +137,7 @@ def depth_table(
             )
     note = (
         "Depth of view 0 after median alignment per image, mean over images; sure half: only the "
-        "pixels with confidence above the image's median, const.: one constant depth instead. "
+        "half of the pixels with the highest confidence, const.: one constant depth instead. "
         "View-1 points: median relative error of view 1's points in camera 0 after one scale per pair, median over "
         "pairs where both depths are known. Scale: median of predicted over true depth before alignment."
     )

@@ -138,13 +138,16 @@ def _depth(pair: EvalPair, prediction: Prediction, index: int) -> DepthError | N
 
 
 def _sure_depth(pair: EvalPair, prediction: Prediction) -> DepthError | None:
-    """Return view 0's depth error where its confidence is at least the median over the measured pixels."""
+    """Return view 0's depth error on the half of its measured pixels with the highest confidence."""
     true = _true_depth(pair.views[0], prediction, 0)
     if true is None or not bool((true > 0).any()):
         return None
-    confidence = prediction.confidence[0].detach().cpu().float()
-    sure = confidence >= confidence[true > 0].median()
-    return depth_error(prediction.depth(0).detach().cpu().float(), torch.where(sure, true, torch.zeros_like(true)))
+    measured = (true > 0).flatten().nonzero()[:, 0]
+    confidence = prediction.confidence[0].detach().cpu().float().flatten()[measured]
+    sure = measured[confidence.argsort(descending=True, stable=True)[: (len(measured) + 1) // 2]]
+    chosen = torch.zeros(true.numel())
+    chosen[sure] = true.flatten()[sure]
+    return depth_error(prediction.depth(0).detach().cpu().float(), chosen.reshape(true.shape))
 
 
 def _pointmap1(pair: EvalPair, prediction: Prediction) -> float:
