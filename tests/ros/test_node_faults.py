@@ -63,6 +63,12 @@ def changed(view: View, **fields: Any) -> Image:
     return message
 
 
+def smooth() -> np.ndarray:
+    """Return a picture without any detail: a slow gradient."""
+    x = np.linspace(60, 190, WIDTH)[None, :, None] + np.zeros((HEIGHT, 1, 3))
+    return np.asarray(cv2.GaussianBlur(x.astype(np.uint8), (41, 41), 15))
+
+
 MALFORMED: list[tuple[str, Callable[[View], Image], str]] = [
     ("no data", lambda v: changed(v, data=[]), "bad_size"),
     ("short data", lambda v: changed(v, data=[0] * (HEIGHT * WIDTH * 3 - 1)), "bad_size"),
@@ -79,7 +85,7 @@ MALFORMED: list[tuple[str, Callable[[View], Image], str]] = [
     ("zero stamp", lambda v: image_message(v.rgb, 0), "bad_stamp"),
     ("black", lambda v: image_message(np.zeros_like(v.rgb), v.stamp_ns), "blank"),
     ("white", lambda v: image_message(np.full_like(v.rgb, 255), v.stamp_ns), "blank"),
-    ("blurred", lambda v: image_message(cv2.GaussianBlur(v.rgb, (61, 61), 25), v.stamp_ns), "blurred"),
+    ("blurred", lambda v: image_message(smooth(), v.stamp_ns), "blurred"),
 ]
 
 

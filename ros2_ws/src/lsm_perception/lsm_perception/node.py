@@ -18,6 +18,7 @@ REQUIREMENTS = {
 }
 SPIN_S = 0.2
 THREADS = 8
+SHUTDOWN_S = 1.0
 EXIT_FAILURE = 1
 
 
@@ -39,9 +40,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if complaint is not None:
         print(complaint, file=sys.stderr)
         return EXIT_FAILURE
-    stop = threading.Event()
+    # Until the node spins there is nothing to put away, and imports of seconds to wait for.
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+        signal.signal(number, lambda *_: exit_now(0))
+    stop = threading.Event()
     return run(list(sys.argv if arguments is None else ["lsm_perception", *arguments]), stop)
 
 
@@ -52,14 +54,11 @@ def run(argv: list[str], stop: threading.Event) -> int:
     from rclpy.signals import SignalHandlerOptions
 
     from lsm_core.errors import LsmError
+    from lsm_perception.perception_node import PerceptionNode
     from lsm_perception.ros_logging import RosLogHandler
 
     rclpy.init(args=argv, signal_handler_options=SignalHandlerOptions.NO)
     logging.basicConfig(level=logging.INFO, handlers=[RosLogHandler()])
-    from lsm_perception.perception_node import PerceptionNode
-
-    if stop.is_set():
-        return 0
     try:
         node = PerceptionNode()
     except LsmError as error:
@@ -68,12 +67,14 @@ def run(argv: list[str], stop: threading.Event) -> int:
         return EXIT_FAILURE
     executor = MultiThreadedExecutor(num_threads=THREADS)
     executor.add_node(node)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
     spin(executor, stop)
     finished = node.stop()
-    executor.shutdown(timeout_sec=1.0)
-    if finished:
+    # Entities are destroyed only when no callback can still use them; the process ends either way.
+    if executor.shutdown(timeout_sec=SHUTDOWN_S) and finished:
         node.destroy_node()
-    rclpy.try_shutdown()
+        rclpy.try_shutdown()
     return 0
 
 
