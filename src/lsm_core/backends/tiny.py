@@ -24,6 +24,7 @@ from lsm_core.nn.tiny.network import COARSE_STRIDE, Encoded, Matched, Refined, T
 from lsm_core.nn.tiny.rays import cell_centres, intrinsics_from_log_focal, rays_from_intrinsics
 from lsm_core.types import Gaussians, Prediction, ViewFeatures
 
+OPACITY_GAIN = 4.0  # a surface the network is least sure of (confidence 1) still hides most of what is behind it
 _ENCODED = ("s4", "s8", "tokens", "log_focal", "intrinsics")
 
 
@@ -284,7 +285,7 @@ def _gaussians(
     both: bool,
 ) -> Gaussians:
     """Join the views' discs; view 1 is left out where its pose is unknown."""
-    opacity = 1.0 - 1.0 / (1.0 + (confidence - 1.0).clamp_min(0.05))
+    opacity = 1.0 - 1.0 / (1.0 + OPACITY_GAIN * confidence)
     parts = [
         surface_gaussians(
             SurfaceView(

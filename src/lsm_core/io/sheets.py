@@ -34,7 +34,7 @@ class Panel:
 
 
 def compose_sheet(
-    title: str, subtitle: str, rows: Sequence[Sequence[Panel]], width: int = 1600, max_row_height: int = 420
+    title: str, subtitle: str, rows: Sequence[Sequence[Panel]], width: int = 1600, max_row_height: int = 500
 ) -> RgbImage:
     """Lay panels out in rows that fill the width, all pictures of a row equally high.
 
