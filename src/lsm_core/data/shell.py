@@ -172,7 +172,15 @@ def build_shell(
     compact: bool,
     size: tuple[float, float, float] | None = None,
 ) -> Shell:
-    """Build floor, ceiling, walls, doors and windows; ``compact`` makes bathroom-sized rooms."""
+    """Build floor, ceiling, walls, doors and windows.
+
+    Args:
+        builder: receives the surfaces, openings and obstacles.
+        rng: source of every choice.
+        pool: models of doors and windows.
+        compact: bathroom-sized, box-shaped, one floor.
+        size: width, depth, height in metres of a plain box instead of the drawn ones.
+    """
     span = (1.9, 3.6) if compact else (2.6, 6.8)
     width, depth = float(rng.uniform(*span)), float(rng.uniform(*span))
     if not compact and rng.random() < 0.3:
@@ -182,6 +190,27 @@ def build_shell(
     if size is not None:
         (width, depth, height), cut = size, (0.0, 0.0)
     walls = _walls(width, depth, cut)
+    _floor_and_ceiling(builder, rng, (width, depth, height), zones=not compact)
+    if cut[0] > 0:
+        builder.obstacles.append((width - cut[0], depth - cut[1], 0.0, width, depth, height))
+    look = wall_look(rng, builder)
+    if rng.random() < 0.4:
+        wall_look(rng, builder)  # unused; drawn so that a seed keeps meaning the room it meant at first
+    order = [int(i) for i in rng.permutation(len(walls))]
+    for index in order[: 2 if rng.random() < 0.4 else 1]:
+        add_door(builder, rng, pool, walls[index], height)
+    daylight = float(rng.choice([0.15, 1.0])) * float(rng.uniform(0.6, 2.2))
+    holes, lights = _windows(builder, rng, pool, walls, height, daylight)
+    for index, wall in enumerate(walls):
+        _wall_surface(builder, wall, height, holes[index], look)
+    if rng.random() < 0.75:
+        _skirting(builder, rng, walls)
+    return Shell((width, depth, height), walls, tuple(lights), daylight)
+
+
+def _floor_and_ceiling(builder: SceneBuilder, rng: Rng, size: tuple[float, float, float], *, zones: bool) -> None:
+    """Lay the floor (with ``zones`` sometimes in two materials) and the ceiling."""
+    width, depth, height = size
     floor, ceiling = floor_look(rng, builder), tex.plain if rng.random() < 0.7 else tex.plaster
     ceiling_layer = builder.texture(ceiling(rng, np.clip(tex.wall_colour(rng) * 0.5 + 0.45, 0, 0.95)))
     x_axis, y_axis = np.array([width, 0, 0]), np.array([0, depth, 0])
@@ -190,18 +219,20 @@ def build_shell(
     builder.quad(
         np.zeros(3), first, second, label_id("floor"), layer=floor.layer, tile_m=floor.tile_m, gloss=floor.gloss
     )
-    if not compact and rng.random() < 0.25:
+    if zones and rng.random() < 0.25:
         _floor_zone(builder, rng, width, depth)
     builder.quad(np.array([0, 0, height]), x_axis, y_axis, label_id("ceiling"), layer=ceiling_layer, tile_m=2.0)
-    if cut[0] > 0:
-        builder.obstacles.append((width - cut[0], depth - cut[1], 0.0, width, depth, height))
-    looks = [wall_look(rng, builder)]
-    if rng.random() < 0.4:
-        looks.append(wall_look(rng, builder))
-    order = [int(i) for i in rng.permutation(len(walls))]
-    for index in order[: 2 if rng.random() < 0.4 else 1]:
-        add_door(builder, rng, pool, walls[index], height)
-    daylight = float(rng.choice([0.15, 1.0])) * float(rng.uniform(0.6, 2.2))
+
+
+def _windows(
+    builder: SceneBuilder,
+    rng: Rng,
+    pool: FurniturePool,
+    walls: tuple[Wall, ...],
+    height: float,
+    daylight: float,
+) -> tuple[dict[int, list[Opening]], list[Light]]:
+    """Cut up to four windows; return the holes by wall and their light."""
     lights: list[Light] = []
     holes: dict[int, list[Opening]] = {i: [] for i in range(len(walls))}
     for _ in range(int(rng.choice([0, 1, 1, 2, 2, 3, 4]))):
@@ -212,9 +243,4 @@ def build_shell(
         if made is not None:
             holes[index].append(made[0])
             lights.append(made[1])
-    for index, wall in enumerate(walls):
-        look = looks[index % len(looks)] if index == 0 else looks[0]
-        _wall_surface(builder, wall, height, holes[index], look)
-    if rng.random() < 0.75:
-        _skirting(builder, rng, walls)
-    return Shell((width, depth, height), walls, tuple(lights), daylight)
+    return holes, lights
