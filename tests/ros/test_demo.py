@@ -62,7 +62,7 @@ def test_the_packaged_sample_goes_through(tmp_path: Path) -> None:
 
 
 def test_an_unknown_backend_ends_the_demo_with_the_nodes_own_words(tmp_path: Path) -> None:
-    done = demo("-o", tmp_path / "o", "--backend", "no-such-model", "--startup", 60)
+    done = demo("-o", tmp_path / "o", "--backend", "no-such-model")
     assert done.returncode == 1
     assert "no-such-model" in done.stderr and "Traceback" not in done.stderr
 
