@@ -1,17 +1,25 @@
-"""Relative pose of a pair from dense matches and both views' own depth."""
+"""Relative pose of a pair from dense matches and both views' own depth.
+
+Depth from one image is good to some ten percent only, matches to a pixel or two. A reprojection
+error along the epipolar line says little then, one across it says much: residuals are whitened with
+a covariance that adds the depth's uncertainty along the direction in which a point moves when its
+depth changes (equivalent to solving for every point's depth with the network's as a prior).
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
-import torch
+import poselib
 from numpy.typing import NDArray
 from scipy.optimize import least_squares
 from torch import Tensor
 
 from lsm_core.errors import GeometryError
-from lsm_core.geometry import PnpOptions, invert, so3_exp, so3_log, solve_pnp
+from lsm_core.geometry import PnpOptions, invert, solve_pnp
+from lsm_core.geometry.pnp import poselib_pinhole
 from lsm_core.nn.tiny.matching import Matches
 
 Array = NDArray[np.float64]
@@ -22,16 +30,24 @@ class PoseOptions:
     """How the pose of a pair is searched; pixels are those of the input grid.
 
     Attributes:
-        max_error_px: reprojection error up to which a match supports the pose.
-        min_inliers: fewer matches than this is no pose.
+        match_px: standard deviation of a match.
+        log_depth: standard deviation of the logarithm of the network's depth.
+        max_deviation: a match supports the pose if both its whitened residuals are below this.
+        pnp_error_px: inlier threshold of the PnP search, which takes depth at its word.
+        epipolar_error_px: inlier threshold of the two-view search, which uses no depth.
+        min_inliers: fewer supporting matches than this is no pose.
         min_inlier_share: of the mutual matches.
-        robust_px: scale of the Cauchy loss in the joint refinement.
+        rounds: rounds of the joint refinement, the covariances renewed in each.
     """
 
-    max_error_px: float = 5.0
-    min_inliers: int = 20
-    min_inlier_share: float = 0.2
-    robust_px: float = 1.5
+    match_px: float = 1.5
+    log_depth: float = 0.2
+    max_deviation: float = 3.0
+    pnp_error_px: float = 6.0
+    epipolar_error_px: float = 2.0
+    min_inliers: int = 24
+    min_inlier_share: float = 0.35
+    rounds: int = 2
 
 
 @dataclass(frozen=True)
@@ -55,7 +71,7 @@ class PairPose:
         scale_1: multiply view 1's depth by this to bring it to view 0's unit.
         inliers: [M] bool.
         inlier_count: supporting matches.
-        parallax_deg: median angle between matched rays once the rotation is undone.
+        parallax_deg: median angle between the cameras' rays at the supporting points.
     """
 
     T_1_0: Array
@@ -88,7 +104,7 @@ def lift_matches(matches: Matches, log_depth: Tensor, rays: Tensor, K: Tensor, s
 
 
 def estimate_pose(found: MatchedPoints, options: PoseOptions, start: PairPose | None = None) -> PairPose:
-    """Find the pose: PnP in both directions, the better one refined jointly on all matches.
+    """Find the pose: candidates from PnP in both directions and from two-view geometry, refined; the best kept.
 
     Args:
         found: lifted matches.
@@ -96,79 +112,109 @@ def estimate_pose(found: MatchedPoints, options: PoseOptions, start: PairPose | 
         start: an earlier estimate to refine instead of searching anew.
 
     Raises:
-        GeometryError: too few matches or inliers.
+        GeometryError: too few matches or too little support.
     """
-    if len(found.points_0) < options.min_inliers:
+    total = len(found.points_0)
+    if total < options.min_inliers:
         raise GeometryError(
-            f"The views share {len(found.points_0)} matches, a pose needs {options.min_inliers}.",
+            f"The views share {total} matches, a pose needs {options.min_inliers}.",
             "Use views that overlap more, or that show more texture.",
         )
-    if start is None:
-        T_1_0, scale_1 = _search(found, options)
-    else:
-        T_1_0, scale_1 = start.T_1_0, start.scale_1
-    T_1_0, scale_1 = _refine_jointly(found, T_1_0, scale_1, options)
-    error = reprojection_errors(found, T_1_0, scale_1)
-    inliers = error < options.max_error_px
-    count = int(inliers.sum())
-    needed = max(options.min_inliers, int(np.ceil(options.min_inlier_share * len(inliers))))
-    if count < needed:
+    starts = _candidates(found, options) if start is None else [(start.T_1_0, start.scale_1)]
+    best: tuple[Array, float, NDArray[np.bool_]] | None = None
+    for T_1_0, scale_1 in starts:
+        T_1_0, scale_1 = _refine(found, T_1_0, scale_1, options)
+        inliers = deviations(found, T_1_0, scale_1, options) < options.max_deviation
+        if best is None or inliers.sum() > best[2].sum():
+            best = (T_1_0, scale_1, inliers)
+    needed = max(options.min_inliers, int(np.ceil(options.min_inlier_share * total)))
+    count = 0 if best is None else int(best[2].sum())
+    if best is None or count < needed:
         raise GeometryError(
-            f"Only {count} of {len(inliers)} matches support the best pose, {needed} are needed.",
+            f"Only {count} of {total} matches support the best pose, {needed} are needed.",
             "Use views that overlap more; moving objects and repeated patterns also cause this.",
         )
+    T_1_0, scale_1, inliers = best
     return PairPose(T_1_0, scale_1, inliers, count, _parallax_deg(found, T_1_0, inliers))
 
 
-def reprojection_errors(found: MatchedPoints, T_1_0: Array, scale_1: float) -> Array:
-    """Return the larger of the two reprojection errors [M] in px."""
+def deviations(found: MatchedPoints, T_1_0: Array, scale_1: float, options: PoseOptions) -> Array:
+    """Return the larger of each match's two whitened residuals, [M]; infinite behind a camera."""
+    directions = _depth_directions(found, T_1_0, scale_1)
     forward, backward = _residuals(found, T_1_0, scale_1)
-    return np.maximum(np.linalg.norm(forward, axis=1), np.linalg.norm(backward, axis=1))
+    worst = np.maximum(
+        np.linalg.norm(_whiten(forward, directions[0], options), axis=1),
+        np.linalg.norm(_whiten(backward, directions[1], options), axis=1),
+    )
+    P_1, P_0 = _moved(found, T_1_0, scale_1)
+    return np.where((P_1[:, 2] > 1e-3) & (P_0[:, 2] > 1e-3), worst, np.inf)
 
 
-def _search(found: MatchedPoints, options: PoseOptions) -> tuple[Array, float]:
-    """Solve PnP with view 0's depth and with view 1's; keep the one with more inliers."""
-    pnp = PnpOptions(max_error_px=options.max_error_px, min_inliers=options.min_inliers)
-    candidates: list[tuple[int, Array, float]] = []
-    failure: GeometryError | None = None
-    for backwards in (False, True):
-        try:
-            if backwards:
-                result = solve_pnp(found.points_1, found.pixels_in_0, found.K_0, pnp)
-            else:
-                result = solve_pnp(found.points_0, found.pixels_in_1, found.K_1, pnp)
-        except GeometryError as error:
-            failure = error
-            continue
-        T = result.T_cam_scene.double()
-        mask = result.inliers.numpy()
-        if backwards:
-            scale = _relative_scale(found.points_1, T.numpy(), found.points_0[:, 2], mask)
-            T = invert(T)
-            T[:3, 3] *= 1.0 / scale
-            scale = 1.0 / scale
-        else:
-            scale = _relative_scale(found.points_0, T.numpy(), found.points_1[:, 2], mask)
-        candidates.append((result.inlier_count, T.numpy(), scale))
-    if not candidates:
-        raise failure if failure is not None else GeometryError("No pose was found.")
-    _, T_1_0, scale_1 = max(candidates, key=lambda candidate: candidate[0])
-    return T_1_0, scale_1
+def _candidates(found: MatchedPoints, options: PoseOptions) -> list[tuple[Array, float]]:
+    """Return start values (T_1_0, scale_1) from view 0's depth, view 1's depth, and neither."""
+    pnp = PnpOptions(max_error_px=options.pnp_error_px, min_inliers=12, max_iterations=400, refine=False)
+    out: list[tuple[Array, float]] = []
+    try:
+        result = solve_pnp(found.points_0, found.pixels_in_1, found.K_1, pnp)
+        T = result.T_cam_scene.double().numpy()
+        out.append((T, _depth_ratio(found.points_0, T, found.points_1[:, 2], result.inliers.numpy())))
+    except GeometryError:
+        pass
+    try:
+        result = solve_pnp(found.points_1, found.pixels_in_0, found.K_0, pnp)
+        T_0_1 = result.T_cam_scene.double().numpy()
+        ratio = _depth_ratio(found.points_1, T_0_1, found.points_0[:, 2], result.inliers.numpy())
+        T = invert(result.T_cam_scene.double()).numpy()
+        T[:3, 3] /= ratio
+        out.append((T, 1.0 / ratio))
+    except GeometryError:
+        pass
+    two_view = _two_view_candidate(found, options)
+    return out if two_view is None else [*out, two_view]
 
 
-def _relative_scale(points: Array, T: Array, depth: Array, mask: NDArray[np.bool_]) -> float:
-    """Median ratio of the depth of moved points [M, 3] to the depth [M] that the other view measures there."""
+def _two_view_candidate(found: MatchedPoints, options: PoseOptions) -> tuple[Array, float] | None:
+    """Relative pose without depth; the length of its translation is fitted to view 0's depth."""
+    pixels_0 = found.points_0[:, :2] / found.points_0[:, 2:] * [found.K_0[0, 0], found.K_0[1, 1]]
+    pixels_0 += np.array([found.K_0[0, 2], found.K_0[1, 2]])
+    search = {"max_epipolar_error": options.epipolar_error_px, "max_iterations": 400, "seed": 0}
+    pose, info = poselib.estimate_relative_pose(
+        pixels_0, found.pixels_in_1, poselib_pinhole(found.K_0), poselib_pinhole(found.K_1), search, {}
+    )
+    inliers = np.asarray(info["inliers"], dtype=bool)
+    if inliers.sum() < 12:
+        return None
+    R, t = np.asarray(pose.R), np.asarray(pose.t)
+    bearing = np.column_stack(
+        ((found.pixels_in_1 - [found.K_1[0, 2], found.K_1[1, 2]]) / [found.K_1[0, 0], found.K_1[1, 1]],
+         np.ones(len(inliers)))
+    )  # fmt: skip
+    # bearing x (R X + length * t) = 0 is linear in the length
+    a = np.cross(bearing, np.broadcast_to(t, bearing.shape))
+    b = -np.cross(bearing, found.points_0 @ R.T)
+    lengths = (a * b).sum(1) / np.maximum((a * a).sum(1), 1e-12)
+    T = np.eye(4)
+    T[:3, :3], T[:3, 3] = R, t * max(float(np.median(lengths[inliers])), 1e-4)
+    return T, _depth_ratio(found.points_0, T, found.points_1[:, 2], inliers)
+
+
+def _depth_ratio(points: Array, T: Array, depth: Array, mask: NDArray[np.bool_]) -> float:
+    """Median ratio of the depth of moved points [M, 3] to the depth [M] that the other view gives there."""
     ratio = (points @ T[:3, :3].T + T[:3, 3])[:, 2] / np.maximum(depth, 1e-6)
     usable = mask & (ratio > 0.05) & (ratio < 20)
     return float(np.median(ratio[usable])) if usable.any() else 1.0
 
 
+def _moved(found: MatchedPoints, T_1_0: Array, scale_1: float) -> tuple[Array, Array]:
+    """Return points_0 in camera 1 and points_1 in camera 0, both in view 0's unit."""
+    R, t = T_1_0[:3, :3], T_1_0[:3, 3]
+    return found.points_0 @ R.T + t, (scale_1 * found.points_1 - t) @ R
+
+
 def _residuals(found: MatchedPoints, T_1_0: Array, scale_1: float) -> tuple[Array, Array]:
     """Return reprojection residuals [M, 2] of points_0 in view 1 and of points_1 in view 0."""
-    R, t = T_1_0[:3, :3], T_1_0[:3, 3]
-    forward = _project(found.points_0 @ R.T + t, found.K_1) - found.pixels_in_1
-    backward = _project((scale_1 * found.points_1 - t) @ R, found.K_0) - found.pixels_in_0
-    return forward, backward
+    P_1, P_0 = _moved(found, T_1_0, scale_1)
+    return _project(P_1, found.K_1) - found.pixels_in_1, _project(P_0, found.K_0) - found.pixels_in_0
 
 
 def _project(points: Array, K: Array) -> Array:
@@ -176,31 +222,60 @@ def _project(points: Array, K: Array) -> Array:
     return np.asarray(points[:, :2] / z * [K[0, 0], K[1, 1]] + [K[0, 2], K[1, 2]])
 
 
-def _refine_jointly(
-    found: MatchedPoints, T_1_0: Array, scale_1: float, options: PoseOptions
-) -> tuple[Array, float]:
-    """Minimise both reprojection errors over rotation, translation and relative scale (Cauchy loss)."""
-    near = reprojection_errors(found, T_1_0, scale_1) < 4 * options.max_error_px
-    if near.sum() < 8:
-        return T_1_0, scale_1
-    kept = MatchedPoints(
-        found.points_0[near], found.points_1[near], found.pixels_in_1[near], found.pixels_in_0[near],
-        found.K_0, found.K_1,
-    )  # fmt: skip
-    unit = max(float(np.median(kept.points_0[:, 2])), 1e-6)
+def _depth_directions(found: MatchedPoints, T_1_0: Array, scale_1: float) -> tuple[Array, Array]:
+    """Return how far each projection moves per unit of its point's log depth, [M, 2] px for both directions."""
+    R = T_1_0[:3, :3]
+    P_1, P_0 = _moved(found, T_1_0, scale_1)
+    out = []
+    for P, velocity, K in ((P_1, found.points_0 @ R.T, found.K_1), (P_0, scale_1 * found.points_1 @ R, found.K_0)):
+        z = np.maximum(P[:, 2:], 1e-3)
+        out.append((velocity[:, :2] / z - P[:, :2] * velocity[:, 2:] / z**2) * [K[0, 0], K[1, 1]])
+    return out[0], out[1]
+
+
+def _whiten(residual: Array, direction: Array, options: PoseOptions) -> Array:
+    """Multiply residuals [M, 2] by the inverse root of match_px^2 I + log_depth^2 g g^T."""
+    length = np.linalg.norm(direction, axis=1, keepdims=True)
+    unit = direction / np.maximum(length, 1e-9)
+    shrink = 1.0 - 1.0 / np.sqrt(1.0 + (options.log_depth * length / options.match_px) ** 2)
+    along = (residual * unit).sum(1, keepdims=True)
+    return np.asarray((residual - shrink * along * unit) / options.match_px)
+
+
+def _refine(found: MatchedPoints, T_1_0: Array, scale_1: float, options: PoseOptions) -> tuple[Array, float]:
+    """Minimise the whitened residuals over rotation, translation and relative scale (Cauchy loss)."""
+    for _ in range(options.rounds):
+        near = deviations(found, T_1_0, scale_1, options) < 4 * options.max_deviation
+        if near.sum() < 8:
+            return T_1_0, scale_1
+        T_1_0, scale_1 = _refine_once(_select(found, near), T_1_0, scale_1, options)
+    return T_1_0, scale_1
+
+
+def _refine_once(found: MatchedPoints, T_1_0: Array, scale_1: float, options: PoseOptions) -> tuple[Array, float]:
+    unit = max(float(np.median(found.points_0[:, 2])), 1e-6)
+    directions = _depth_directions(found, T_1_0, scale_1)
 
     def unpack(x: Array) -> tuple[Array, float]:
-        T = np.eye(4)
-        T[:3, :3] = so3_exp(torch.from_numpy(x[:3].copy())).numpy() @ T_1_0[:3, :3]
-        T[:3, 3] = T_1_0[:3, 3] + unit * x[3:6]
+        T = T_1_0.copy()
+        T[:3, :3] = cv2.Rodrigues(x[:3])[0] @ T_1_0[:3, :3]
+        T[:3, 3] += unit * x[3:6]
         return T, scale_1 * float(np.exp(x[6]))
 
     def cost(x: Array) -> Array:
-        forward, backward = _residuals(kept, *unpack(x))
-        return np.concatenate((forward.ravel(), backward.ravel()))
+        forward, backward = _residuals(found, *unpack(x))
+        whitened = (_whiten(forward, directions[0], options), _whiten(backward, directions[1], options))
+        return np.concatenate(whitened).ravel()
 
-    result = least_squares(cost, np.zeros(7), loss="cauchy", f_scale=options.robust_px, max_nfev=15)
+    result = least_squares(cost, np.zeros(7), loss="cauchy", max_nfev=8)
     return unpack(result.x)
+
+
+def _select(found: MatchedPoints, mask: NDArray[np.bool_]) -> MatchedPoints:
+    return MatchedPoints(
+        found.points_0[mask], found.points_1[mask], found.pixels_in_1[mask], found.pixels_in_0[mask],
+        found.K_0, found.K_1,
+    )  # fmt: skip
 
 
 def _parallax_deg(found: MatchedPoints, T_1_0: Array, inliers: NDArray[np.bool_]) -> float:
@@ -210,8 +285,3 @@ def _parallax_deg(found: MatchedPoints, T_1_0: Array, inliers: NDArray[np.bool_]
     to_1 = points - centre_1
     cosine = (points * to_1).sum(1) / (np.linalg.norm(points, axis=1) * np.linalg.norm(to_1, axis=1) + 1e-12)
     return float(np.degrees(np.median(np.arccos(np.clip(cosine, -1, 1)))))
-
-
-def rotation_between_deg(T_a: Array, T_b: Array) -> float:
-    """Angle between two poses' rotations in degrees."""
-    return float(np.degrees(np.linalg.norm(so3_log(torch.from_numpy(T_a[:3, :3].T @ T_b[:3, :3])).numpy())))

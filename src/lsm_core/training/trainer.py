@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from lsm_core.nn.tiny import TinyConfig, TinyNet
-from lsm_core.training.batches import Prefetcher, training_batch
+from lsm_core.training.batches import PairBatch, Prefetcher, training_batch
 from lsm_core.training.checkpoint import TrainState, load_state, save_state
 from lsm_core.training.config import TrainConfig
 from lsm_core.training.ema import WeightAverage
@@ -88,7 +88,7 @@ class Trainer:
         )
         try:
             while progress() < 1.0:
-                figures = self._train_step(batches.next(), progress())
+                figures = self.train_step(batches.next(), progress())
                 self.elapsed_s = already + time.monotonic() - started
                 self._write_log({"step": self.step, "elapsed_s": round(self.elapsed_s, 1), **figures})
                 if report is not None:
@@ -146,7 +146,8 @@ class Trainer:
         path = self.folder / "lsm_tiny.safetensors"
         export_weights(self.average.state, self.net_config, path, training)
 
-    def _train_step(self, batch: Any, progress: float) -> dict[str, float]:
+    def train_step(self, batch: PairBatch, progress: float) -> dict[str, float]:
+        """Take one optimiser step; `progress` in [0, 1] sets the learning rate. Return the log row."""
         began = time.monotonic()
         batch = batch.to(self.device)
         rng = np.random.default_rng((self.config.seed, self.step, 1))
