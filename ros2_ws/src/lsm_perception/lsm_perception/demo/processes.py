@@ -37,6 +37,11 @@ class Child:
         """Return the end of its output."""
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
 
+    def line_with(self, text: str) -> str:
+        """Return the first line of its output that holds a text, or an empty one."""
+        lines = self.log.read_text(errors="replace").splitlines()
+        return next((line for line in lines if text in line), "")
+
     def stop(self) -> int:
         """Interrupt it as Ctrl-C would, and after a while end its process group; returns the exit code."""
         if self._process.poll() is None:

@@ -28,6 +28,7 @@ QUERY_PERIOD_S = 4.0
 DRAIN_S = 30.0
 SETTLED_S = 1.5
 INTERRUPTED = 130
+CANNOT_CONFIGURE = "Cannot configure:"  # what the node logs when loading the model fails
 
 
 class Interrupted(Exception):
@@ -173,6 +174,9 @@ class Watch:
         deadline = time.monotonic() + limit_s
         while not self._listener.set_queries.service_is_ready():
             self._step("loading the model", deadline)
+            refusal = self._node.line_with(CANNOT_CONFIGURE)
+            if refusal:
+                raise DemoError(f"The node cannot start: {refusal.partition(CANNOT_CONFIGURE)[2].strip()}")
         future = self._listener.set_queries.call_async(SetQueries.Request(texts=list(self._queries)))
         while not future.done():
             self._step("setting the queries", deadline)
