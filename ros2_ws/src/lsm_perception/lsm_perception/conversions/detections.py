@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import numpy as np
 from geometry_msgs.msg import Vector3
 from numpy.typing import NDArray
 from std_msgs.msg import Header
