@@ -26,7 +26,7 @@ class QueryConfig:
 
     threshold: float = 0.5
     logit_scale: float = 20.0
-    presence_share: float = 0.003
+    presence_share: float = 0.005
     presence_low: float = 0.4
     presence_high: float = 0.85
     min_alpha: float = 0.3
