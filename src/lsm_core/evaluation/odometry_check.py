@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from lsm_core.evaluation.pose_metrics import PoseError, pose_error
 from lsm_core.io.trajectories import Trajectory
+from lsm_core.types import Sim3
 
 MIN_BASELINE_M = 0.05  # below it odometry has no direction to compare with
 
@@ -102,8 +103,8 @@ def accepted_per_window(accepted_ns: Sequence[int], start_ns: int, end_ns: int, 
     return bins
 
 
-def align_path(path: Trajectory, truth: Trajectory) -> NDArray[np.float64] | None:
-    """Bring estimated camera positions into the true frame and unit, for a picture or a path error.
+def align_to_truth(path: Trajectory, truth: Trajectory) -> Sim3 | None:
+    """Find the similarity that brings an estimated path into the true frame and unit.
 
     The rotation is the mean of the rotations between the true and the estimated orientations, so that a straight
     path is no problem; scale and translation then follow by least squares on the positions.
@@ -113,14 +114,14 @@ def align_path(path: Trajectory, truth: Trajectory) -> NDArray[np.float64] | Non
         truth: T_odom_optical, metres.
 
     Returns:
-        [N, 3] metres, or None with fewer than 2 poses in common or without motion.
+        Map to odom, or None with fewer than 2 poses in common or without motion.
     """
-    common = [
+    both = [
         (p, t) for s, p in zip(path.stamps_ns.tolist(), path.poses, strict=True) if (t := truth.at(s)) is not None
     ]
-    if len(common) < 2:
+    if len(both) < 2:
         return None
-    estimated, true = (np.stack(side) for side in zip(*common, strict=True))
+    estimated, true = (np.stack(side) for side in zip(*both, strict=True))
     u, _, vt = np.linalg.svd(np.einsum("nij,nkj->ik", true[:, :3, :3], estimated[:, :3, :3]))
     R = u @ np.diag([1.0, 1.0, np.linalg.det(u @ vt)]) @ vt
     source, target = estimated[:, :3, 3] @ R.T, true[:, :3, 3]
@@ -129,5 +130,15 @@ def align_path(path: Trajectory, truth: Trajectory) -> NDArray[np.float64] | Non
     if power < 1e-12:
         return None
     scale = max(float(np.sum(centred * (target - target.mean(0)))) / power, 1e-9)
-    moved: NDArray[np.float64] = scale * (path.poses[:, :3, 3] @ R.T - source.mean(0)) + target.mean(0)
+    translation = target.mean(0) - scale * source.mean(0)
+    return Sim3(scale, torch.from_numpy(R.copy()), torch.from_numpy(translation))
+
+
+def align_path(path: Trajectory, truth: Trajectory) -> NDArray[np.float64] | None:
+    """Return the positions [N, 3] of a path moved by `align_to_truth`, metres, or None."""
+    sim3 = align_to_truth(path, truth)
+    if sim3 is None:
+        return None
+    M = sim3.matrix.numpy()
+    moved: NDArray[np.float64] = path.poses[:, :3, 3] @ M[:3, :3].T + M[:3, 3]
     return moved

@@ -38,6 +38,7 @@ ACTIONS = {
     Keyframe.REJECTED: "rejected",
 }
 KEPT_DEPTHS = 40
+DEPTH = 20  # of the subscriptions' queues, so that a busy moment loses nothing
 
 
 class Listener(Node):
@@ -60,7 +61,9 @@ class Listener(Node):
             "segmentation/label_info": self._on_label_info,
         }
         for name, handler in handlers.items():
-            self.create_subscription(TYPES[name], f"{NODE}/{name}", self._counted(name, handler), output_qos(name))
+            qos = output_qos(name)
+            qos.depth = DEPTH
+            self.create_subscription(TYPES[name], f"{NODE}/{name}", self._counted(name, handler), qos)
         self.create_subscription(TFMessage, "/tf", self._on_tf, 100)
         self.set_queries = self.create_client(SetQueries, f"{NODE}/set_queries")
         self.query_text = self.create_client(QueryText, f"{NODE}/query_text")

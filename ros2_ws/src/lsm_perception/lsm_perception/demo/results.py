@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from sensor_msgs_py import point_cloud2
 
 from lsm_core.cli.console import finite
+from lsm_core.evaluation.odometry_check import align_to_truth
 from lsm_core.io import (
     Frame,
     PointCloud,
@@ -34,6 +35,7 @@ from lsm_perception.demo.source import Source
 
 MAX_MAP_POINTS = 500_000
 MAX_OVERLAYS = 12
+PLACED_VOXEL_M = 0.02
 
 
 def write_results(
@@ -49,6 +51,9 @@ def write_results(
     scene = segment_cloud(recording, main) if main is not None else None
     if scene is not None and len(scene):
         write_point_cloud(folder / "map.ply", file_cloud(scene, recording.label_names))
+    together = placed_segments(recording, source)
+    if together is not None:
+        write_point_cloud(folder / "map_all_segments.ply", file_cloud(together, recording.label_names))
     if recording.clouds:
         newest = recording.clouds[max(recording.clouds)]
         write_point_cloud(folder / "points.ply", file_cloud(read_cloud(newest.message), recording.label_names))
@@ -56,7 +61,7 @@ def write_results(
     if gaussians is not None:
         write_gaussians(folder / "gaussians.ply", gaussians)
     overlays = _write_overlays(folder / "overlays", recording, source)
-    sheet = demo_sheet(recording, source, summary, main, scene, gaussians, overlays)
+    sheet = demo_sheet(recording, source, summary, main, scene, together, gaussians, overlays)
     write_png(folder / "contact_sheet.png", sheet)
     text = json.dumps(finite(summary), indent=2, ensure_ascii=False) + "\n"
     write_text(folder / "summary.json", text)
@@ -95,6 +100,22 @@ def segment_cloud(recording: Recording, segment: int) -> MapCloud:
     everything = np.concatenate([part.points for part in parts])
     extent = float(np.linalg.norm(np.percentile(everything, 95, 0) - np.percentile(everything, 5, 0)))
     return union_clouds(parts, extent / 400, MAX_MAP_POINTS)
+
+
+def placed_segments(recording: Recording, source: Source) -> MapCloud | None:
+    """Join the clouds of all segments, each put in place by the recording's odometry; metres, odom frame.
+
+    Returns:
+        None without odometry, or when there is only one segment: that is the map.
+    """
+    if source.truth is None or len(recording.paths) < 2:
+        return None
+    parts = []
+    for segment, path in recording.paths.items():
+        sim3 = align_to_truth(trajectory_of(path), source.truth)
+        if sim3 is not None:
+            parts.append(segment_cloud(recording, segment).transform(sim3))
+    return union_clouds(parts, PLACED_VOXEL_M, MAX_MAP_POINTS) if parts else None
 
 
 def read_cloud(message: Any) -> MapCloud:

@@ -19,10 +19,11 @@ from lsm_core.mapping import NO_LABEL
 from lsm_core.mapping import PointCloud as MapCloud
 from lsm_core.render import render
 from lsm_core.types import Camera, Gaussians
-from lsm_perception.demo.recording import QueryReply, Recording
+from lsm_perception.demo.recording import PathRecord, QueryReply, Recording
 from lsm_perception.demo.source import Source
 
 CAMERA_UP = (0.0, -1.0, 0.0)
+WORLD_UP = (0.0, 0.0, 1.0)
 SIZE = (760, 500)
 Up = tuple[float, float, float]
 
@@ -33,6 +34,7 @@ def demo_sheet(
     summary: dict[str, Any],
     segment: int | None,
     scene: MapCloud | None,
+    together: MapCloud | None,
     gaussians: Gaussians | None,
     overlays: Sequence[tuple[Frame, RgbImage]],
 ) -> RgbImage:
@@ -41,7 +43,7 @@ def demo_sheet(
 
     rows = [_label_row(recording, overlays), _single_row(recording, source, gaussians)]
     if segment is not None and scene is not None and len(scene):
-        rows += _map_rows(recording, source, segment, scene)
+        rows += _map_rows(recording, source, segment, scene, together)
     if not any(rows):
         rows = [[Panel(np.full((60, 300, 3), 240, np.uint8), "Nothing came out")]]
     return compose_sheet(f"lsm_perception · {source.path.name}", "\n".join(lines(summary)), rows)
@@ -111,32 +113,35 @@ def _draw_gaussians(gaussians: Gaussians, frame: Frame) -> RgbImage:
     return (255 * picture.numpy()).round().astype(np.uint8)
 
 
-def _map_rows(recording: Recording, source: Source, segment: int, scene: MapCloud) -> list[list[Panel]]:
-    """Return the map in colour, by label, from above, and the path."""
+def _map_rows(
+    recording: Recording, source: Source, segment: int, scene: MapCloud, together: MapCloud | None
+) -> list[list[Panel]]:
+    """Return the longest segment's map, all segments from above in colour and by label, and the path."""
     path = recording.paths[segment]
-    trajectory = Trajectory.from_unsorted(list(path.poses), list(path.poses.values()))
+    trajectory, truth = _trajectory(path), source.truth
+    up = map_up(trajectory, truth)
     centres = trajectory.poses[:, :3, 3]
-    up = map_up(trajectory, source.truth)
     unit = "metres" if path.metric else "arbitrary unit"
-    first = [
-        Panel(
-            draw_cloud(scene.points, scene.rgb, "oblique", SIZE, centres, up),
-            "Map",
-            f"{len(scene):,} points, {unit}",
-        ),
-        Panel(
-            draw_cloud(scene.points, scene.rgb, "top", SIZE, centres, up),
-            "Map from above",
-            "red: the camera's path",
-        ),
-    ]
+    picture = draw_cloud(scene.points, scene.rgb, "oblique", SIZE, centres, up)
+    caption = f"{len(path.poses)} keyframes, {len(scene):,} points, {unit}; red: the camera's path"
+    panels = [Panel(picture, "Map of the longest segment", caption)]
+    if together is not None and truth is not None:
+        played = (truth.stamps_ns >= source.start_ns) & (truth.stamps_ns <= source.end_ns)
+        scene, centres, up = together, truth.poses[played, :3, 3], WORLD_UP
+        caption = f"{len(recording.paths)} segments, {len(scene):,} points; red: odometry, by which they are placed"
+    title = "Map from above" if together is None else "All segments from above"
+    panels.append(Panel(draw_cloud(scene.points, scene.rgb, "top", SIZE, centres, up), title, caption))
     second = []
     if (scene.label != NO_LABEL).any():
         names = recording.label_names
-        picture = draw_cloud(scene.points, _label_colours(scene, len(names)), "top", SIZE, None, up)
-        second.append(Panel(picture, "Map by label", legend=_legend(names)))
-    second.append(_path_panel(recording, source, segment, up))
-    return [first, second]
+        labelled = draw_cloud(scene.points, _label_colours(scene, len(names)), "top", SIZE, None, up)
+        second.append(Panel(labelled, "The same by label", legend=_legend(names)))
+    second.append(_path_panel(recording, source, segment, map_up(trajectory, truth)))
+    return [panels, second]
+
+
+def _trajectory(path: PathRecord) -> Trajectory:
+    return Trajectory.from_unsorted(list(path.poses), list(path.poses.values()))
 
 
 def _label_colours(scene: MapCloud, count: int) -> NDArray[np.uint8]:
@@ -155,7 +160,7 @@ def _path_panel(recording: Recording, source: Source, segment: int, up: Up) -> P
         centres = np.stack(list(recording.paths[segment].poses.values()))[:, :3, 3]
         return Panel(draw_paths([centres], None, SIZE, up), "Path of the longest segment")
     played = (truth.stamps_ns >= source.start_ns) & (truth.stamps_ns <= source.end_ns)
-    picture = draw_paths([line for line, _ in aligned], truth.poses[played, :3, 3], SIZE, (0.0, 0.0, 1.0))
+    picture = draw_paths([line for line, _ in aligned], truth.poses[played, :3, 3], SIZE, WORLD_UP)
     length = float(np.linalg.norm(np.diff(truth.poses[played, :3, 3], axis=0), axis=1).sum())
     distance = np.sqrt(np.mean(np.square(np.concatenate([errors for _, errors in aligned]))))
     caption = (
@@ -168,7 +173,7 @@ def _aligned_segments(recording: Recording, truth: Trajectory) -> list[tuple[NDA
     """Return per segment its positions [N, 3] brought onto the truth, and their distances to it, metres."""
     out = []
     for path in recording.paths.values():
-        trajectory = Trajectory.from_unsorted(list(path.poses), list(path.poses.values()))
+        trajectory = _trajectory(path)
         positions = align_path(trajectory, truth)
         if positions is None:
             continue
