@@ -53,15 +53,19 @@ class FakeBackend(Backend):
     def __init__(self, views: Sequence[View] = ()) -> None:
         super().__init__(torch.device("cpu"))
         self._views = {image_key(v.rgb): v for v in views}
+        self.predictions = 0
+        self.closed = False
+        self.release = threading.Event()
+        self.release.set()
+        self.calm()
+
+    def calm(self) -> None:
+        """End all misbehaviour."""
         self.delay_s = 0.0
         self.fail: Exception | None = None
         self.non_finite = False
         self.bad_pose = False
         self.validity = 1.0
-        self.predictions = 0
-        self.closed = False
-        self.release = threading.Event()
-        self.release.set()
 
     def encode(self, image: Image, intrinsics: Tensor | NDArray[Any] | None = None) -> ViewFeatures:
         key = torch.tensor(image_key(image), dtype=torch.int64)

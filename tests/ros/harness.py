@@ -16,6 +16,7 @@ from lsm_perception.conversions import stamp_from_ns
 from lsm_perception.conversions.poses import transform_message
 from lsm_perception.perception_node import PerceptionNode
 from lsm_perception.publishers import TYPES
+from lsm_perception.runtime import initial_queries
 from rclpy.executors import MultiThreadedExecutor, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
@@ -77,6 +78,27 @@ class Harness:
             self.node.trigger_shutdown()
         self.node.destroy_node()
         self.client.destroy_node()
+
+    def renew(self) -> None:
+        """Bring node, backend and records back to how they were at the start, for the next test."""
+        runtime = self.node.runtime
+        assert runtime is not None and self.node.state_label == "active"
+        self.backend.release.set()
+        self.settle()
+        self.backend.calm()
+        runtime.reset()
+        runtime.set_queries(initial_queries(runtime._parameters))
+        runtime.account.clear()
+        runtime.timings.clear()
+        for context in runtime.cameras.values():
+            context.pipeline.clear_counts()
+            context.stream._info = context.stream._calibration = None
+            context.stream.calibrated = False
+            context.gate._shape = None
+        time.sleep(0.2)  # what was sent before is still on its way
+        with self._lock:
+            for messages in self.heard.values():
+                messages.clear()
 
     def wait_active(self) -> None:
         """Wait until the node is active and connected to the client's publishers."""

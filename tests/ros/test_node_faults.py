@@ -15,10 +15,9 @@ pytest.importorskip("rclpy", reason="ROS 2 is not here: source tools/env.sh")
 pytest.importorskip("lsm_perception_msgs.msg", reason="the workspace is not built: ./run setup")
 
 from fake_backend import FakeBackend
-from harness import FRAME, Harness, camera_info, image_message
-from lsm_perception.conversions.stamps import stamp_from_ns
+from harness import Harness, camera_info, image_message
 from lsm_perception_msgs.msg import Keyframe
-from sensor_msgs.msg import CompressedImage, Image
+from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 from synthetic_world import HEIGHT, WIDTH, View, walk
 
@@ -30,13 +29,20 @@ def views() -> list[View]:
     return walk(14)
 
 
-@pytest.fixture
-def node(rclpy_session: None, views: list[View]) -> Iterator[Harness]:
+@pytest.fixture(scope="module")
+def running(rclpy_session: None, views: list[View]) -> Iterator[Harness]:
     harness = Harness(FakeBackend(views), {"odometry.source": "none"}, listen=("keyframes", "pair_pose", "points"))
     harness.wait_active()
     harness.wait_connected("keyframes", "pair_pose", "points")
     yield harness
     harness.close()
+
+
+@pytest.fixture
+def node(running: Harness) -> Harness:
+    """The same node for all tests of this file, with nothing known: none of them may have harmed it."""
+    running.renew()
+    return running
 
 
 def dropped(node: Harness) -> dict[str, int]:
@@ -105,7 +111,7 @@ def test_duplicate_and_old_stamps_are_refused(node: Harness, views: list[View]) 
     deliver(node, image_message(views[4].rgb, views[2].stamp_ns))
     deliver(node, image_message(views[5].rgb, views[1].stamp_ns))
     assert dropped(node)["bad_stamp"] == 2
-    assert node.node.runtime is not None and node.node.runtime.cameras[""].mapper.segment == 1
+    assert not any(m.action == Keyframe.REMOVED for m in node.messages("keyframes"))
 
 
 def test_frozen_camera_is_noticed(node: Harness, views: list[View]) -> None:
@@ -136,7 +142,7 @@ def test_another_image_format_never_makes_a_mixed_pair(node: Harness, views: lis
     deliver(node, image_message(views[6].rgb, views[6].stamp_ns, "other_frame"))
     node.settle()
     firsts = lambda: [m for m in node.messages("keyframes") if m.reason == Keyframe.REASON_FIRST]  # noqa: E731
-    assert wait_until(lambda: len(firsts()) == 3)
+    assert wait_until(lambda: len(firsts()) == 3), dropped(node)
     assert len(node.messages("pair_pose")) == pairs
 
 
@@ -162,38 +168,13 @@ def test_a_model_that_fails_does_not_stop_the_node(node: Harness, views: list[Vi
     assert node.node.runtime is not None and node.node.runtime.worker.alive
 
 
-def test_slow_model_drops_old_candidates_and_keeps_the_newest(rclpy_session: None) -> None:
-    views = walk(30, step_m=0.08)
-    backend = FakeBackend(views)
-    backend.delay_s = 0.35
-    harness = Harness(backend, {"odometry.source": "none"}, listen=("keyframes",))
-    try:
-        harness.wait_active()
-        runtime = harness.node.runtime
-        assert runtime is not None
-        for view in views:
-            before = runtime.account.counts()
-            harness.send(view)
-            total = before.delivered + before.pending
-            assert wait_until(
-                lambda total=total: runtime.account.counts().delivered + runtime.account.counts().pending > total
-            )
-            assert runtime.worker.waiting <= 1
-        harness.settle()
-        counts = runtime.account.counts()
-        assert counts.delivered == len(views) == counts.used + sum(counts.dropped.values())
-        assert counts.dropped["superseded"] >= 1 and counts.used >= 2
-    finally:
-        harness.close()
-
-
 @pytest.mark.parametrize(
     ("changes", "calibrated", "reason"),
     [
         ({"k": [0.0] * 9}, False, None),
-        ({"width": 640}, None, "bad_camera_info"),
+        ({"width": 640}, False, None),
         ({"distortion_model": "equidistant", "d": [0.1] * 4}, None, "bad_camera_info"),
-        ({"k": [float("nan")] * 9}, None, "bad_camera_info"),
+        ({"k": [float("nan")] * 9}, False, None),
         ({"header": Header(frame_id="another_camera")}, False, None),
         ({}, True, None),
     ],
@@ -212,35 +193,3 @@ def test_camera_info_is_used_only_when_it_fits(
         assert dropped(node) == {reason: 1}
     else:
         assert dropped(node) == {} and stream.calibrated is calibrated
-
-
-def test_compressed_images_and_broken_ones(rclpy_session: None, views: list[View]) -> None:
-    harness = Harness(FakeBackend(views), {"image_transport": "compressed"}, listen=("keyframes", "pair_pose"))
-    try:
-        assert wait_until(lambda: harness.node.state_label == "active")
-        publisher = harness.client.create_publisher(CompressedImage, "image/compressed", 10)
-        assert wait_until(lambda: publisher.get_subscription_count() > 0)
-        harness.wait_connected("pair_pose", "keyframes")
-        png = cv2.imencode(".png", views[0].rgb[..., ::-1])[1].tobytes()
-        jpeg = cv2.imencode(".jpg", views[0].rgb[..., ::-1])[1].tobytes()
-        bad = [b"", b"not a picture", png[:200], jpeg[: len(jpeg) // 2], b"\xff\xd8\xff"]
-        runtime = harness.node.runtime
-        assert runtime is not None
-
-        def send(data: bytes, stamp_ns: int, form: str = "png") -> None:
-            before = runtime.account.counts().delivered
-            message = CompressedImage(header=Header(stamp=stamp_from_ns(stamp_ns), frame_id=FRAME), format=form)
-            message.data = list(data)
-            publisher.publish(message)
-            assert wait_until(lambda: runtime.account.counts().delivered > before)
-
-        for i, data in enumerate(bad):
-            send(data, views[0].stamp_ns + i)
-        send(png, views[0].stamp_ns + 10, "16UC1; compressedDepth png")
-        assert dropped(harness) == {"bad_data": 5, "bad_encoding": 1}
-        for view in views:
-            send(cv2.imencode(".png", view.rgb[..., ::-1])[1].tobytes(), view.stamp_ns + 100)
-        harness.settle()
-        assert harness.messages("pair_pose")[-1].accepted
-    finally:
-        harness.close()

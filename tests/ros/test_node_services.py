@@ -29,8 +29,6 @@ from lsm_perception_msgs.srv import (
     SetQueries,
     Stats,
 )
-from rclpy.qos import QoSProfile
-from sensor_msgs.msg import PointCloud2
 from sensor_msgs_py import point_cloud2
 from synthetic_world import FACES, HEIGHT, WIDTH, View, walk
 
@@ -42,14 +40,22 @@ def views() -> list[View]:
     return walk(14)
 
 
-@pytest.fixture
-def node(rclpy_session: None, views: list[View]) -> Iterator[Harness]:
+@pytest.fixture(scope="module")
+def running(rclpy_session: None, views: list[View]) -> Iterator[Harness]:
     harness = Harness(FakeBackend(views), {"queries.texts": ["wall", "floor"]}, listen=LISTEN)
     harness.wait_active()
-    harness.wait_connected("keyframes", "segmentation/label")
-    harness.walk(views[:7])
+    harness.wait_connected("keyframes", "segmentation/label", "map_points", "path")
     yield harness
     harness.close()
+
+
+@pytest.fixture
+def node(running: Harness, views: list[View]) -> Harness:
+    """The same node for all tests of this file, after half a walk."""
+    running.renew()
+    running.walk(views[:7])
+    assert wait_until(lambda: len(running.messages("keyframes")) >= 7)
+    return running
 
 
 def added(node: Harness) -> list[Keyframe]:
@@ -134,16 +140,6 @@ def test_query_does_not_wait_for_a_running_inference(node: Harness, views: list[
     node.settle()
 
 
-def test_query_before_any_image_is_not_ready(rclpy_session: None) -> None:
-    harness = Harness(FakeBackend(), listen=())
-    try:
-        harness.wait_active()
-        reply = harness.call(QueryText, "query_text", texts=["chair"])
-        assert not reply.success and reply.code == ResultCode.NOT_READY
-    finally:
-        harness.close()
-
-
 def test_standing_queries_can_be_replaced_and_listed(node: Harness, views: list[View]) -> None:
     reply = node.call(SetQueries, "set_queries", texts=["cabinet"], thresholds=[0.25])
     assert reply.success and list(reply.texts) == ["cabinet"] and list(reply.thresholds) == [0.25]
@@ -220,20 +216,6 @@ def test_reset_during_inference_publishes_nothing_of_before(node: Harness, views
     assert len(added(node)) == before
     counts = runtime.account.counts()
     assert counts.dropped.get("reset", 0) >= 1 and counts.delivered == counts.used + sum(counts.dropped.values())
-
-
-def test_late_listener_gets_the_map(rclpy_session: None, views: list[View]) -> None:
-    harness = Harness(FakeBackend(views), listen=())
-    try:
-        harness.wait_active()
-        harness.walk(views[:7])
-        heard: list[PointCloud2] = []
-        harness.client.create_subscription(
-            PointCloud2, "lsm_perception/map_points", heard.append, QoSProfile(depth=1)
-        )
-        assert wait_until(lambda: any(m.width > 100 for m in heard), 5.0)
-    finally:
-        harness.close()
 
 
 def test_statistics_add_up_and_can_be_reset(node: Harness) -> None:

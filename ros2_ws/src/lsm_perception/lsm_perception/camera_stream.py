@@ -19,7 +19,7 @@ from lsm_core.mapping import KeyframeDecision, KeyframeReason
 from lsm_perception.accounting import Account, Drop
 from lsm_perception.calibration import Calibration
 from lsm_perception.conversions.camera_info import calibration_from_info
-from lsm_perception.conversions.errors import BadMessageError
+from lsm_perception.conversions.errors import BadMessageError, UnusableInfoError
 from lsm_perception.conversions.images import source_from_compressed, source_from_image
 from lsm_perception.gate import CameraGate, TimeJumpedBack
 from lsm_perception.parameters import NodeParameters
@@ -192,7 +192,10 @@ class CameraStream:
             return known
         found = Calibration(*size)
         if info is not None and frames_agree(info, image, self._hooks.problem):
-            found = calibration_from_info(info, *size) or found
+            try:
+                found = calibration_from_info(info, *size) or found
+            except UnusableInfoError as error:
+                self._hooks.problem(f"{error} The image is used without it.")
         if known is not None and known.same_as(found):
             # Drivers repeat camera_info with each image; the undistortion tables stay.
             self._calibration_of = info

@@ -11,7 +11,7 @@ from std_msgs.msg import Header
 
 from lsm_perception.accounting import Drop
 from lsm_perception.calibration import Calibration
-from lsm_perception.conversions.errors import BadMessageError
+from lsm_perception.conversions.errors import BadMessageError, UnusableInfoError
 
 # distortion model -> numbers of coefficients it may have; "" stands for none
 _COEFFICIENTS: dict[str, tuple[int, ...]] = {
@@ -35,25 +35,26 @@ def calibration_from_info(info: CameraInfo, width: int, height: int) -> Calibrat
         None when the message says "uncalibrated" (K[0] == 0).
 
     Raises:
-        BadMessageError: fisheye or unknown model, coefficients that do not fit it, numbers that are not finite,
-            or a size that is not the image's.
+        BadMessageError: fisheye or unknown model, or coefficients that do not fit it: the image is not a
+            pinhole camera's.
+        UnusableInfoError: numbers that are not finite, or a size that is not the image's.
     """
     K = np.asarray(info.k, np.float64).reshape(3, 3)
     distortion = np.asarray(info.d, np.float64)
     if not (np.isfinite(K).all() and np.isfinite(distortion).all()):
-        raise BadMessageError(Drop.BAD_CAMERA_INFO, "camera_info has numbers that are not finite.")
+        raise UnusableInfoError(Drop.BAD_CAMERA_INFO, "camera_info has numbers that are not finite.")
     if K[0, 0] == 0:
         return None
     check_model(info.distortion_model, distortion)
     if K[0, 0] < 0 or K[1, 1] <= 0:
-        raise BadMessageError(Drop.BAD_CAMERA_INFO, "camera_info has a focal length that is not positive.")
+        raise UnusableInfoError(Drop.BAD_CAMERA_INFO, "camera_info has a focal length that is not positive.")
     bin_x, bin_y = max(1, info.binning_x), max(1, info.binning_y)
     whole = not (info.roi.width and info.roi.height)
     full = (info.width, info.height) if whole else (info.roi.width, info.roi.height)
     offset = (0, 0) if whole else (info.roi.x_offset, info.roi.y_offset)
     expected = (full[0] // bin_x, full[1] // bin_y)
     if (width, height) != expected:
-        raise BadMessageError(
+        raise UnusableInfoError(
             Drop.BAD_CAMERA_INFO,
             f"camera_info is for {expected[0]}x{expected[1]} images, the image has {width}x{height}.",
             "Publish the calibration of this stream.",

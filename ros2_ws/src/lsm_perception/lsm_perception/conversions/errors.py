@@ -18,3 +18,7 @@ class BadMessageError(InputError):
     def __init__(self, reason: Drop, message: str, fix: str = "") -> None:
         super().__init__(message, fix)
         self.reason = reason
+
+
+class UnusableInfoError(BadMessageError):
+    """A camera_info that does not belong to the images or is broken: they are used without it."""

@@ -1,0 +1,87 @@
+"""Services and latched topics at the edges of a node's life."""
+
+from __future__ import annotations
+
+import pytest
+from conftest import wait_until
+
+pytestmark = pytest.mark.ros
+pytest.importorskip("rclpy", reason="ROS 2 is not here: source tools/env.sh")
+pytest.importorskip("lsm_perception_msgs.msg", reason="the workspace is not built: ./run setup")
+
+from fake_backend import FakeBackend
+from harness import Harness
+from lsm_perception_msgs.msg import ResultCode
+from lsm_perception_msgs.srv import QueryText
+from rclpy.lifecycle import TransitionCallbackReturn
+from rclpy.qos import QoSProfile
+from sensor_msgs.msg import PointCloud2
+from synthetic_world import View, walk
+
+from lsm_core.errors import WeightsError
+
+
+@pytest.fixture(scope="module")
+def views() -> list[View]:
+    return walk(14)
+
+
+def test_query_before_any_image_is_not_ready(rclpy_session: None) -> None:
+    harness = Harness(FakeBackend(), listen=())
+    try:
+        harness.wait_active()
+        reply = harness.call(QueryText, "query_text", texts=["chair"])
+        assert not reply.success and reply.code == ResultCode.NOT_READY
+    finally:
+        harness.close()
+
+
+def test_late_listener_gets_the_map(rclpy_session: None, views: list[View]) -> None:
+    harness = Harness(FakeBackend(views), listen=())
+    try:
+        harness.wait_active()
+        harness.walk(views[:7])
+        heard: list[PointCloud2] = []
+        harness.client.create_subscription(
+            PointCloud2, "lsm_perception/map_points", heard.append, QoSProfile(depth=1)
+        )
+        assert wait_until(lambda: any(m.width > 100 for m in heard), 5.0)
+    finally:
+        harness.close()
+
+
+def test_lifecycle_goes_round_and_frees_the_model(rclpy_session: None, views: list[View]) -> None:
+    done = TransitionCallbackReturn.SUCCESS
+    harness = Harness(FakeBackend(views), {"autostart": False}, listen=("keyframes",))
+    try:
+        node = harness.node
+        assert node.state_label == "unconfigured" and node.runtime is None
+        for _ in range(3):
+            assert node.trigger_configure() == done and node.state_label == "inactive"
+            assert harness.call(QueryText, "query_text", texts=["wall"]).code == ResultCode.NOT_READY
+            assert node.trigger_activate() == done
+            harness.wait_active()
+            harness.walk(views[:3])
+            assert node.trigger_deactivate() == done and node.state_label == "inactive"
+            assert wait_until(lambda: harness.images.get_subscription_count() == 0)
+            assert node.trigger_cleanup() == done and node.state_label == "unconfigured"
+            assert harness.backend.closed and node.runtime is None
+    finally:
+        harness.close()
+
+
+def test_configure_that_fails_can_be_repeated(rclpy_session: None, views: list[View]) -> None:
+    harness = Harness(FakeBackend(views), {"autostart": False}, listen=())
+    try:
+        good = harness.node._load_backend
+
+        def broken(*_: object) -> FakeBackend:
+            raise WeightsError("There is no weights file x.", "Fetch it.")
+
+        harness.node._load_backend = broken
+        assert harness.node.trigger_configure() == TransitionCallbackReturn.FAILURE
+        assert harness.node.state_label == "unconfigured"
+        harness.node._load_backend = good
+        assert harness.node.trigger_configure() == TransitionCallbackReturn.SUCCESS
+    finally:
+        harness.close()
