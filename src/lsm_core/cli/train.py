@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import signal
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -67,7 +68,12 @@ def train_tiny(
                 text = f"step {trainer.step}  loss {figures['loss']:.3f}  depth {figures['first_depth']:.3f}"
                 bar.update(task, completed=progress, description=text)
 
+            signal.signal(signal.SIGTERM, signal.default_int_handler)
+            signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
             weights = trainer.run(report)
+    except KeyboardInterrupt:
+        typer.echo("stopped; the same command goes on from here", err=True)
+        raise typer.Exit(130) from None
     except LsmError as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(1) from error

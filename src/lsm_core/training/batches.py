@@ -90,7 +90,7 @@ def training_batch(pool: ShardPool, step: int, stage: Stage, config: TrainConfig
     grid = stage.grids[int(rng.choice(len(shares), p=shares / shares.sum()))]
     pairs = []
     for _ in range(stage.batch):
-        shard, first, second = pool.draw(rng, stage.min_overlap)
+        shard, first, second = pool.draw(rng, stage.min_overlap, stage.by_class)
         pairs.append(augmented_pair(shard, first, second, grid, rng, config.augment))
     known = [bool(rng.random() >= config.drop_intrinsics) for _ in pairs]
     return collate(pairs, known)

@@ -22,6 +22,8 @@ class Stage:
     grids: tuple[Grid, ...]  # the first one is used for validation
     batch: int  # pairs per step
     min_overlap: float
+    by_class: float = 0.0  # share of the pairs drawn by class: a class first, then a pair that shows it
+    language: float = 1.0  # factor on the language term
 
 
 SMALL_GRIDS = (Grid(96, 128, 0.75), Grid(96, 160, 0.25))
@@ -86,8 +88,8 @@ class TrainConfig:
     seed: int = 0
     stages: tuple[Stage, ...] = (
         Stage(0.0, SMALL_GRIDS, 16, 0.3),
-        Stage(0.35, MIDDLE_GRIDS, 12, 0.25),
-        Stage(0.62, FULL_GRIDS, 8, 0.2),
+        Stage(0.35, MIDDLE_GRIDS, 12, 0.25, by_class=0.5, language=2.0),
+        Stage(0.62, FULL_GRIDS, 8, 0.2, by_class=0.5, language=2.0),
     )
     learning_rate: float = 1e-3
     encoder_learning_rate: float = 2e-4

@@ -7,7 +7,7 @@ import logging
 import math
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -157,6 +157,7 @@ class Trainer:
         targets = correspondences(batch)
         out = forward(self.net, batch, targets, self.config.pose_noise, generator, self.autocast)
         weights, bins = self.config.weights, self.net_config.depth_bin_range
+        weights = replace(weights, language=weights.language * self.config.stage(progress).language)
         loss, terms = total_loss(out, batch, targets, texts, self.net.text_head, weights, bins)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()

@@ -13,7 +13,7 @@ import torch
 from torch.nn import functional as F
 
 from lsm_core.backends.tiny_weights import load_network
-from lsm_core.data.shards import FrameShard, save_shard
+from lsm_core.data.shards import FrameShard, load_shard, save_shard
 from lsm_core.errors import InputError, WeightsError
 from lsm_core.training import TrainConfig, Trainer
 from lsm_core.training.batches import training_batch
@@ -142,6 +142,19 @@ def test_new_shards_are_picked_up_and_damaged_ones_left_out(tmp_path: Path) -> N
     write_shard(tmp_path, 2, seed=1)
     assert pool.rescan() == 1
     assert pool.pair_count == 10
+
+
+def test_drawing_by_class_shows_rare_classes_more_often(tmp_path: Path) -> None:
+    """Class 7 is in one first frame of five."""
+    write_shard(tmp_path, 0)
+    shard = load_shard(tmp_path / "shard_00000.npz")
+    shard.label[:] = 1
+    shard.label[2, :48] = 7
+    save_shard(shard, tmp_path / "shard_00000.npz")
+    pool = ShardPool(tmp_path, 1.0)
+    rng = np.random.default_rng(0)
+    share = [np.mean([pool.draw(rng, 0.0, p)[1] == 2 for _ in range(300)]) for p in (0.0, 1.0)]
+    assert share[0] < 0.3 < 0.5 < share[1]
 
 
 def test_an_empty_folder_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:
