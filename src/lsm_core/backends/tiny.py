@@ -237,7 +237,6 @@ class TinyBackend(Backend):
             extras={
                 "depth": list(depth),
                 "matchability": list(matched.matchability[:, 0].sigmoid()),
-                "feature_scale": float(self.network.text_head.scale()),
             },
         )
 
