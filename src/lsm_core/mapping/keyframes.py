@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
@@ -125,6 +125,7 @@ class KeyframeSelector:
         self._reference: _Candidate | None = None
         self._tracks: CornerTracks | None = None
         self._candidates: OrderedDict[int, _Candidate] = OrderedDict()  # by stamp, not yet accepted
+        self._recent: deque[tuple[int, NDArray[np.uint8]]] = deque(maxlen=KEPT_CANDIDATES)  # stamp, image
         self._capture = False
         self._last_stamp_ns: int | None = None
         self._used_ns = 0  # stamp of the last accepted frame, refreshes included
@@ -149,6 +150,7 @@ class KeyframeSelector:
             skip, why = KeyframeAction.SKIP, KeyframeReason.OUT_OF_ORDER
             return KeyframeDecision(skip, why, stamp_ns, math.nan, math.nan, math.nan, 0)
         self._last_stamp_ns = stamp_ns
+        self._recent.append((stamp_ns, gray))
         frame = _Candidate(gray, stamp_ns, self._intrinsics(gray, K), sharpness(gray))
         decision = self._decide(frame)
         if decision.action is not KeyframeAction.SKIP:
@@ -178,6 +180,10 @@ class KeyframeSelector:
         if frame.action is KeyframeAction.KEEP:
             self._reference = frame
             self._tracks = CornerTracks(frame.gray, self._config.max_corners, self._config.track_check_px)
+            # The stream has gone on since: follow it image by image, a jump would lose the corners.
+            for stamp, gray in self._recent:
+                if stamp > frame.stamp_ns:
+                    self._tracks.advance(gray)
             self._capture = False
 
     def request_capture(self) -> None:
@@ -189,6 +195,7 @@ class KeyframeSelector:
         self._reference = None
         self._tracks = None
         self._candidates.clear()
+        self._recent.clear()
         self._capture = False
         self._last_stamp_ns = None
         self._used_ns = 0

@@ -119,6 +119,21 @@ def test_an_earlier_candidate_can_be_accepted_later() -> None:
     assert after.parallax_deg < due[-1].parallax_deg
 
 
+def test_late_acceptance_follows_the_images_shown_since() -> None:
+    """A slow model accepts an image long after it was shown; corners are followed image by image, not in a jump."""
+    turns = turning(14, step_deg=2.0)
+    selector = KeyframeSelector(replace(BASE, target_overlap=0.9))
+    feed(selector, turns[:1])
+    due = [d for d in feed(selector, turns[1:13], accept=False, start=1) if d.action is KeyframeAction.KEEP]
+    selector.accept(due[0].stamp_ns)
+    (after,) = feed(selector, turns[13:], accept=False, start=13)
+    jumped = KeyframeSelector(replace(BASE, target_overlap=0.9))
+    (first,) = feed(jumped, turns[due[0].stamp_ns // TENTH - 1 : due[0].stamp_ns // TENTH])
+    (there,) = feed(jumped, turns[13:], accept=False, start=13)
+    assert first.reason is KeyframeReason.FIRST
+    assert after.reason is not KeyframeReason.LOST and after.tracks > 1.5 * there.tracks
+
+
 def test_standing_still_is_static_then_refreshed_by_age_without_a_new_reference() -> None:
     decisions = feed(selector := KeyframeSelector(replace(BASE, max_age_s=1.0)), sideways(25, step=0.0))
     assert {d.reason for d in decisions[1:10]} == {KeyframeReason.STATIC}
