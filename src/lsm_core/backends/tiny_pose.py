@@ -252,23 +252,69 @@ def _refine(found: MatchedPoints, T_1_0: Array, scale_1: float, options: PoseOpt
     return T_1_0, scale_1
 
 
+class JointProblem:
+    """Whitened reprojection residuals of both directions as a function of seven numbers about a start value.
+
+    The numbers are a rotation vector (applied on the left), a translation in units of the median
+    depth, and the change of ln scale_1.
+    """
+
+    def __init__(self, found: MatchedPoints, T_1_0: Array, scale_1: float, options: PoseOptions) -> None:
+        self._found, self._T, self._scale, self._options = found, T_1_0, scale_1, options
+        self._unit = max(float(np.median(found.points_0[:, 2])), 1e-6)
+        self._directions = _depth_directions(found, T_1_0, scale_1)
+
+    def unpack(self, x: Array) -> tuple[Array, float]:
+        """Return T_1_0 [4, 4] and scale_1 at x [7]."""
+        T = self._T.copy()
+        T[:3, :3] = cv2.Rodrigues(x[:3])[0] @ self._T[:3, :3]
+        T[:3, 3] += self._unit * x[3:6]
+        return T, self._scale * float(np.exp(x[6]))
+
+    def residuals(self, x: Array) -> Array:
+        """Return [4 M] whitened residuals."""
+        pairs = zip(_residuals(self._found, *self.unpack(x)), self._directions, strict=True)
+        return np.concatenate([_whiten(e, g, self._options) for e, g in pairs]).ravel()
+
+    def jacobian(self, x: Array) -> Array:
+        """Return d residuals / d x, [4 M, 7]; exact at x = 0, to first order in the rotation elsewhere."""
+        T, scale_1 = self.unpack(x)
+        R, t = T[:3, :3], T[:3, 3]
+        P_1, P_0 = _moved(self._found, T, scale_1)
+        turned, other = self._found.points_0 @ R.T, scale_1 * self._found.points_1
+        count = len(P_1)
+        d_1, d_0 = np.zeros((count, 3, 7)), np.zeros((count, 3, 7))
+        d_1[:, :, :3], d_1[:, :, 3:6] = -_skew(turned), self._unit * np.eye(3)
+        d_0[:, :, :3], d_0[:, :, 3:6] = R.T @ _skew(other - t), -self._unit * R.T
+        d_0[:, :, 6] = other @ R
+        blocks = []
+        cameras = ((P_1, d_1, self._found.K_1), (P_0, d_0, self._found.K_0))
+        for (P, d, K), direction in zip(cameras, self._directions, strict=True):
+            J = _projection_jacobian(P, K) @ d  # [M, 2, 7]
+            blocks.append(np.stack([_whiten(J[:, :, i], direction, self._options) for i in range(7)], axis=-1))
+        return np.concatenate(blocks).reshape(4 * count, 7)
+
+
 def _refine_once(found: MatchedPoints, T_1_0: Array, scale_1: float, options: PoseOptions) -> tuple[Array, float]:
-    unit = max(float(np.median(found.points_0[:, 2])), 1e-6)
-    directions = _depth_directions(found, T_1_0, scale_1)
+    problem = JointProblem(found, T_1_0, scale_1, options)
+    result = least_squares(problem.residuals, np.zeros(7), jac=problem.jacobian, loss="cauchy", max_nfev=8)
+    return problem.unpack(result.x)
 
-    def unpack(x: Array) -> tuple[Array, float]:
-        T = T_1_0.copy()
-        T[:3, :3] = cv2.Rodrigues(x[:3])[0] @ T_1_0[:3, :3]
-        T[:3, 3] += unit * x[3:6]
-        return T, scale_1 * float(np.exp(x[6]))
 
-    def cost(x: Array) -> Array:
-        forward, backward = _residuals(found, *unpack(x))
-        whitened = (_whiten(forward, directions[0], options), _whiten(backward, directions[1], options))
-        return np.concatenate(whitened).ravel()
+def _projection_jacobian(points: Array, K: Array) -> Array:
+    """Return d pixel / d point, [M, 2, 3]."""
+    z = np.maximum(points[:, 2], 1e-3)
+    out = np.zeros((len(points), 2, 3))
+    out[:, 0, 0], out[:, 1, 1] = K[0, 0] / z, K[1, 1] / z
+    out[:, 0, 2], out[:, 1, 2] = -K[0, 0] * points[:, 0] / z**2, -K[1, 1] * points[:, 1] / z**2
+    return out
 
-    result = least_squares(cost, np.zeros(7), loss="cauchy", max_nfev=8)
-    return unpack(result.x)
+
+def _skew(v: Array) -> Array:
+    """Return cross-product matrices [M, 3, 3] of vectors [M, 3]."""
+    out = np.zeros((len(v), 3, 3))
+    out[:, 0, 1], out[:, 0, 2], out[:, 1, 2] = -v[:, 2], v[:, 1], -v[:, 0]
+    return out - out.transpose(0, 2, 1)
 
 
 def _select(found: MatchedPoints, mask: NDArray[np.bool_]) -> MatchedPoints:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from lsm_core.backends.tiny_pose import MatchedPoints, PoseOptions, deviations, estimate_pose
+from lsm_core.backends.tiny_pose import JointProblem, MatchedPoints, PoseOptions, deviations, estimate_pose
 from lsm_core.errors import GeometryError
 
 K = np.array([[230.0, 0, 127.5], [0, 225.0, 95.5], [0, 0, 1]])
@@ -74,6 +74,17 @@ def test_whitening_forgives_errors_along_the_epipolar_line_only() -> None:
     aside = replace(found, pixels_in_1=found.pixels_in_1 + np.array([0.0, 12.0]))
     assert np.median(deviations(deeper, true_pose(), 1.0, options)) < 1.5
     assert np.median(deviations(aside, true_pose(), 1.0, options)) > options.max_deviation
+
+
+def test_jacobian_agrees_with_differences() -> None:
+    T = true_pose()
+    T[:3, 3] += [0.05, 0.02, -0.04]
+    problem = JointProblem(scene(depth_error=0.1, scale_1=0.8), T, 0.9, PoseOptions())
+    numeric = np.empty((1200, 7))
+    for i in range(7):
+        step = 1e-6 * np.eye(7)[i]
+        numeric[:, i] = (problem.residuals(step) - problem.residuals(-step)) / 2e-6
+    np.testing.assert_allclose(problem.jacobian(np.zeros(7)), numeric, atol=1e-4 * np.abs(numeric).max())
 
 
 def test_a_start_is_refined_not_searched_anew() -> None:
