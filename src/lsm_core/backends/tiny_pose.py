@@ -134,18 +134,17 @@ def estimate_pose(found: MatchedPoints, options: PoseOptions, start: PairPose | 
             f"Only {count} of {total} matches support the best pose, {needed} are needed.",
             "Use views that overlap more; moving objects and repeated patterns also cause this.",
         )
-    T_1_0, scale_1, inliers = best
+    T_1_0, _, inliers = best
+    # The reprojections see the relative scale through parallax only; the depths of matched points compare directly.
+    scale_1 = _depth_ratio(found.points_0, T_1_0, found.points_1[:, 2], inliers)
     return PairPose(T_1_0, scale_1, inliers, count, _parallax_deg(found, T_1_0, inliers))
 
 
 def deviations(found: MatchedPoints, T_1_0: Array, scale_1: float, options: PoseOptions) -> Array:
     """Return the larger of each match's two whitened residuals, [M]; infinite behind a camera."""
-    directions = _depth_directions(found, T_1_0, scale_1)
-    forward, backward = _residuals(found, T_1_0, scale_1)
-    worst = np.maximum(
-        np.linalg.norm(_whiten(forward, directions[0], options), axis=1),
-        np.linalg.norm(_whiten(backward, directions[1], options), axis=1),
-    )
+    pairs = zip(_depth_directions(found, T_1_0, scale_1), _residuals(found, T_1_0, scale_1), strict=True)
+    whitened = [_whitening(g, options) @ e[:, :, None] for g, e in pairs]
+    worst = np.maximum(*(np.linalg.norm(w[:, :, 0], axis=1) for w in whitened))
     P_1, P_0 = _moved(found, T_1_0, scale_1)
     return np.where((P_1[:, 2] > 1e-3) & (P_0[:, 2] > 1e-3), worst, np.inf)
 
@@ -233,13 +232,12 @@ def _depth_directions(found: MatchedPoints, T_1_0: Array, scale_1: float) -> tup
     return out[0], out[1]
 
 
-def _whiten(residual: Array, direction: Array, options: PoseOptions) -> Array:
-    """Multiply residuals [M, 2] by the inverse root of match_px^2 I + log_depth^2 g g^T."""
-    length = np.linalg.norm(direction, axis=1, keepdims=True)
-    unit = direction / np.maximum(length, 1e-9)
+def _whitening(direction: Array, options: PoseOptions) -> Array:
+    """Return the inverse roots [M, 2, 2] of match_px^2 I + log_depth^2 g g^T for directions g [M, 2]."""
+    length = np.linalg.norm(direction, axis=1)[:, None, None]
+    unit = direction[:, :, None] / np.maximum(length, 1e-9)
     shrink = 1.0 - 1.0 / np.sqrt(1.0 + (options.log_depth * length / options.match_px) ** 2)
-    along = (residual * unit).sum(1, keepdims=True)
-    return np.asarray((residual - shrink * along * unit) / options.match_px)
+    return np.asarray((np.eye(2) - shrink * (unit @ unit.transpose(0, 2, 1))) / options.match_px)
 
 
 def _refine(found: MatchedPoints, T_1_0: Array, scale_1: float, options: PoseOptions) -> tuple[Array, float]:
@@ -260,9 +258,9 @@ class JointProblem:
     """
 
     def __init__(self, found: MatchedPoints, T_1_0: Array, scale_1: float, options: PoseOptions) -> None:
-        self._found, self._T, self._scale, self._options = found, T_1_0, scale_1, options
+        self._found, self._T, self._scale = found, T_1_0, scale_1
         self._unit = max(float(np.median(found.points_0[:, 2])), 1e-6)
-        self._directions = _depth_directions(found, T_1_0, scale_1)
+        self._whitening = [_whitening(g, options) for g in _depth_directions(found, T_1_0, scale_1)]
 
     def unpack(self, x: Array) -> tuple[Array, float]:
         """Return T_1_0 [4, 4] and scale_1 at x [7]."""
@@ -273,8 +271,8 @@ class JointProblem:
 
     def residuals(self, x: Array) -> Array:
         """Return [4 M] whitened residuals."""
-        pairs = zip(_residuals(self._found, *self.unpack(x)), self._directions, strict=True)
-        return np.concatenate([_whiten(e, g, self._options) for e, g in pairs]).ravel()
+        pairs = zip(self._whitening, _residuals(self._found, *self.unpack(x)), strict=True)
+        return np.concatenate([W @ e[:, :, None] for W, e in pairs]).ravel()
 
     def jacobian(self, x: Array) -> Array:
         """Return d residuals / d x, [4 M, 7]; exact at x = 0, to first order in the rotation elsewhere."""
@@ -289,9 +287,8 @@ class JointProblem:
         d_0[:, :, 6] = other @ R
         blocks = []
         cameras = ((P_1, d_1, self._found.K_1), (P_0, d_0, self._found.K_0))
-        for (P, d, K), direction in zip(cameras, self._directions, strict=True):
-            J = _projection_jacobian(P, K) @ d  # [M, 2, 7]
-            blocks.append(np.stack([_whiten(J[:, :, i], direction, self._options) for i in range(7)], axis=-1))
+        for (P, d, K), whitening in zip(cameras, self._whitening, strict=True):
+            blocks.append(whitening @ (_projection_jacobian(P, K) @ d))  # [M, 2, 7]
         return np.concatenate(blocks).reshape(4 * count, 7)
 
 
