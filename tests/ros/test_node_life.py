@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 from conftest import wait_until
 
@@ -14,8 +16,9 @@ from harness import Harness
 from lsm_perception_msgs.msg import ResultCode
 from lsm_perception_msgs.srv import QueryText
 from rclpy.lifecycle import TransitionCallbackReturn
-from rclpy.qos import QoSProfile
-from sensor_msgs.msg import PointCloud2
+from rclpy.parameter import Parameter
+from rclpy.qos import QoSProfile, qos_profile_sensor_data
+from sensor_msgs.msg import Image, PointCloud2
 from synthetic_world import View, walk
 
 from lsm_core.errors import WeightsError
@@ -66,6 +69,73 @@ def test_lifecycle_goes_round_and_frees_the_model(rclpy_session: None, views: li
             assert wait_until(lambda: harness.images.get_subscription_count() == 0)
             assert node.trigger_cleanup() == done and node.state_label == "unconfigured"
             assert harness.backend.closed and node.runtime is None
+    finally:
+        harness.close()
+
+
+def test_cycles_leave_no_publishers_threads_or_timers_behind(rclpy_session: None, views: list[View]) -> None:
+    harness = Harness(FakeBackend(views), {"autostart": False}, listen=())
+    try:
+        node = harness.node
+
+        def census() -> tuple[int, ...]:
+            lists = (node.publishers, node.subscriptions, node.services, node.timers)
+            return (*(len(list(entities)) for entities in lists), threading.active_count())
+
+        counts = []
+        for _ in range(4):
+            for step in (
+                node.trigger_configure,
+                node.trigger_activate,
+                node.trigger_deactivate,
+                node.trigger_cleanup,
+            ):
+                assert step() == TransitionCallbackReturn.SUCCESS
+            counts.append(census())
+        assert counts[1:] == counts[:-1], counts
+    finally:
+        harness.close()
+
+
+def test_starts_with_simulated_time_that_does_not_run(rclpy_session: None, views: list[View]) -> None:
+    harness = Harness(FakeBackend(views), {"use_sim_time": True}, listen=("diagnostics",))
+    try:
+        harness.wait_active()
+        harness.walk(views[:3])
+        assert wait_until(lambda: len(harness.messages("diagnostics")) >= 1, 5.0)
+    finally:
+        harness.close()
+
+
+def test_an_incompatible_publisher_is_named_in_diagnostics(rclpy_session: None, views: list[View]) -> None:
+    override = {"qos_overrides./image.subscription.reliability": "reliable", "input.no_data_s": 1.0}
+    harness = Harness(FakeBackend(views), override, listen=("diagnostics",))
+    try:
+        assert wait_until(lambda: harness.node.state_label == "active")
+        harness.client.create_publisher(Image, "image", qos_profile_sensor_data)
+        harness.client.destroy_publisher(harness.images)
+        complaints = lambda: [  # noqa: E731
+            s.message for m in harness.messages("diagnostics") for s in m.status if "QoS" in s.message
+        ]
+        assert wait_until(lambda: any("incompatible" in c and "reliability" in c for c in complaints()), 8.0)
+    finally:
+        harness.close()
+
+
+def test_parameters_changed_at_run_time_take_effect(rclpy_session: None, views: list[View]) -> None:
+    harness = Harness(FakeBackend(views), listen=("segmentation/label_info", "points"))
+    try:
+        harness.wait_active()
+        harness.wait_connected("points")
+        changes = [Parameter("queries.texts", value=["door"]), Parameter("points.max_points", value=150)]
+        assert all(r.successful for r in harness.node.set_parameters(changes))
+        harness.walk(views[:6])
+        assert wait_until(lambda: len(harness.messages("points")) > 0)
+        assert harness.messages("points")[-1].width <= 150
+        assert [c.class_name for c in harness.messages("segmentation/label_info")[-1].class_map] == [
+            "door",
+            "unlabelled",
+        ]
     finally:
         harness.close()
 

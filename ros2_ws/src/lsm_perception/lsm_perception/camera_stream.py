@@ -12,6 +12,7 @@ from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.clock import Clock
 from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.node import Node
+from rclpy.qos import QoSPolicyKind
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
@@ -76,7 +77,7 @@ class CameraStream:
         self._calibration: Calibration | None = None
         self._calibration_of: CameraInfo | None = None
         self._subscriptions: list[Subscription] = []
-        self.last_image_s: float | None = None
+        self.last_image_s = float("-inf")
         self.calibrated = False
 
     def subscribe(self, node: Node) -> None:
@@ -213,8 +214,9 @@ class CameraStream:
 
     def _events(self, name: str) -> SubscriptionEventCallbacks:
         def incompatible(event: object) -> None:
-            policy = getattr(event, "last_policy_kind", "?")
-            self._hooks.problem(f"A publisher of {name} offers incompatible QoS (policy {policy}).")
+            kind = getattr(event, "last_policy_kind", None)
+            policy = "a policy" if kind is None else QoSPolicyKind(int(kind)).name.lower()
+            self._hooks.problem(f"A publisher of {name} offers incompatible QoS: {policy}.")
 
         def lost(event: object) -> None:
             self._hooks.lost(int(getattr(event, "total_count_change", 0)))

@@ -29,7 +29,7 @@ class Health:
         scale: the scale now.
         waiting: images in line.
         worker_alive: whether the inference thread runs.
-        silent: per image topic seconds since the last image, None when none has come; and its publishers.
+        silent: per image topic seconds since the last image (or the start), and its publishers.
         last_problem: the newest complaint, "" for none, and its age in seconds.
         transport_lost: images the middleware lost.
     """
@@ -42,7 +42,7 @@ class Health:
     scale: ScaleEstimate
     waiting: int
     worker_alive: bool
-    silent: Mapping[str, tuple[float | None, int]] = field(default_factory=dict)
+    silent: Mapping[str, tuple[float, int]] = field(default_factory=dict)
     last_problem: str = ""
     problem_age_s: float = float("inf")
     transport_lost: int = 0
@@ -64,10 +64,10 @@ class DiagnosticsMaker:
     def _input(self, health: Health) -> DiagnosticStatus:
         level, text = OK, "images arrive"
         for topic, (age_s, publishers) in health.silent.items():
-            if age_s is None or age_s > self._no_data_s:
-                since = "ever" if age_s is None else f"for {age_s:.0f} s"
-                cause = "nobody publishes it" if publishers == 0 else f"{publishers} publisher(s), check QoS"
-                level, text = WARN, f"no image on {topic} {since}: {cause}"
+            if age_s > self._no_data_s:
+                found = f"{publishers} publisher(s); {health.last_problem or 'check their QoS and the network'}"
+                cause = found if publishers else "nobody publishes it"
+                level, text = WARN, f"no image on {topic} for {age_s:.0f} s: {cause}"
         if level == OK and health.problem_age_s < self._no_data_s:
             level, text = WARN, health.last_problem
         rate_in, rate_used = self._rates(health)

@@ -69,6 +69,11 @@ class Outputs:
             self._clouds.configure(parameters)
             self._detections.configure(parameters)
 
+    def destroy(self) -> None:
+        """Take away what is not one of the node's own publishers."""
+        with self._lock:
+            self._frames.destroy()
+
     def wants_segmentation(self) -> bool:
         """Whether anybody listens to what needs the standing queries."""
         return self._publishers.wants(*SEGMENTED)

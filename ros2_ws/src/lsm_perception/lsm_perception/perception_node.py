@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.timer import Timer
 
@@ -43,9 +44,11 @@ class PerceptionNode(LifecycleNode):
         self._own_timers: list[Timer] = []
         self._server = ParameterServer(self, self._on_parameters)
         self._group = MutuallyExclusiveCallbackGroup()
+        # Steady time: with use_sim_time the node's clock may stand still, and this node must not.
+        self._steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._autostart: Timer | None = None
         if self._server.tree.autostart:
-            self._autostart = self.create_timer(0.0, self._start_once, callback_group=self._group)
+            self._autostart = self._every(0.0, self._start_once)
 
     @property
     def runtime(self) -> Runtime | None:
@@ -72,9 +75,7 @@ class PerceptionNode(LifecycleNode):
             return TransitionCallbackReturn.FAILURE
         self._own_services = Services(self, self._runtime, parameters)
         self._diagnostics = DiagnosticsMaker(self.get_fully_qualified_name(), parameters.input.no_data_s)
-        self._own_timers = [
-            self.create_timer(parameters.diagnostics_period_s, self._tick, callback_group=self._group)
-        ]
+        self._own_timers = [self._every(parameters.diagnostics_period_s, self._tick)]
         self.get_logger().info(f"Backend {backend.name} is ready on {backend.device}.")
         return super().on_configure(state)
 
@@ -122,6 +123,9 @@ class PerceptionNode(LifecycleNode):
             self._runtime.stop()
             self._runtime.close()
             self._runtime = None
+
+    def _every(self, period_s: float, work: Callable[[], None]) -> Timer:
+        return self.create_timer(period_s, work, callback_group=self._group, clock=self._steady)
 
     def _start_once(self) -> None:
         assert self._autostart is not None

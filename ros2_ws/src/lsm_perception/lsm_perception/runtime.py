@@ -71,6 +71,7 @@ class Runtime:
         self._problem_lock = threading.Lock()
         self._problem: tuple[str, float] = ("", float("-inf"))
         self._problem_logged_s = float("-inf")
+        self._started_s = time.monotonic()
 
     def warm_up(self) -> None:
         """Run the model once on a pattern, and ask it the standing queries, so the first keyframe is not slow."""
@@ -83,6 +84,7 @@ class Runtime:
 
     def start(self) -> None:
         """Start the worker and listen."""
+        self._started_s = time.monotonic()
         self.worker.start()
         if self._parameters.odometry.source in ("auto", "tf"):
             self._listener = TransformListener(self._buffer, self._node)
@@ -116,6 +118,8 @@ class Runtime:
 
     def close(self) -> None:
         """Give everything back: publishers and the model's memory."""
+        for context in self.cameras.values():
+            context.outputs.destroy()
         self.publishers.destroy()
         self.backend.close()
 
@@ -171,9 +175,9 @@ class Runtime:
         now = time.monotonic()
         silent = {}
         for context in self.cameras.values():
-            last = context.stream.last_image_s
+            last = max(context.stream.last_image_s, self._started_s)
             for topic in context.stream.topics[:1]:
-                silent[topic] = (None if last is None else now - last, self._node.count_publishers(topic))
+                silent[topic] = (now - last, self._node.count_publishers(topic))
         with self._problem_lock:
             text, when = self._problem
         first = next(iter(self.cameras.values()))

@@ -17,6 +17,7 @@ class FramePublisher:
     """Publishes the frames of one camera after each accepted pair."""
 
     def __init__(self, node: Node, names: FrameNames) -> None:
+        self._node = node
         self._broadcaster = TransformBroadcaster(node)
         self._names = names
         self._T_odom_map: Matrix | None = None
@@ -50,6 +51,10 @@ class FramePublisher:
             if self._T_odom_map is not None:
                 out.insert(0, transform_message(self._T_odom_map, self._names.odom, tree.map, newer.stamp_ns))
         return out
+
+    def destroy(self) -> None:
+        """Take the publisher of /tf away."""
+        self._node.destroy_publisher(self._broadcaster.pub_tf)
 
     def clear(self) -> None:
         """Forget where the map hangs: a new segment or a reset."""
