@@ -34,7 +34,9 @@ class ScaleSource(StrEnum):
 
 
 RECENT = 10  # samples looked back upon to tell whether a scale is contested
+MIN_FITTED = 0.7  # share of them that must fit
 FEW = 5
+MEDIAN_ERROR = 1.2533  # standard error of a median over that of a mean, normal distribution
 AUTO_ORDER = (ScaleSource.DEPTH, ScaleSource.RIG, ScaleSource.ODOMETRY, ScaleSource.CAMERA_HEIGHT)
 
 
@@ -48,6 +50,8 @@ class ScaleConfig:
         window: samples kept per source.
         min_samples: samples needed before a source gives a scale.
         max_spread: largest robust relative spread of the samples of a METRIC scale.
+        max_error: largest relative standard error of their median (1.25 spread / sqrt(samples)) for METRIC: samples
+            that scatter must be many.
         outlier_log_ratio: a sample further than this from the present scale (natural log) is set aside.
         jump_samples: this many samples set aside in a row that agree with each other replace the scale.
         stale_pairs: chained pairs without a sample after which METRIC becomes DEGRADED.
@@ -57,8 +61,9 @@ class ScaleConfig:
     allow_model: bool = False
     window: int = 15
     min_samples: int = 3
-    max_spread: float = 0.25
-    outlier_log_ratio: float = 0.5
+    max_spread: float = 0.5
+    max_error: float = 0.15
+    outlier_log_ratio: float = 0.7
     jump_samples: int = 4
     stale_pairs: int = 60
 
@@ -116,7 +121,7 @@ class ScaleUpdate:
 class ScaleEstimator:
     """Weighted median of the last samples of the best source, with outlier gate and epochs. Single-threaded.
 
-    METRIC needs samples that agree, most of which still fit: a scale whose recent samples were for the most part
+    METRIC needs samples that agree, most of which still fit: a scale of whose recent samples many were
     set aside is contested, and DEGRADED until they fit again or agree on another value (a new epoch).
     """
 
@@ -229,8 +234,10 @@ class ScaleEstimator:
         window = self._windows[source]
         median, spread = _median_and_spread(window)
         fitted = self._fitted[source]
-        contested = len(fitted) >= self._config.jump_samples and sum(fitted) <= len(fitted) / 2
-        good = source is not ScaleSource.MODEL and spread <= self._config.max_spread and not contested
+        contested = len(fitted) >= self._config.jump_samples and sum(fitted) < MIN_FITTED * len(fitted)
+        error = MEDIAN_ERROR * spread / math.sqrt(len(window))
+        precise = spread <= self._config.max_spread and error <= self._config.max_error
+        good = source is not ScaleSource.MODEL and precise and not contested
         state = ScaleState.METRIC if good else ScaleState.DEGRADED
         epoch, stamp_ns = self._estimate.epoch, window[-1].stamp_ns
         return ScaleEstimate(state, source, median, spread, epoch, len(window), stamp_ns)
