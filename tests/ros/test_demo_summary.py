@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import json
 from pathlib import Path
@@ -13,6 +14,7 @@ pytest.importorskip("lsm_perception_msgs.msg", reason="the workspace is not buil
 
 from lsm_perception.conversions.clouds import cloud_message
 from lsm_perception.conversions.reports import header
+from lsm_perception.demo.live import LiveView
 from lsm_perception.demo.options import DemoOptions, parse_arguments
 from lsm_perception.demo.recording import (
     CloudRecord,
@@ -26,6 +28,7 @@ from lsm_perception.demo.recording import (
 from lsm_perception.demo.results import segment_cloud, write_results
 from lsm_perception.demo.source import Source, read_source
 from lsm_perception.demo.summary import lines, summarise
+from rich.console import Console
 
 from lsm_core.cli.console import finite
 from lsm_core.data import sample_path
@@ -133,3 +136,20 @@ def test_an_empty_recording_still_gives_a_sheet_and_no_clouds(source: Source, op
     write_results(options.output, recording, source, options, summarise(recording, source, options))
     assert (options.output / "contact_sheet.png").is_file()
     assert not list(options.output.glob("*.ply"))
+
+
+def test_the_live_table_shows_the_present_state(source: Source) -> None:
+    view = LiveView(source, recording_of(source), headless=True)
+    console = Console(width=160, record=True, file=io.StringIO())
+    console.print(view.table("playing"))
+    text = console.export_text()
+    for expected in (
+        "playing",
+        "50 in, 4 used",
+        "similar 40",
+        "3 accepted",
+        "no_pose 1",
+        "metric, 2.000 m",
+        "chair 0.90",
+    ):
+        assert expected in text

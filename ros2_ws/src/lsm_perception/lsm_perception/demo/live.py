@@ -45,7 +45,7 @@ class LiveView:
     def update(self, stage: str) -> None:
         """Show the present state."""
         if self._live is not None:
-            self._live.update(self._table(stage))
+            self._live.update(self.table(stage))
         elif time.monotonic() - self._last_line >= LINE_PERIOD_S:
             self._last_line = time.monotonic()
             self.say(self._line(stage))
@@ -64,7 +64,8 @@ class LiveView:
         newest = max(self._recording.keyframe_stamps, default=self._source.start_ns)
         return f"{(newest - self._source.start_ns) / 1e9:.1f} of {self._source.seconds:.0f} s"
 
-    def _table(self, stage: str) -> Table:
+    def table(self, stage: str) -> Table:
+        """Return the present state as a table."""
         r = self._recording
         table = Table(title=f"{self._source.path.name}: {stage}", box=None, title_justify="left", show_header=False)
         table.add_column(style="dim", min_width=12)
