@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -15,6 +15,8 @@ from lsm_core.data.shards import FrameShard
 from lsm_core.training.augment import View, draw_look, fit, mirror, photometric, roll_and_zoom, vary
 from lsm_core.training.config import AugmentConfig, Grid, Stage, TrainConfig
 from lsm_core.training.shard_pool import ShardPool
+
+ELSEWHERE_M = 1000.0
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,13 @@ def augmented_pair(
     return out[0], out[1]
 
 
+def move_far_away(view: View) -> View:
+    """Put a view where no other one can see anything of it."""
+    T_world_cam = view.T_world_cam.copy()
+    T_world_cam[:3, 3] += ELSEWHERE_M
+    return replace(view, T_world_cam=T_world_cam)
+
+
 def collate(pairs: list[tuple[View, View]], known: list[bool]) -> PairBatch:
     """Stack pairs: all first views, then all second ones."""
     views = [pair[0] for pair in pairs] + [pair[1] for pair in pairs]
@@ -91,7 +100,11 @@ def training_batch(pool: ShardPool, step: int, stage: Stage, config: TrainConfig
     pairs = []
     for _ in range(stage.batch):
         shard, first, second = pool.draw(rng, stage.min_overlap, stage.by_class)
-        pairs.append(augmented_pair(shard, first, second, grid, rng, config.augment))
+        pair = augmented_pair(shard, first, second, grid, rng, config.augment)
+        if rng.random() < stage.unrelated:
+            other = augmented_pair(*pool.draw(rng, stage.min_overlap), grid, rng, config.augment)
+            pair = (pair[0], move_far_away(other[1]))
+        pairs.append(pair)
     known = [bool(rng.random() >= config.drop_intrinsics) for _ in pairs]
     return collate(pairs, known)
 

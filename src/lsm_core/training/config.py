@@ -24,6 +24,7 @@ class Stage:
     min_overlap: float
     by_class: float = 0.0  # share of the pairs drawn by class: a class first, then a pair that shows it
     language: float = 1.0  # factor on the language term
+    unrelated: float = 0.0  # share of the pairs whose second view is from elsewhere
 
 
 SMALL_GRIDS = (Grid(96, 128, 0.75), Grid(96, 160, 0.25))
@@ -89,7 +90,7 @@ class TrainConfig:
     stages: tuple[Stage, ...] = (
         Stage(0.0, SMALL_GRIDS, 16, 0.3),
         Stage(0.35, MIDDLE_GRIDS, 12, 0.25, by_class=0.5, language=2.0),
-        Stage(0.62, FULL_GRIDS, 8, 0.2, by_class=0.5, language=2.0),
+        Stage(0.62, FULL_GRIDS, 8, 0.2, by_class=0.5, language=2.0, unrelated=0.08),
     )
     learning_rate: float = 1e-3
     encoder_learning_rate: float = 2e-4

@@ -8,7 +8,7 @@ import torch
 
 from lsm_core.nn.tiny.rays import cell_centres, rays_from_intrinsics
 from lsm_core.training.augment import View, fit, mirror, roll_and_zoom
-from lsm_core.training.batches import collate
+from lsm_core.training.batches import collate, move_far_away
 from lsm_core.training.config import AugmentConfig, PoseNoise
 from lsm_core.training.pose_error import estimated_pose
 from lsm_core.training.targets import CELL, bin_target, correspondences, pair_log_shift, soft_target
@@ -75,6 +75,16 @@ def test_cells_outside_the_other_view_are_not_visible(pair: tuple[View, View]) -
     away = plane_view(turned(60, 0, 0.0))
     targets = correspondences(collate([(pair[0], away)], [True]))
     assert not bool(targets.visible[0].view(12, 16)[:, :6].any())
+
+
+def test_unrelated_views_share_nothing_and_get_no_pose(pair: tuple[View, View]) -> None:
+    batch = collate([(pair[0], move_far_away(pair[1]))], [True])
+    targets = correspondences(batch)
+    assert not bool(targets.visible.any()) and bool(targets.known.any())
+    points = torch.ones(2, 192, 3)
+    noise, generator = PoseNoise(dropped=0.0), torch.Generator().manual_seed(0)
+    T, has = estimated_pose(batch.T_other_self, points, batch.K, targets, torch.zeros(1), noise, CELL, generator)
+    assert not bool(has.any()) and bool(torch.isfinite(T).all())
 
 
 def test_occluded_cells_are_not_visible(pair: tuple[View, View]) -> None:
