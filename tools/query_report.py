@@ -95,6 +95,10 @@ def print_report(tally: Tally) -> None:
     for name, values in (("seen", tally.seen), ("unseen", tally.unseen)):
         row = " ".join(f"{q:.2f}:{v:.3f}" for q, v in zip(quantiles, np.quantile(values, quantiles), strict=True))
         print(f"  mean score of the best pixels, {name:6s} n={len(values):5d}  {row}")
+    defaults = QueryConfig()
+    middle = 0.5 * (defaults.presence_low + defaults.presence_high)
+    hit, false = np.mean(np.array(tally.seen) >= middle), np.mean(np.array(tally.unseen) >= middle)
+    print(f"  at presence 0.5: {hit:.1%} of the names in view, {false:.1%} of those not in view")
     order = np.argsort(-tally.true)
     print("IoU by name: " + ", ".join(f"{NAMES[t]} {iou[t]:.2f}" for t in order[:24] if tally.true[t] > 0))
 

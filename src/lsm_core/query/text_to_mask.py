@@ -28,7 +28,7 @@ class QueryConfig:
     logit_scale: float = 20.0
     presence_share: float = 0.005
     presence_low: float = 0.4
-    presence_high: float = 0.85
+    presence_high: float = 0.95
     min_alpha: float = 0.3
     render_width: int = 256
 
