@@ -52,12 +52,14 @@ launch_pid=$!
 wait_for 120 is_active || fail "the node did not become active"
 
 show ros2 lifecycle get /lsm_perception
-show ros2 topic list
-ros2 topic list | grep -qx /lsm_perception/points || fail "~/points is not there"
-show timeout 60 ros2 service call /lsm_perception/set_queries lsm_perception_msgs/srv/SetQueries \
-  "{texts: ['chair', 'table']}" | tee "$log.reply"
-grep -q 'success=True' "$log.reply" || { rm -f "$log.reply"; fail "the service call did not succeed"; }
-rm -f "$log.reply"
+# Not piped into grep -q, which would close the pipe while ros2 still writes.
+topics="$(show ros2 topic list)"
+echo "$topics"
+grep -qx /lsm_perception/points <<<"$topics" || fail "~/points is not there"
+reply="$(show timeout 60 ros2 service call /lsm_perception/set_queries lsm_perception_msgs/srv/SetQueries \
+  "{texts: ['chair', 'table']}")"
+echo "$reply"
+grep -q 'success=True' <<<"$reply" || fail "the service call did not succeed"
 
 echo "\$ kill -INT %1"
 kill -INT "$launch_pid"
