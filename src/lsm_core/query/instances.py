@@ -34,8 +34,8 @@ class InstanceConfig:
 
     gap: float = 0.0
     relative_gap: float = 0.06
-    min_points: int = 30
-    min_score: float = 0.3
+    min_points: int = 60
+    min_score: float = 0.6
     trim: float = 0.02
     max_instances: int = 20
 
