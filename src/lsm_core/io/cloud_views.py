@@ -127,7 +127,7 @@ def draw_cloud(
     track = None if path is None else np.asarray(path, np.float64).reshape(-1, 3)
     viewpoint = choose_viewpoint(kept, view, fine, np.array(up) / np.linalg.norm(up), track)
     uv, depth = viewpoint.project(kept)
-    radius = int(np.clip(np.ceil(0.5 * np.sqrt(fine[0] * fine[1] / len(kept))), 1, 5))  # closes most gaps
+    radius = int(np.clip(np.ceil(0.65 * np.sqrt(fine[0] * fine[1] / len(kept))), 1, 5))  # closes most gaps
     image, z = _splat(uv, depth, colours, fine, radius)
     image = _eye_dome(image, z)
     if track is not None and len(track) > 0:

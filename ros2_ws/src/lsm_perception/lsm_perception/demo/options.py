@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-DEFAULT_QUERIES = ("floor", "wall", "table", "chair", "cabinet", "window")
+DEFAULT_QUERIES = ("floor", "wall", "table", "chair", "sofa", "cabinet", "window")
 
 
 @dataclass(frozen=True)
