@@ -194,9 +194,7 @@ def test_qos_of_outputs_is_that_of_the_table(node: Harness) -> None:
     latched = {"map_points", "segmentation/label_info", "scale"}
     for name in TYPES:
         topic = "/diagnostics" if name == "diagnostics" else f"/lsm_perception/{name}"
-        found = lambda topic=topic: [  # noqa: E731
-            i for i in node.client.get_publishers_info_by_topic(topic) if i.node_name == "lsm_perception"
-        ]
+        found = lambda topic=topic: node.client.get_publishers_info_by_topic(topic)  # noqa: E731
         assert wait_until(lambda found=found: len(found()) == 1), name
         (info,) = found()
         assert info.qos_profile.reliability == ReliabilityPolicy.RELIABLE, name
