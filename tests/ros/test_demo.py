@@ -17,7 +17,7 @@ import pytest
 from lsm_core.io import read_gaussians, read_image, read_point_cloud, read_tum
 
 pytest.importorskip("rclpy", reason="ROS 2 is not here: source tools/env.sh")
-pytest.importorskip("lsm_perception_msgs.msg", reason="the workspace is not built: ./run setup")
+pytest.importorskip("lsm_perception.demo.live", reason="the workspace is not built: ./run setup")
 
 pytestmark = pytest.mark.ros
 

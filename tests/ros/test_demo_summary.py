@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytest.importorskip("lsm_perception_msgs.msg", reason="the workspace is not built: ./run setup")
+pytest.importorskip("lsm_perception.demo.live", reason="the workspace is not built: ./run setup")
 
 from lsm_perception.conversions.clouds import cloud_message
 from lsm_perception.conversions.reports import header
