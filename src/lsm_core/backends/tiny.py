@@ -15,7 +15,8 @@ from torch import Tensor
 from lsm_core.backends.base import Backend, Image, check_image, check_intrinsics
 from lsm_core.backends.tiny_gaussians import SurfaceView, surface_gaussians
 from lsm_core.backends.tiny_grid import OUTPUT_STRIDE, choose_grid, output_to_input, place_on_grid
-from lsm_core.backends.tiny_pose import PairPose, PoseOptions, estimate_pose, lift_matches
+from lsm_core.backends.tiny_pose import PairPose, estimate_pose
+from lsm_core.backends.tiny_residuals import PoseOptions, lift_matches
 from lsm_core.backends.tiny_weights import WeightsCard, load_network
 from lsm_core.errors import GeometryError, InputError, UnsupportedError
 from lsm_core.geometry import invert

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from lsm_core.backends.tiny_pose import JointProblem, MatchedPoints, PoseOptions, deviations, estimate_pose
+from lsm_core.backends.tiny_pose import JointProblem, estimate_pose
+from lsm_core.backends.tiny_residuals import MatchedPoints, PoseOptions, deviations
 from lsm_core.errors import GeometryError
 
 K = np.array([[230.0, 0, 127.5], [0, 225.0, 95.5], [0, 0, 1]])
