@@ -69,8 +69,9 @@ class PerceptionNode(LifecycleNode):
             backend = self._load_backend(parameters.backend, parameters.device, weights)
             self._runtime = Runtime(self, parameters, backend)
             self._runtime.warm_up()
-        except (LsmError, OSError, RuntimeError) as error:
-            self.get_logger().error(f"Cannot configure: {error}")
+        except Exception as error:  # whatever it is, the node stays up and says why
+            kind = "" if isinstance(error, LsmError) else f"{type(error).__name__}: "
+            self.get_logger().error(f"Cannot configure: {kind}{error}")
             self._release()
             return TransitionCallbackReturn.FAILURE
         self._own_services = Services(self, self._runtime, parameters)
