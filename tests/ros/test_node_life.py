@@ -73,6 +73,21 @@ def test_lifecycle_goes_round_and_frees_the_model(rclpy_session: None, views: li
         harness.close()
 
 
+def test_a_transition_that_raises_is_logged_and_the_node_can_be_used_again(
+    rclpy_session: None, views: list[View], capfd: pytest.CaptureFixture[str]
+) -> None:
+    harness = Harness(FakeBackend(views), {"autostart": False}, listen=())
+    try:
+        good = harness.node._load_backend
+        harness.node._load_backend = lambda *_: {}["nothing"]
+        assert harness.node.trigger_configure() == TransitionCallbackReturn.ERROR
+        assert harness.node.state_label == "unconfigured" and "KeyError: 'nothing'" in capfd.readouterr().err
+        harness.node._load_backend = good
+        assert harness.node.trigger_configure() == TransitionCallbackReturn.SUCCESS
+    finally:
+        harness.close()
+
+
 def test_cycles_leave_no_publishers_threads_or_timers_behind(rclpy_session: None, views: list[View]) -> None:
     harness = Harness(FakeBackend(views), {"autostart": False}, listen=())
     try:

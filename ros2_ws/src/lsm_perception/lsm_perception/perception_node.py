@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import os
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,21 @@ from lsm_perception.runtime import Runtime
 from lsm_perception.services import Services
 
 BackendLoader = Callable[[str, str, Path | None], Backend]
+Transition = Callable[["PerceptionNode", LifecycleState], TransitionCallbackReturn]
+
+
+def reported(transition: Transition) -> Transition:
+    """Log what a transition raises: rclpy only turns it into an error state."""
+
+    @functools.wraps(transition)
+    def logged(node: PerceptionNode, state: LifecycleState) -> TransitionCallbackReturn:
+        try:
+            return transition(node, state)
+        except Exception:
+            node.get_logger().error(f"{transition.__name__} failed:\n{traceback.format_exc()}")
+            return TransitionCallbackReturn.ERROR
+
+    return logged
 
 
 class PerceptionNode(LifecycleNode):
@@ -60,6 +77,7 @@ class PerceptionNode(LifecycleNode):
         """Name of the lifecycle state."""
         return str(self._state_machine.current_state[1])
 
+    @reported
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load and warm up the model, and create publishers and services."""
         parameters = self._server.tree
@@ -80,6 +98,7 @@ class PerceptionNode(LifecycleNode):
         self.get_logger().info(f"Backend {backend.name} is ready on {backend.device}.")
         return super().on_configure(state)
 
+    @reported
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Listen and work."""
         assert self._runtime is not None
@@ -87,17 +106,20 @@ class PerceptionNode(LifecycleNode):
         self.get_logger().info("Active; listening to " + ", ".join(self._image_topics()) + ".")
         return super().on_activate(state)
 
+    @reported
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stop listening and working; what is known stays."""
         if self._runtime is not None and not self._runtime.stop():
             self.get_logger().warning("An inference is still running; its result will not be published.")
         return super().on_deactivate(state)
 
+    @reported
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Free the device."""
         self._release()
         return super().on_cleanup(state)
 
+    @reported
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stop and free everything."""
         self._release()
