@@ -13,6 +13,7 @@ pytest.importorskip("lsm_perception_msgs.msg", reason="the workspace is not buil
 
 from fake_backend import FakeBackend
 from harness import Harness
+from lsm_perception.runtime import Runtime
 from lsm_perception_msgs.msg import ResultCode
 from lsm_perception_msgs.srv import QueryText
 from rclpy.lifecycle import TransitionCallbackReturn
@@ -73,17 +74,31 @@ def test_lifecycle_goes_round_and_frees_the_model(rclpy_session: None, views: li
         harness.close()
 
 
-def test_a_transition_that_raises_is_logged_and_the_node_can_be_used_again(
+def test_an_unexpected_error_in_configure_is_logged_and_the_node_can_be_used_again(
     rclpy_session: None, views: list[View], capfd: pytest.CaptureFixture[str]
 ) -> None:
     harness = Harness(FakeBackend(views), {"autostart": False}, listen=())
     try:
         good = harness.node._load_backend
         harness.node._load_backend = lambda *_: {}["nothing"]
-        assert harness.node.trigger_configure() == TransitionCallbackReturn.ERROR
+        assert harness.node.trigger_configure() == TransitionCallbackReturn.FAILURE
         assert harness.node.state_label == "unconfigured" and "KeyError: 'nothing'" in capfd.readouterr().err
         harness.node._load_backend = good
         assert harness.node.trigger_configure() == TransitionCallbackReturn.SUCCESS
+    finally:
+        harness.close()
+
+
+def test_an_error_in_activate_is_logged_and_leads_back_to_unconfigured(
+    rclpy_session: None, views: list[View], capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    harness = Harness(FakeBackend(views), {"autostart": False}, listen=())
+    try:
+        assert harness.node.trigger_configure() == TransitionCallbackReturn.SUCCESS
+        monkeypatch.setattr(Runtime, "start", lambda _self: {}["no network"])
+        assert harness.node.trigger_activate() == TransitionCallbackReturn.ERROR
+        assert harness.node.state_label == "unconfigured" and harness.backend.closed
+        assert "on_activate failed" in (log := capfd.readouterr().err) and "KeyError: 'no network'" in log
     finally:
         harness.close()
 
