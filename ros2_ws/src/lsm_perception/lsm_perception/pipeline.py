@@ -25,6 +25,7 @@ from lsm_perception.timings import Timings
 from lsm_perception.worker import Job
 
 logger = logging.getLogger(__name__)
+SOON_NS = 1_000_000_000
 OdometryLookup = Callable[[str, int], Matrix | None]
 
 
@@ -134,7 +135,7 @@ class Pipeline:
         refresh = candidate.decision.action is KeyframeAction.REFRESH
         older, generation = self._mapper.partner()
         prediction = None
-        if older is None or candidate.decision.reason is not KeyframeReason.LOST:
+        if older is None or worth_a_pair(candidate, older):
             with self._timings.measure("predict"):
                 prediction = self._predict(older, newer)
         if not is_current():
@@ -189,7 +190,9 @@ class Pipeline:
                 return self._mapper.start_anew(newer, generation)
             if older is None or older.encoded is None or decision.action is KeyframeAction.REFRESH:
                 return self._mapper.add_masks_only(newer, prediction, generation)
-            return self._mapper.add_pair(older, newer, prediction, decision.overlap, generation)
+            # Corners that could not be followed: when the model cannot pair it either, the view is another one.
+            overlap = 0.0 if decision.reason is KeyframeReason.LOST else decision.overlap
+            return self._mapper.add_pair(older, newer, prediction, overlap, generation)
         except OutdatedError as error:
             raise DroppedError(Drop.RESET) from error
 
@@ -228,3 +231,13 @@ class Pipeline:
             else:
                 reason = products.pair.reason
                 self._rejected[reason] = self._rejected.get(reason, 0) + 1
+
+
+def worth_a_pair(candidate: Candidate, older: Keyframe) -> bool:
+    """Whether a candidate may show the same things as an older keyframe.
+
+    Fast turns lose the corners, not the overlap, so soon after a keyframe the model is asked all the same. Later it
+    would be a wasted inference, and with a slow model the next view would be lost again meanwhile.
+    """
+    soon = candidate.image.stamp_ns - older.stamp_ns <= SOON_NS
+    return candidate.decision.reason is not KeyframeReason.LOST or soon
