@@ -26,6 +26,7 @@ from lsm_perception.demo.recording import (
     StatsRecord,
 )
 from lsm_perception.demo.results import segment_cloud, write_results
+from lsm_perception.demo.sheet import without_ceiling
 from lsm_perception.demo.source import Source, read_source
 from lsm_perception.demo.summary import lines, summarise
 from rich.console import Console
@@ -153,3 +154,13 @@ def test_the_live_table_shows_the_present_state(source: Source) -> None:
         "chair 0.90",
     ):
         assert expected in text
+
+
+def test_the_view_from_above_is_cut_over_the_camera() -> None:
+    heights = np.concatenate([np.full(500, -1.5), np.full(200, 0.2), np.full(300, 1.2)]).astype(np.float32)
+    points = np.stack([heights * 0, heights * 0, heights], 1)
+    count = len(points)
+    zeros = np.zeros(count, np.float32)
+    room = PointCloud(points, np.zeros((count, 3), np.uint8), zeros, np.zeros(count, np.uint16), zeros)
+    cut = without_ceiling(room, np.zeros((4, 3)), (0.0, 0.0, 1.0))
+    assert sorted(set(cut.points[:, 2].tolist())) == pytest.approx([-1.5, 0.2])

@@ -13,13 +13,18 @@ RgbImage = NDArray[np.uint8]
 NOTHING = (34, 36, 40)  # where there is no value
 
 
+_DISTINCT = (
+    (64, 132, 244), (250, 150, 30), (225, 45, 95), (40, 190, 115), (150, 90, 230), (250, 212, 20),
+    (10, 185, 210), (150, 92, 45), (252, 120, 175), (130, 150, 35), (70, 80, 130), (200, 205, 160),
+)  # fmt: skip
+
+
 def palette(count: int) -> NDArray[np.uint8]:
-    """Return [count, 3] uint8 RGB, told apart easily: hues a golden angle apart, two levels of lightness."""
-    colours = []
-    for i in range(count):
-        hue = (0.58 + i * 0.61803398875) % 1.0
-        value, saturation = (0.95, 0.72) if (i // 6) % 2 == 0 else (0.72, 0.9)
-        colours.append([round(255 * c) for c in colorsys.hsv_to_rgb(hue, saturation, value)])
+    """Return [count, 3] uint8 RGB, told apart easily; the first twelve are picked by hand, the same for any count."""
+    colours = [list(colour) for colour in _DISTINCT[:count]]
+    for i in range(len(_DISTINCT), count):
+        value, saturation = (0.95, 0.6) if i % 2 == 0 else (0.6, 0.9)
+        colours.append([round(255 * c) for c in colorsys.hsv_to_rgb(i * 0.61803398875 % 1.0, saturation, value)])
     return np.array(colours, np.uint8).reshape(count, 3)
 
 

@@ -130,6 +130,8 @@ def _map_rows(
         scene, centres, up = together, truth.poses[played, :3, 3], WORLD_UP
         caption = f"{len(recording.paths)} segments, {len(scene):,} points; red: odometry, by which they are placed"
     title = "Map from above" if together is None else "All segments from above"
+    scene = without_ceiling(scene, centres, up)
+    caption += "; cut a little above the camera"
     panels.append(Panel(draw_cloud(scene.points, scene.rgb, "top", SIZE, centres, up), title, caption))
     second = []
     if (scene.label != NO_LABEL).any():
@@ -138,6 +140,17 @@ def _map_rows(
         second.append(Panel(labelled, "The same by label", legend=_legend(names)))
     second.append(_path_panel(recording, source, segment, map_up(trajectory, truth)))
     return [panels, second]
+
+
+def without_ceiling(cloud: MapCloud, centres: NDArray[np.float64], up: Up) -> MapCloud:
+    """Return the points that are not much higher than the camera, so that one can look into a room from above.
+
+    The limit is the camera's height above the floor (the lowest points), times 1.3.
+    """
+    heights = cloud.points @ np.array(up)
+    floor, camera = float(np.percentile(heights, 3)), float(np.median(centres @ np.array(up)))
+    kept = heights < camera + 0.3 * max(camera - floor, 0.0)
+    return cloud.select(kept) if kept.sum() > 0.1 * len(kept) else cloud
 
 
 def _trajectory(path: PathRecord) -> Trajectory:
