@@ -108,8 +108,8 @@ class Bag:
         return float(self._reader.duration) / 1e9
 
     def topics_of(self, *types: str) -> list[str]:
-        """Return the topics of the given message types, sorted."""
-        return sorted(topic for topic, kind in self.topics.items() if kind in types)
+        """Return the topics of the given message types that hold messages, sorted."""
+        return sorted({c.topic for c in self._reader.connections if c.msgtype in types and c.msgcount})
 
     def image_topic(self, wanted: str | None = None) -> str:
         """Return the topic to read images from: the one asked for, else the one with most messages.

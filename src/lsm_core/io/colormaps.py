@@ -20,7 +20,7 @@ _DISTINCT = (
 
 
 def palette(count: int) -> NDArray[np.uint8]:
-    """Return [count, 3] uint8 RGB, told apart easily; the first twelve are picked by hand, the same for any count."""
+    """Return [count, 3] uint8 RGB, easy to tell apart; the first twelve are picked by hand."""
     colours = [list(colour) for colour in _DISTINCT[:count]]
     for i in range(len(_DISTINCT), count):
         value, saturation = (0.95, 0.6) if i % 2 == 0 else (0.6, 0.9)

@@ -104,7 +104,9 @@ def static_transform() -> Any:
     return build("tf2_msgs/msg/TFMessage", transforms=[stamped])
 
 
-def write_bag(path: Path, kind: str = "rgb8", storage: StoragePlugin = StoragePlugin.MCAP, frames: int = 4) -> Path:
+def write_bag(
+    path: Path, kind: str = "rgb8", storage: StoragePlugin = StoragePlugin.MCAP, frames: int = 4, moves: bool = True
+) -> Path:
     image_type = "sensor_msgs/msg/CompressedImage" if kind == "compressed" else "sensor_msgs/msg/Image"
     topics = {
         "/cam/image": image_type,
@@ -123,7 +125,8 @@ def write_bag(path: Path, kind: str = "rgb8", storage: StoragePlugin = StoragePl
             stamp = START_NS + i * STEP_NS
             put("/cam/image", stamp, image_message(kind, i, stamp))
             put("/cam/camera_info", stamp, camera_info(stamp))
-            put("/odom", stamp, odometry(stamp, float(i)))
+            if moves:
+                put("/odom", stamp, odometry(stamp, float(i)))
     return path
 
 
@@ -157,6 +160,19 @@ def test_camera_trajectory_joins_odometry_and_extrinsics(tmp_path: Path) -> None
     assert halfway is not None
     np.testing.assert_allclose(halfway[:3, 3], [0.5, 0, 0.5], atol=1e-9)
     np.testing.assert_allclose(halfway[:3, 2], [1, 0, 0], atol=1e-9)  # the optical axis looks along x of the base
+
+
+def test_without_odometry_there_is_no_camera_trajectory(tmp_path: Path) -> None:
+    with open_bag(write_bag(tmp_path / "bag", moves=False)) as bag:
+        assert bag.camera_trajectory("optical") is None
+        with pytest.raises(FileFormatError, match="no odometry"):
+            bag.odometry()
+
+
+def test_only_wanted_images_are_given(tmp_path: Path) -> None:
+    with open_bag(write_bag(tmp_path / "bag")) as bag:
+        wanted = {START_NS + STEP_NS, START_NS + 3 * STEP_NS}
+        assert [f.index for f in bag.frames(only=wanted)] == [1, 3]
 
 
 def test_unknown_topic_is_refused_and_the_known_ones_are_named(tmp_path: Path) -> None:
