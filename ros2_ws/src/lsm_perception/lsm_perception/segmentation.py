@@ -35,7 +35,7 @@ def make_queries(texts: Sequence[str], thresholds: Sequence[float], default: flo
 
     Args:
         texts: the words; none turns segmentation off.
-        thresholds: none, one for all, or one per text; -1 to 1.
+        thresholds: none, one for all, or one per text; 0 to 1, or -1 for the backend's own rule.
         default: the threshold where none is given; -1 for the backend's own rule.
 
     Raises:
@@ -46,8 +46,8 @@ def make_queries(texts: Sequence[str], thresholds: Sequence[float], default: flo
         raise QueryError(
             f"{len(thresholds)} thresholds do not fit {len(clean)} texts.", "Give none, one, or one per text."
         )
-    if not all(np.isfinite(t) and -1 <= t <= 1 for t in thresholds):
-        raise QueryError("A threshold is outside -1 to 1.", "Scores are cosine-like.")
+    if not all(t == -1 or 0 <= t <= 1 for t in thresholds):
+        raise QueryError("A threshold is outside 0 to 1.", "Scores lie between 0 and 1; -1 takes the default.")
     given = list(thresholds) or [default]
     full = given * len(clean) if len(given) == 1 else given
     return StandingQueries(tuple(clean), tuple(float(t) for t in full))
