@@ -40,7 +40,7 @@ class LiveView:
 
     def say(self, text: str) -> None:
         """Print one line above the table."""
-        self._console.print(text, markup=False)
+        self._console.print(text, markup=False, soft_wrap=True)
 
     def update(self, stage: str) -> None:
         """Show the present state."""
