@@ -47,7 +47,11 @@ class Bench:
         self.published: list[Products] = []
         self.dropped: list[str] = []
         sinks = Sinks(
-            self.published.append, lambda: wanted, lambda *_: None, lambda _image, why: self.dropped.append(why)
+            self.published.append,
+            lambda: wanted,
+            lambda *_: None,
+            lambda *_: None,
+            lambda _image, why: self.dropped.append(why),
         )
         self.mapper = Mapper(parameters)
         segmenter = Segmenter(self.backend, make_queries(["wall"], [], -1.0))

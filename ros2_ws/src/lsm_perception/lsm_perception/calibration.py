@@ -49,6 +49,16 @@ class Calibration:
         map_x, map_y = self._to_source
         return np.asarray(cv2.remap(image, map_x, map_y, cv2.INTER_LINEAR), np.uint8)
 
+    def undistort_depth(self, depth: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return depth [height, width] on the undistorted grid, by the nearest value; NaN outside."""
+        if not self.distorted:
+            return depth
+        map_x, map_y = self._to_source
+        moved = cv2.remap(
+            depth, map_x, map_y, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT, borderValue=(float("nan"),)
+        )
+        return np.asarray(moved, np.float32)
+
     def to_source(self, values: NDArray[Any], outside: float) -> NDArray[Any]:
         """Bring an array on the undistorted grid back to the source's pixels, by the nearest value.
 

@@ -62,6 +62,7 @@ class CameraContext:
         """Forget keyframes, trajectory, map and scale; what is in work will not be published."""
         worker.reset(self.camera)
         self.gate.reset()
+        self.stream.depth.clear()
         removed = self.mapper.reset()
         self.outputs.clear(removed)
         self.outputs.publish_scale(self.mapper.scale, self.camera)
@@ -95,9 +96,9 @@ def make_context(
     def dropped(candidate: Candidate, reason: str) -> None:
         hooks.refused(candidate.image, reason, candidate.decision)
 
-    sinks = Sinks(publish, outputs.wants_segmentation, shared.odometry.pose, dropped)
-    pipeline = Pipeline(shared.backend, gate, mapper, shared.segmenter, shared.timings, sinks, shared.ids)
     stream = CameraStream(
         camera, parameters, shared.account, gate, shared.worker, shared.timings, hooks, shared.node.get_clock()
     )
+    sinks = Sinks(publish, outputs.wants_segmentation, shared.odometry.pose, stream.depth.at, dropped)
+    pipeline = Pipeline(shared.backend, gate, mapper, shared.segmenter, shared.timings, sinks, shared.ids)
     return CameraContext(camera, names, gate, mapper, outputs, pipeline, stream)

@@ -22,6 +22,7 @@ from lsm_perception.calibration import Calibration
 from lsm_perception.conversions.camera_info import calibration_from_info
 from lsm_perception.conversions.errors import BadMessageError, UnusableInfoError
 from lsm_perception.conversions.images import source_from_compressed, source_from_image
+from lsm_perception.depth_source import DepthSource
 from lsm_perception.gate import CameraGate, TimeJumpedBack
 from lsm_perception.parameters import NodeParameters
 from lsm_perception.products import Candidate
@@ -77,6 +78,7 @@ class CameraStream:
         self._calibration: Calibration | None = None
         self._calibration_of: CameraInfo | None = None
         self._subscriptions: list[Subscription] = []
+        self.depth = DepthSource(parameters.input.max_pixels)
         self.last_image_s = float("-inf")
         self.calibrated = False
 
@@ -104,6 +106,18 @@ class CameraStream:
                 qos_overriding_options=overridable(),
             ),
         ]
+
+        if self._parameters.scale.source in ("auto", "depth"):
+            self._subscriptions.append(
+                node.create_subscription(
+                    Image,
+                    f"{prefix}depth",
+                    self.on_depth,
+                    input_qos("depth"),
+                    callback_group=MutuallyExclusiveCallbackGroup(),
+                    qos_overriding_options=overridable(),
+                )
+            )
 
     def unsubscribe(self, node: Node) -> None:
         """Stop listening."""
@@ -135,6 +149,13 @@ class CameraStream:
         """Take a compressed image."""
         limit = self._parameters.input.max_pixels
         self._take(lambda now_s: source_from_compressed(message, self.camera, limit, now_s))
+
+    def on_depth(self, message: Image) -> None:
+        """Keep a depth image; a malformed one is reported and forgotten."""
+        try:
+            self.depth.add(message)
+        except (BadMessageError, ValueError) as error:
+            self._hooks.problem(f"A depth image is not used: {error}")
 
     def _take(self, make: Callable[[float], SourceImage]) -> None:
         """Bring one image to its end or to the worker; whatever happens, its account is settled."""

@@ -16,12 +16,14 @@ from lsm_core.mapping import (
     PairChain,
     PairGeometry,
     SampleConfig,
+    SampleResult,
     ScaleEstimate,
     ScaleEstimator,
     ScaleState,
     Trajectory,
     WindowConfig,
     sample_from_baseline,
+    sample_from_depth,
     single_view,
 )
 from lsm_core.types import Prediction
@@ -208,7 +210,7 @@ class Mapper:
         if step.new_segment:
             self._scale.on_new_segment()
         cleared = step.new_segment
-        if self._sample_scale(older, newer, step):
+        if self._sample_scale(older, newer, prediction, step):
             # The value was replaced at once: nothing of the old segment may be mixed with what comes.
             self._chain.start_segment()
             step = self._chain.add(PairGeometry.from_prediction(prediction, older.id, newer.id))
@@ -232,24 +234,47 @@ class Mapper:
     def _placed(
         self, keyframe: Keyframe, in_map: Prediction, view: int, T_map_cam: Matrix, segment: int
     ) -> Keyframe:
-        return replace(keyframe, prediction=single_view(in_map, view), view=0, T_map_cam=T_map_cam, segment=segment)
+        return replace(
+            keyframe,
+            prediction=single_view(in_map, view),
+            view=0,
+            T_map_cam=T_map_cam,
+            segment=segment,
+            depth_m=None,
+        )
 
-    def _sample_scale(self, older: Keyframe, newer: Keyframe, step: ChainStep) -> bool:
-        """Take a sample from odometry where there is one; True when the scale was replaced discontinuously."""
-        if older.T_odom_cam is None or newer.T_odom_cam is None:
-            self._scale.skip_sample()
-            return False
-        T_metric = np.linalg.inv(older.T_odom_cam) @ newer.T_odom_cam
-        T_units = np.linalg.inv(step.T_map_older) @ step.T_map_newer
+    def _sample_scale(self, older: Keyframe, newer: Keyframe, prediction: Prediction, step: ChainStep) -> bool:
+        """Take samples from depth and odometry where they are; True when the scale was replaced discontinuously."""
         config = SampleConfig(min_baseline_m=self._parameters.scale.min_baseline_m)
-        result = sample_from_baseline(T_metric, T_units, stamp_ns=newer.stamp_ns, config=config)
-        if result.sample is None:
+        results: list[SampleResult] = []
+        if newer.depth_m is not None:
+            results.append(depth_sample(newer, prediction, step.scale, config))
+        if older.T_odom_cam is not None and newer.T_odom_cam is not None:
+            T_metric = np.linalg.inv(older.T_odom_cam) @ newer.T_odom_cam
+            T_units = np.linalg.inv(step.T_map_older) @ step.T_map_newer
+            results.append(sample_from_baseline(T_metric, T_units, stamp_ns=newer.stamp_ns, config=config))
+        samples = [result.sample for result in results if result.sample is not None]
+        if not samples:
             self._scale.skip_sample()
-            return False
-        return self._scale.add_sample(result.sample).new_epoch
+        return any([self._scale.add_sample(sample).new_epoch for sample in samples])
 
     def _store(self, keyframe: Keyframe) -> tuple[Keyframe, ...]:
         return tuple(r for r in self._window.add(keyframe) if isinstance(r, Keyframe))
+
+
+def depth_sample(
+    keyframe: Keyframe, prediction: Prediction, segment_per_pair: float, config: SampleConfig
+) -> SampleResult:
+    """Compare a keyframe's depth image with its predicted depth (view 1), in segment units."""
+    assert keyframe.depth_m is not None
+    return sample_from_depth(
+        keyframe.depth_m,
+        (segment_per_pair * prediction.depth(1)).detach().cpu().float().numpy(),
+        prediction.confidence[1].detach().cpu().float().numpy(),
+        prediction.grid_to_image[1].detach().cpu().double().numpy(),
+        keyframe.stamp_ns,
+        config,
+    )
 
 
 def is_metric(scale: ScaleEstimate) -> bool:

@@ -176,8 +176,8 @@ class ScaleParameters:
 
     source: str = setting(
         "auto",
-        "Source of metres; auto takes odometry (tf or topic) where there is one.",
-        choices=("auto", "odometry", "none"),
+        "Source of metres; auto prefers depth images, then odometry (tf or topic).",
+        choices=("auto", "depth", "odometry", "none"),
         read_only=True,
     )
     allow_model: bool = setting(

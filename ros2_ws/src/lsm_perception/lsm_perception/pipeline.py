@@ -8,7 +8,9 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from lsm_core.backends.base import Backend
 from lsm_core.errors import LsmError
@@ -27,6 +29,7 @@ from lsm_perception.worker import Job
 logger = logging.getLogger(__name__)
 SOON_NS = 1_000_000_000
 OdometryLookup = Callable[[str, int], Matrix | None]
+DepthLookup = Callable[[int, int, int], NDArray[np.float32] | None]
 
 
 @dataclass(frozen=True)
@@ -37,12 +40,14 @@ class Sinks:
         publish: takes the products of a keyframe.
         wants_segmentation: whether anybody listens to what needs the standing queries.
         odometry: T_odom_cam at (image frame, stamp in ns), None when unknown.
+        depth: depth in metres at (stamp in ns, width, height) of the image, None when there is none.
         dropped: told of candidates that did not become keyframes, with the reason.
     """
 
     publish: Callable[[Products], None]
     wants_segmentation: Callable[[], bool]
     odometry: OdometryLookup
+    depth: DepthLookup
     dropped: Callable[[Candidate, str], None]
 
 
@@ -150,6 +155,7 @@ class Pipeline:
             encoded = self._backend.encode(image, candidate.calibration.K)
         with self._timings.measure("odometry"):
             T_odom_cam = self._sinks.odometry(source.frame_id, source.stamp_ns)
+            depth = self._sinks.depth(source.stamp_ns, source.width, source.height)
         return Keyframe(
             id=next(self._ids),
             stamp_ns=source.stamp_ns,
@@ -162,6 +168,7 @@ class Pipeline:
             encoded=encoded,
             calibration=candidate.calibration,
             T_odom_cam=T_odom_cam,
+            depth_m=None if depth is None else candidate.calibration.undistort_depth(depth),
         )
 
     def _predict(self, older: Keyframe | None, newer: Keyframe) -> Prediction:

@@ -22,10 +22,13 @@ class Keyframe(KeyframeRecord):
     Attributes:
         calibration: of its images; masks go back to the source's pixels through it.
         T_odom_cam: [4, 4] camera pose by odometry at its stamp, metres, None without odometry.
+        depth_m: [H, W] float32 metres on the undistorted image, NaN for none; None without a depth image, and
+            once it was used.
     """
 
     calibration: Calibration = field(default_factory=lambda: Calibration(1, 1))
     T_odom_cam: Matrix | None = None
+    depth_m: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True)
