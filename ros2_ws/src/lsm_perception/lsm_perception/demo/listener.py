@@ -53,7 +53,6 @@ class Listener(Node):
             "pair_pose": self._on_pair,
             "scale": self._on_scale,
             "points": self._on_points,
-            "map_points": self._on_map,
             "gaussians": self._on_gaussians,
             "path": self._on_path,
             "depth/image": self._on_depth,
@@ -61,9 +60,7 @@ class Listener(Node):
             "segmentation/label_info": self._on_label_info,
         }
         for name, handler in handlers.items():
-            qos = output_qos(name)
-            qos.depth = DEPTH
-            self.create_subscription(TYPES[name], f"{NODE}/{name}", self._counted(name, handler), qos)
+            self._listen(name, handler)
         self.create_subscription(TFMessage, "/tf", self._on_tf, 100)
         self.set_queries = self.create_client(SetQueries, f"{NODE}/set_queries")
         self.query_text = self.create_client(QueryText, f"{NODE}/query_text")
@@ -83,6 +80,15 @@ class Listener(Node):
         asked = time.monotonic()
         future.add_done_callback(lambda done: self._on_reply(done, texts, asked))
         return future
+
+    def listen_to_map(self) -> None:
+        """Subscribe the latched map. Late, because the node makes it for whoever listens, and that costs."""
+        self._listen("map_points", self._on_map)
+
+    def _listen(self, name: str, handler: Callable[[Any], None]) -> None:
+        qos = output_qos(name)
+        qos.depth = DEPTH
+        self.create_subscription(TYPES[name], f"{NODE}/{name}", self._counted(name, handler), qos)
 
     def _counted(self, name: str, handler: Callable[[Any], None]) -> Callable[[Any], None]:
         def count_and_handle(message: Any) -> None:

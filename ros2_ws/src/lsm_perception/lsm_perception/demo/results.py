@@ -54,6 +54,9 @@ def write_results(
     together = placed_segments(recording, source)
     if together is not None:
         write_point_cloud(folder / "map_all_segments.ply", file_cloud(together, recording.label_names))
+    if recording.map_message is not None:
+        latched = file_cloud(read_cloud(recording.map_message), recording.label_names)
+        write_point_cloud(folder / "map_points.ply", latched)
     if recording.clouds:
         newest = recording.clouds[max(recording.clouds)]
         write_point_cloud(folder / "points.ply", file_cloud(read_cloud(newest.message), recording.label_names))

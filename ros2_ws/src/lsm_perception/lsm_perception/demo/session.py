@@ -197,7 +197,8 @@ class Watch:
             raise DemoError(f"The replay failed:\n{replay.tail()}")
 
     def drain(self) -> None:
-        """Wait until the node has decided on every image and says nothing new; then ask a last time."""
+        """Get the map, wait until the node has decided on all images and is quiet, then ask a last time."""
+        self._listener.listen_to_map()
         deadline = time.monotonic() + DRAIN_S
         quiet_since = time.monotonic()
         seen = -1
