@@ -28,6 +28,7 @@ class BringupArgument:
 
 
 BOOL = ("true", "false")
+SCALE_SOURCES = ("auto", "depth", "odometry", "none")
 
 ARGUMENTS: tuple[BringupArgument, ...] = (
     BringupArgument("namespace", "", "Namespace of the node, without a leading slash."),
@@ -49,11 +50,11 @@ ARGUMENTS: tuple[BringupArgument, ...] = (
     BringupArgument("odom_topic", "odom", "Where odometry is, for odometry.source topic."),
     BringupArgument("depth_topic", "depth", "Where depth images are, for scale from depth."),
     BringupArgument("cameras", "", "Comma-separated camera names; empty for one camera.", (), "cameras"),
-    BringupArgument("pairing", "", "Pair two times of one camera, or two cameras.", ("temporal", "rig"), "pairing"),
+    BringupArgument("pairing", "", "temporal; rig is refused in this version.", ("temporal", "rig"), "pairing"),
     BringupArgument("backend", "", "The model: lsm-tiny, lsm, ...", (), "backend"),
     BringupArgument("weights", "", "File or folder with weights; empty for those shipped.", (), "weights"),
     BringupArgument("device", "", "auto, cpu, cuda, cuda:1 ...", (), "device"),
-    BringupArgument("scale_source", "", "Where metres come from.", ("auto", "odometry", "none"), "scale.source"),
+    BringupArgument("scale_source", "", "Where metres come from.", SCALE_SOURCES, "scale.source"),
     BringupArgument("queries", "", "Comma-separated words to segment.", (), "queries.texts"),
     BringupArgument("publish_tf", "", "Publish the lsm_* frames on /tf.", BOOL, "publish_tf"),
     BringupArgument("attach_to_odom", "", "Hang lsm_map under odom_frame once metric.", BOOL, "attach_to_odom"),

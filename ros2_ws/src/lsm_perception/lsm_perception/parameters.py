@@ -301,7 +301,7 @@ class NodeParameters:
     )
     pairing: str = setting(
         "temporal",
-        "temporal pairs two times of one camera; rig pairs two cameras at one time.",
+        "temporal pairs two times of one camera; rig (two cameras at one time) is refused in this version.",
         choices=("temporal", "rig"),
         read_only=True,
     )
