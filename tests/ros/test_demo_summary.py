@@ -104,6 +104,7 @@ def test_the_summary_has_the_figures_that_were_asked_for(source: Source, options
     assert summary["latency_ms"] == {"p50": 100.0, "p95": 200.0}
     assert summary["backend"] == "b" and summary["scale"]["state"] == "metric"
     assert summary["pairs"]["accepted"] == 3 and summary["pairs"]["rejected_by_reason"] == {"no_pose": 1}
+    assert summary["pairs"]["metric"] == 2
     assert summary["odometry"]["compared"] == 3 and summary["odometry"]["rotation_median_deg"] < 0.01
     assert summary["acceptance"]["windows"] == 7 and summary["acceptance"]["windows_with_a_pair"] == 3
     assert summary["queries"]["texts"]["chair"] == {"marked_in_keyframes": 4, "presence_max": 0.9}

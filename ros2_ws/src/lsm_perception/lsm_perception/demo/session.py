@@ -28,6 +28,13 @@ QUERY_PERIOD_S = 4.0
 DRAIN_S = 30.0
 SETTLED_S = 1.5
 INTERRUPTED = 130
+# The node's outputs keep one message, the newest. The demo wants every one: DDS repairs a lost message only as long
+# as the sender still has it.
+KEPT_OUTPUTS = ("points", "gaussians", "path", "segmentation/label")
+DEEP_QUEUES = (
+    "--ros-args",
+    *(w for name in KEPT_OUTPUTS for w in ("-p", f"qos_overrides./lsm_perception/{name}.publisher.depth:=10")),
+)
 CANNOT_CONFIGURE = "Cannot configure:"  # what the node logs when loading the model fails
 
 
@@ -86,7 +93,7 @@ def _play(
     stop: threading.Event,
 ) -> int:
     """Start the node, play the recording, ask, drain; returns the node's exit code."""
-    words = [*source.bringup_words(), f"backend:={options.backend}", f"device:={options.device}"]
+    words = [*source.bringup_words(), f"backend:={options.backend}", f"device:={options.device}", *DEEP_QUEUES]
     node = Child("lsm_perception.bringup", words, logs / "node.log", environment)
     replay: Child | None = None
     try:

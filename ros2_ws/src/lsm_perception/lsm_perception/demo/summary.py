@@ -37,6 +37,7 @@ def summarise(recording: Recording, source: Source, options: DemoOptions) -> dic
             "rejected": sum(recording.rejected.values()),
             "rejected_by_reason": recording.rejected,
             "segments": len({p.segment for p in accepted}),
+            "metric": sum(p.metric for p in accepted),
         },
         "acceptance": {
             "window_s": WINDOW_S,
@@ -110,7 +111,8 @@ def lines(summary: dict[str, Any]) -> list[str]:
             f"({check['compared']} pairs)"
         )
     metres = f", {scale['metres_per_unit']:.3f} m per unit" if np.isfinite(scale["metres_per_unit"]) else ""
-    out.append(f"scale {scale['state']}" + (f" from {scale['source']}" if metres else "") + metres)
+    source = f" from {scale['source']}" if metres else ""
+    out.append(f"scale at the end {scale['state']}{source}{metres}; {pairs['metric']} pairs in metres")
     out.append(
         f"{summary['clouds']} clouds, {summary['tf']} transforms, {summary['masks_published']} label images and "
         f"{summary['masks_returned']} masks in replies that are not empty"
