@@ -14,7 +14,8 @@ from rich.progress import Progress
 from lsm_core.backends import Backend, load_backend
 from lsm_core.cli.arguments import BackendOption, DeviceOption, WeightsOption
 from lsm_core.cli.console import out, print_json, progress_bar
-from lsm_core.evaluation.report import EvalReport
+from lsm_core.evaluation.records import PairRecord
+from lsm_core.evaluation.report import EvalReport, read_records
 from lsm_core.evaluation.shared_data import find_shared
 from lsm_core.evaluation.studies import StudyOptions, study_hololens, study_nyu, study_rooms
 from lsm_core.io.images import write_png
@@ -29,6 +30,9 @@ SheetOption = Annotated[Path | None, typer.Option(help="Write a PNG picture of s
 RowsOption = Annotated[int, typer.Option(min=1, help="Pairs in the picture.")]
 SharedOption = Annotated[Path | None, typer.Option(help="Folder with data/; default LSM_SHARED or ../shared.")]
 IntrinsicsOption = Annotated[bool, typer.Option(help="Give the backend the true intrinsics.")]
+BaselinesFromOption = Annotated[
+    Path | None, typer.Option(help="Take the baselines from this earlier --json of the same pairs.")
+]
 BaselinesOption = Annotated[bool, typer.Option(help="Also run SIFT, ORB and identity.")]
 
 
@@ -47,6 +51,7 @@ def hololens(
     shared: SharedOption = None,
     intrinsics: IntrinsicsOption = True,
     baselines: BaselinesOption = True,
+    baselines_from: BaselinesFromOption = None,
     as_json: JsonOption = None,
     md: MarkdownOption = None,
     sheet: SheetOption = None,
@@ -56,7 +61,7 @@ def hololens(
     folder = find_shared(shared)
     with _progress("hololens") as bar:
         model = _load(backend, weights, device, threads)
-        options = StudyOptions(limit, intrinsics, baselines, rows if sheet else 0, bar)
+        options = StudyOptions(limit, intrinsics, baselines, _known(baselines_from), rows if sheet else 0, bar)
         report = study_hololens(model, folder, options)
     _deliver(report, as_json, md, sheet)
 
@@ -71,6 +76,7 @@ def rooms(
     limit: LimitOption = 400,
     intrinsics: IntrinsicsOption = True,
     baselines: BaselinesOption = True,
+    baselines_from: BaselinesFromOption = None,
     as_json: JsonOption = None,
     md: MarkdownOption = None,
     sheet: SheetOption = None,
@@ -79,7 +85,7 @@ def rooms(
     """Poses, depth and labels in rendered rooms with held-out furniture."""
     with _progress("rooms") as bar:
         model = _load(backend, weights, device, threads)
-        options = StudyOptions(limit, intrinsics, baselines, rows if sheet else 0, bar)
+        options = StudyOptions(limit, intrinsics, baselines, _known(baselines_from), rows if sheet else 0, bar)
         report = study_rooms(model, data, options)
     _deliver(report, as_json, md, sheet)
 
@@ -101,6 +107,11 @@ def semantic(
         model = _load(backend, weights, device, threads)
         report = study_nyu(model, folder, StudyOptions(limit=limit, progress=bar))
     _deliver(report, as_json, md, None)
+
+
+def _known(path: Path | None) -> dict[str, list[PairRecord]]:
+    """Return the records of an earlier report, or nothing."""
+    return {} if path is None else read_records(path)
 
 
 def _load(backend: str, weights: Path | None, device: str, threads: int | None) -> Backend:

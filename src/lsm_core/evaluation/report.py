@@ -12,6 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lsm_core.errors import FileFormatError
+from lsm_core.evaluation.depth_metrics import DepthError
+from lsm_core.evaluation.pose_metrics import PoseError
 from lsm_core.evaluation.provenance import Provenance
 from lsm_core.evaluation.records import PairRecord
 from lsm_core.evaluation.tables import Table, update_markdown
@@ -60,6 +63,36 @@ class EvalReport:
         parts = [table.markdown() for table in self.tables]
         parts.append(f"Printed by `{self.command}` with backend `{self.backend}` on {self.provenance.line()}")
         update_markdown(path, self.command, "\n\n".join(parts))
+
+
+def read_records(path: Path) -> dict[str, list[PairRecord]]:
+    """Read the pair records of an earlier report: per method, in order.
+
+    Raises:
+        FileFormatError: the file is not a report.
+    """
+    try:
+        methods = json.loads(path.read_text(encoding="utf-8"))["pairs"]
+        return {name: [_record(row) for row in rows] for name, rows in methods.items()}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise FileFormatError(
+            f"{path} is not a report of lsm eval: {type(error).__name__}: {error}.", "Write one with --json FILE."
+        ) from error
+
+
+def _record(row: dict[str, Any]) -> PairRecord:
+    """Return a record from its JSON; null becomes NaN again."""
+
+    def numbers(values: dict[str, Any]) -> dict[str, Any]:
+        return {k: math.nan if v is None else v for k, v in values.items()}
+
+    def depth(values: dict[str, Any] | None) -> DepthError | None:
+        return None if values is None else DepthError(**numbers(values))
+
+    plain = {k: v for k, v in row.items() if k not in ("pose", "depth", "sure_depth")}
+    first, second = (depth(d) for d in row["depth"])
+    pose = PoseError(**numbers(row["pose"]))
+    return PairRecord(pose=pose, depth=(first, second), sure_depth=depth(row["sure_depth"]), **numbers(plain))
 
 
 def _without_nan(value: Any) -> Any:

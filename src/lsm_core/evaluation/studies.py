@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -56,6 +56,8 @@ class StudyOptions:
         limit: at most this many pairs or images, evenly spread; None for all.
         known_intrinsics: give the backend the true intrinsics.
         with_baselines: also run the classical methods.
+        known_baselines: their records from an earlier report over the same pairs, which are then not run again;
+            they do not depend on the backend.
         sheet_rows: pairs in the picture; 0 for none.
         progress: called with (done, all) after each pair.
     """
@@ -63,6 +65,7 @@ class StudyOptions:
     limit: int | None = None
     known_intrinsics: bool = True
     with_baselines: bool = True
+    known_baselines: Mapping[str, Sequence[PairRecord]] = field(default_factory=dict)
     sheet_rows: int = 0
     progress: Progress = lambda done, total: None
 
@@ -184,8 +187,11 @@ def _measure(
         opts.progress(len(records), len(pairs))
     methods = {backend.name: records}
     if opts.with_baselines:
+        names = [pair.name for pair in pairs]
         for baseline in baselines(full_resolution):
-            methods[baseline.name] = run_pose_method(baseline.pose, pairs)
+            known = list(opts.known_baselines.get(baseline.name, ()))
+            same = [record.name for record in known] == names
+            methods[baseline.name] = known if same else run_pose_method(baseline.pose, pairs)
     return _Measured(methods, constant, rows)
 
 

@@ -38,6 +38,27 @@ def test_rooms_writes_json_markdown_and_picture(room_folder: Path, tmp_path: Pat
     assert np.asarray(Image.open(files["png"])).shape[1] == 2000
 
 
+def test_baselines_are_taken_from_an_earlier_report_of_the_same_pairs(room_folder: Path, tmp_path: Path) -> None:
+    earlier, later = tmp_path / "earlier.json", tmp_path / "later.json"
+    assert main(["eval", "rooms", "--data", str(room_folder), "--json", str(earlier)]) == 0
+    document = json.loads(earlier.read_text())
+    for row in document["pairs"]["identity"]:
+        row["pose"]["rotation_deg"] = 77.0  # marks the reused rows
+    earlier.write_text(json.dumps(document))
+    options = ["--baselines-from", str(earlier), "--json", str(later)]
+    assert main(["eval", "rooms", "--data", str(room_folder), *options]) == 0
+    assert {r["pose"]["rotation_deg"] for r in json.loads(later.read_text())["pairs"]["identity"]} == {77.0}
+    assert json.loads(later.read_text())["pairs"]["truth"][0]["pose"]["rotation_deg"] == pytest.approx(7, abs=0.1)
+    assert main(["eval", "rooms", "--data", str(room_folder), "--limit", "3", *options]) == 0
+    assert 77.0 not in {r["pose"]["rotation_deg"] for r in json.loads(later.read_text())["pairs"]["identity"]}
+
+
+def test_a_file_that_is_no_report_is_refused(room_folder: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.json"
+    other.write_text("{}")
+    assert main(["eval", "rooms", "--data", str(room_folder), "--baselines-from", str(other)]) == 1
+
+
 def test_rooms_prints_pure_json_on_request(room_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["eval", "rooms", "--data", str(room_folder), "--no-baselines", "--json", "-"]) == 0
     document = json.loads(capsys.readouterr().out)
