@@ -52,7 +52,7 @@ def train_tiny(
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     torch.set_num_threads(threads)
-    torch.set_flush_denormal(True)
+    torch.set_flush_denormal(True)  # fresh Adam moments are denormal, and slow on CPUs
     try:
         target = resolve_device(device)
         fast = cpu_has_bfloat16() if target.type == "cpu" else True
@@ -77,6 +77,8 @@ def train_tiny(
     except LsmError as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(1) from error
+    finally:
+        torch.set_flush_denormal(False)
     result = {"weights": str(weights), "steps": trainer.step, "minutes": round(trainer.elapsed_s / 60, 1)}
     typer.echo(json.dumps(result) if as_json else f"weights: {weights} ({trainer.step} steps)")
 

