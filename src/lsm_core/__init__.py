@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from lsm_core import _native_threads  # noqa: F401  isort: skip  (before anything that loads NumPy or PyTorch)
 from lsm_core import errors
 from lsm_core.backends import Backend, backend_names, load_backend
 from lsm_core.types import Camera, Gaussians, Prediction, QueryResult, RenderResult, Sim3, ViewFeatures
