@@ -58,7 +58,7 @@ def pair(
     where = provenance(model.device)
     height, width = scene.views[0].image.shape[:2]
     note = (
-        f"{repeats} runs after 3 to warm up, images {width}x{height}, "
+        f"Medians of {repeats} runs after 3 to warm up, images {width}x{height}, "
         f"{'seed ' + str(seed) if not images else 'files given'}; load of the machine before: {load_before:.1f}. "
         f"{where.line()}"
     )

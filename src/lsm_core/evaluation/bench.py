@@ -46,14 +46,14 @@ def bench_pair(
     prediction = backend.predict(encoded, generator=generator)
     stages: list[tuple[str, Callable[[], object]]] = [
         ("encode one image", lambda: backend.encode(views[0].image, views[0].K)),
-        ("pair from encoded images, pose included", lambda: backend.predict(encoded, generator=generator)),
+        ("encoded pair, pose included", lambda: backend.predict(encoded, generator=generator)),
         (
-            "pair from raw images (total)",
+            "two raw images (total)",
             lambda: backend.predict([v.image for v in views], [v.K for v in views], generator=generator),
         ),
     ]
     if texts and backend.has_language:
-        stages.append((f"masks of {len(texts)} texts, both views", lambda: backend.query(prediction, list(texts))))
+        stages.append((f"masks of {len(texts)} texts", lambda: backend.query(prediction, list(texts))))
     return [_time(name, run, repeats, warmup, backend.device) for name, run in stages]
 
 
@@ -62,11 +62,11 @@ def bench_table(title: str, stages: Sequence[StageTime], note: str) -> Table:
     total = next(s.median_ms for s in stages if "total" in s.name)
     columns = [
         Column("stage"),
-        Column("median ms", ".1f"),
+        Column("ms", ".1f"),
         Column("p10", ".1f"),
         Column("p90", ".1f"),
         Column("CPU ms", ".1f"),
-        Column("share of total", ".2f"),
+        Column("share", ".2f"),
     ]
     rows: list[list[Cell]] = [
         [s.name, s.median_ms, s.p10_ms, s.p90_ms, s.cpu_ms, s.median_ms / total] for s in stages
