@@ -7,6 +7,10 @@ export LSM_ROOT
 export VIRTUAL_ENV="$LSM_ROOT/.venv"
 case ":$PATH:" in *":$VIRTUAL_ENV/bin:"*) ;; *) export PATH="$VIRTUAL_ENV/bin:$PATH" ;; esac
 
+# Threads of native libraries that wait should sleep, see src/lsm_core/_native_threads.py; set here too, because rclpy
+# loads NumPy before lsm_core can.
+export OMP_WAIT_POLICY="${OMP_WAIT_POLICY:-PASSIVE}" OPENBLAS_NUM_THREADS="${OPENBLAS_NUM_THREADS:-1}"
+
 # Put $2 in front of the colon-separated list named $1, once.
 _lsm_prepend() {
   eval "_lsm_list=\"\${$1:-}\""
