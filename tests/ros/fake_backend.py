@@ -57,6 +57,7 @@ class FakeBackend(Backend):
         self.closed = False
         self.release = threading.Event()
         self.release.set()
+        self.entered = threading.Event()  # a prediction has begun
         self.calm()
 
     def calm(self) -> None:
@@ -79,6 +80,7 @@ class FakeBackend(Backend):
         poses: Sequence[Tensor | NDArray[Any]] | None = None,
         generator: torch.Generator | None = None,
     ) -> Prediction:
+        self.entered.set()
         time.sleep(self.delay_s)
         self.release.wait(10)
         if self.fail is not None:

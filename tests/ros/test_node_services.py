@@ -62,6 +62,17 @@ def added(node: Harness) -> list[Keyframe]:
     return [m for m in node.messages("keyframes") if m.action == Keyframe.ADDED]
 
 
+def hold_inference(node: Harness, views: list[View]) -> None:
+    """Send views until one of them is inside the model, which waits there until `backend.release` is set."""
+    node.backend.release.clear()
+    node.backend.entered.clear()
+    for view in views:
+        node.send(view)
+        if node.backend.entered.wait(0.5):
+            return
+    raise AssertionError("no view became a keyframe")
+
+
 def test_query_returns_masks_scores_and_centroids(node: Harness, views: list[View]) -> None:
     reply = node.call(QueryText, "query_text", texts=["floor", "sofa"])
     assert reply.success and reply.code == ResultCode.OK and reply.message == ""
@@ -127,13 +138,9 @@ def test_unicode_texts_are_fine(node: Harness) -> None:
 
 
 def test_query_does_not_wait_for_a_running_inference(node: Harness, views: list[View]) -> None:
-    node.backend.release.clear()
     runtime = node.node.runtime
     assert runtime is not None
-    for view in views[7:10]:
-        node.send(view)
-        time.sleep(0.05)
-    assert wait_until(lambda: runtime.account.counts().pending > 0)
+    hold_inference(node, views[7:])
     assert node.call(QueryText, "query_text", timeout_s=5.0, texts=["wall"]).success
     assert runtime.account.counts().pending > 0  # the inference was in work all the time
     node.backend.release.set()
@@ -204,11 +211,7 @@ def test_reset_forgets_keyframes_and_empties_what_is_latched(node: Harness, view
 def test_reset_during_inference_publishes_nothing_of_before(node: Harness, views: list[View]) -> None:
     runtime = node.node.runtime
     assert runtime is not None
-    node.backend.release.clear()
-    for view in views[7:10]:
-        node.send(view)
-        time.sleep(0.05)
-    assert wait_until(lambda: runtime.account.counts().pending > 0)
+    hold_inference(node, views[7:])
     before = len(added(node))
     assert node.call(Reset, "reset").success
     node.backend.release.set()

@@ -26,6 +26,7 @@ class Child:
                 stdin=subprocess.DEVNULL,
                 env=dict(environment),
                 start_new_session=True,
+                preexec_fn=_default_interrupt,
             )
 
     @property
@@ -51,6 +52,11 @@ class Child:
             except subprocess.TimeoutExpired:
                 os.killpg(self._process.pid, signal.SIGKILL)
         return self._process.wait(STOP_S)
+
+
+def _default_interrupt() -> None:
+    """Let a child be interrupted even where this process was started with SIGINT ignored (a shell's `&`)."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def child_environment(log_folder: Path) -> dict[str, str]:
