@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from lsm_core.errors import GeometryError, InputError
+from lsm_core.geometry.median import lower_weighted_median
 from lsm_core.types import Sim3
 
 
@@ -74,9 +75,7 @@ def weighted_median(values: Tensor, weights: Tensor) -> float:
     v, w = values[keep].double(), weights[keep].double()
     if len(v) == 0:
         raise GeometryError("A median of nothing was asked for: no finite value has a positive weight.")
-    order = torch.argsort(v)
-    cumulative = torch.cumsum(w[order], 0)
-    return float(v[order][int(torch.searchsorted(cumulative, 0.5 * cumulative[-1]))])
+    return lower_weighted_median(v.detach().cpu().numpy(), w.detach().cpu().numpy())
 
 
 def robust_scale(

@@ -174,12 +174,12 @@ def _parallax_deg(
     R_cam0_cam1: NDArray[np.float64],
 ) -> float:
     """Return the median angle in degrees between ray 0 and rotated ray 1 of matches."""
-    rays0, rays1 = _unit_rays(pixels0, K0), _unit_rays(pixels1, K1) @ R_cam0_cam1.T
+    rays0, rays1 = unit_rays(pixels0, K0), unit_rays(pixels1, K1) @ R_cam0_cam1.T
     sine = np.linalg.norm(np.cross(rays0, rays1), axis=1)
     return float(np.degrees(np.median(np.arctan2(sine, (rays0 * rays1).sum(1)))))
 
 
-def _unit_rays(pixels: NDArray[np.float64], K: NDArray[np.float64]) -> NDArray[np.float64]:
+def unit_rays(pixels: NDArray[np.float64], K: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return unit viewing rays [N, 3] of pixels [N, 2]."""
     homogeneous = np.hstack([pixels, np.ones((len(pixels), 1))]) @ np.linalg.inv(K).T
     return np.asarray(homogeneous / np.linalg.norm(homogeneous, axis=1, keepdims=True))

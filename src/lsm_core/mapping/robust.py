@@ -8,15 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lsm_core.geometry.median import lower_weighted_median
+
 FloatMap = NDArray[np.float32]
 MAD_TO_STD = 1.4826  # of a normal distribution
-
-
-def weighted_median(values: NDArray[np.float64], weights: NDArray[np.float64]) -> float:
-    """Return the value at which half of the total weight is reached (lower one of two middle values)."""
-    order = np.argsort(values, kind="stable")
-    cumulated = np.cumsum(weights[order])
-    return float(values[order[np.searchsorted(cumulated, 0.5 * cumulated[-1])]])
 
 
 def depth_ratio(
@@ -36,8 +31,8 @@ def depth_ratio(
     if log_ratio.size < max(1, min_pixels):
         return math.nan, math.nan, int(log_ratio.size)
     w = weight[valid].astype(np.float64)
-    median = weighted_median(log_ratio, w)
-    spread = MAD_TO_STD * weighted_median(np.abs(log_ratio - median), w)
+    median = lower_weighted_median(log_ratio, w)
+    spread = MAD_TO_STD * lower_weighted_median(np.abs(log_ratio - median), w)
     # Outliers on one side push the median towards them; without them it is taken once more.
     near = np.abs(log_ratio - median) <= 3 * spread
-    return math.exp(weighted_median(log_ratio[near], w[near])), spread, int(log_ratio.size)
+    return math.exp(lower_weighted_median(log_ratio[near], w[near])), spread, int(log_ratio.size)

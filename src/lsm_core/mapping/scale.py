@@ -11,7 +11,8 @@ from enum import StrEnum
 import numpy as np
 
 from lsm_core.errors import InputError
-from lsm_core.mapping.robust import MAD_TO_STD, weighted_median
+from lsm_core.geometry.median import lower_weighted_median
+from lsm_core.mapping.robust import MAD_TO_STD
 
 
 class ScaleState(StrEnum):
@@ -255,8 +256,8 @@ def _median_and_spread(samples: Iterable[ScaleSample]) -> tuple[float, float]:
     held = list(samples)
     logs = np.log([s.metres_per_unit for s in held])
     weights = np.array([s.weight for s in held], dtype=np.float64)
-    median = weighted_median(logs, weights)
+    median = lower_weighted_median(logs, weights)
     deviation = np.abs(logs - median)
     if len(held) < FEW:  # a median deviation of three ignores the worst one
         return math.exp(median), float(deviation.max())
-    return math.exp(median), MAD_TO_STD * weighted_median(deviation, weights)
+    return math.exp(median), MAD_TO_STD * lower_weighted_median(deviation, weights)

@@ -10,6 +10,8 @@ import numpy as np
 import poselib
 from numpy.typing import NDArray
 
+from lsm_core.geometry.two_view import unit_rays
+
 Points = NDArray[np.float32]
 MIN_POINTS = 12
 MIN_INLIER_SHARE = 0.6  # of an essential matrix that is believed
@@ -58,7 +60,8 @@ def parallax_deg(reference: Points, current: Points, K_reference: NDArray[Any], 
     """
     if len(reference) < MIN_POINTS:
         return math.nan
-    a, b = rays(reference, K_reference), rays(current, K_current)
+    a = unit_rays(reference.astype(np.float64), np.asarray(K_reference, np.float64))
+    b = unit_rays(current.astype(np.float64), np.asarray(K_current, np.float64))
     alone = angles_deg(a @ best_rotation(a, b).T, b)
     if float(np.median(alone)) < PURE_ROTATION_DEG:
         return float(np.median(alone))
@@ -74,14 +77,6 @@ def parallax_deg(reference: Points, current: Points, K_reference: NDArray[Any], 
     if int(inliers.sum()) < max(MIN_POINTS, MIN_INLIER_SHARE * len(inliers)):
         return float(np.median(alone))
     return float(np.median(angles_deg(a[inliers] @ np.asarray(pose.R).T, b[inliers])))
-
-
-def rays(pixels: Points, K: NDArray[Any]) -> NDArray[np.float64]:
-    """Return unit rays [N, 3] through pixels [N, 2]."""
-    K = np.asarray(K, dtype=np.float64)
-    xy = (pixels.astype(np.float64) - K[:2, 2]) / np.array([K[0, 0], K[1, 1]])
-    d = np.concatenate([xy, np.ones((len(xy), 1))], 1)
-    return d / np.linalg.norm(d, axis=1, keepdims=True)
 
 
 def angles_deg(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lsm_core.errors import InputError
+from lsm_core.geometry.median import lower_weighted_median
 from lsm_core.mapping import ChainConfig, PairChain, PairGeometry
-from lsm_core.mapping.robust import depth_ratio, weighted_median
+from lsm_core.mapping.robust import depth_ratio
 from lsm_core.types import Sim3
 
 from .scenes import plane_prediction, random_pose, smooth_depth
@@ -181,4 +182,4 @@ def test_depth_ratio_finds_any_factor_among_a_third_of_outliers(factor: float, s
 def test_weighted_median_equals_the_median_of_repeated_values(items: list[tuple[float, int]]) -> None:
     values, weights = np.array([v for v, _ in items]), np.array([float(w) for _, w in items])
     repeated = np.sort(np.repeat(values, weights.astype(int)))
-    assert weighted_median(values, weights) == repeated[(len(repeated) - 1) // 2]
+    assert lower_weighted_median(values, weights) == repeated[(len(repeated) - 1) // 2]
