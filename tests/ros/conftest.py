@@ -7,8 +7,14 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from node_process import StubProcess
+    from robot import Robot
+    from synthetic_world import View
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -38,3 +44,32 @@ def rclpy_session() -> Iterator[None]:
     rclpy.init(args=[])
     yield
     rclpy.try_shutdown()
+
+
+@pytest.fixture(scope="session")
+def stub_views() -> list[View]:
+    """Views that the stub process knows; stamps grow, 10 Hz."""
+    from synthetic_world import walk
+
+    return walk(40)
+
+
+@pytest.fixture(scope="module")
+def stub(rclpy_session: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StubProcess]:
+    """An active node process with the stub backend, shared by the tests of a file: none of them may harm it."""
+    from node_process import ACTIVE, StubProcess
+
+    process = StubProcess(tmp_path_factory.mktemp("stub"), {"odometry.source": "none"})
+    process.wait_for(ACTIVE)
+    yield process
+    process.kill()
+
+
+@pytest.fixture(scope="module")
+def robot(rclpy_session: None) -> Iterator[Robot]:
+    """A robot beside the stub process that hears its small outputs and the clouds."""
+    from robot import Robot
+
+    client = Robot(("keyframes", "pair_pose", "points", "scale", "diagnostics"))
+    yield client
+    client.close()

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import wait_until
 
 pytestmark = pytest.mark.ros
 pytest.importorskip("rclpy", reason="ROS 2 is not here: source tools/env.sh")
@@ -22,6 +18,7 @@ from harness import FRAME
 from lsm_perception.conversions.stamps import stamp_from_ns, stamp_to_ns
 from lsm_perception.node import missing_requirement
 from lsm_perception_msgs.srv import QueryText
+from node_process import NodeProcess
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
@@ -33,51 +30,22 @@ EXIT_LIMIT_S = 5.0
 LAUNCHER = Path(__file__).resolve().parents[2] / "ros2_ws/src/lsm_perception/scripts/lsm_perception"
 
 
-class Process:
-    """One node process whose log is read as it comes."""
-
-    def __init__(self, log: Path, *arguments: str, command: list[str] | None = None) -> None:
-        self._log = log
-        environment = os.environ | {"LSM_PYTHON": sys.executable, "OMP_NUM_THREADS": "1"}
-        with log.open("w") as out:
-            self.process = subprocess.Popen(
-                [*(command or [sys.executable, "-m", "lsm_perception.node"]), *arguments],
-                stdout=out,
-                stderr=subprocess.STDOUT,
-                env=environment,
-            )
-
-    @property
-    def text(self) -> str:
-        return self._log.read_text(encoding="utf-8", errors="replace")
-
-    def wait_for(self, text: str, timeout_s: float = 120.0) -> None:
-        ended = lambda: text in self.text or self.process.poll() is not None  # noqa: E731
-        assert wait_until(ended, timeout_s) and text in self.text, self.text
-
-    def stop(self, number: int) -> float:
-        """Send a signal and return how long the process took to end with code 0."""
-        started = time.monotonic()
-        self.process.send_signal(number)
-        assert self.process.wait(30) == 0, self.text
-        assert "Traceback" not in self.text, self.text
-        return time.monotonic() - started
-
-
 @pytest.fixture
 def log(tmp_path: Path) -> Path:
     return tmp_path / "node.log"
 
 
 @pytest.fixture
-def running(log: Path) -> Iterator[Process]:
-    process = Process(log, command=[str(LAUNCHER)])
+def running(log: Path) -> Iterator[NodeProcess]:
+    process = NodeProcess(log, command=[str(LAUNCHER)])
     yield process
     process.process.kill()
     process.process.wait()
 
 
-def test_works_on_images_and_ends_on_sigint_in_the_middle_of_work(rclpy_session: None, running: Process) -> None:
+def test_works_on_images_and_ends_on_sigint_in_the_middle_of_work(
+    rclpy_session: None, running: NodeProcess
+) -> None:
     running.wait_for("Active; listening to")
     node = Node("process_client")
     executor = SingleThreadedExecutor()
@@ -115,13 +83,13 @@ def test_works_on_images_and_ends_on_sigint_in_the_middle_of_work(rclpy_session:
         node.destroy_node()
 
 
-def test_ends_on_sigterm_while_the_model_loads(running: Process) -> None:
+def test_ends_on_sigterm_while_the_model_loads(running: NodeProcess) -> None:
     time.sleep(1.5)
     assert running.stop(signal.SIGTERM) < EXIT_LIMIT_S
 
 
 def test_a_bad_parameter_is_one_line_with_the_fix(log: Path) -> None:
-    process = Process(log, "--ros-args", "-p", "keyframes.max_age_s:=-1.0")
+    process = NodeProcess(log, "--ros-args", "-p", "keyframes.max_age_s:=-1.0")
     assert process.process.wait(60) == 1
     assert "keyframes.max_age_s" in process.text and "Fix:" in process.text and "Traceback" not in process.text
 
@@ -132,7 +100,7 @@ def test_unknown_keys_and_a_missing_backend_are_reported_and_the_node_stays_up(l
         "lsm_perception:\n  ros__parameters:\n    backend: lsm-huge\n    keyframes:\n      max_aeg_s: 3.0\n",
         encoding="utf-8",
     )
-    process = Process(log, "--ros-args", "--params-file", str(parameters))
+    process = NodeProcess(log, "--ros-args", "--params-file", str(parameters))
     try:
         process.wait_for("Cannot configure")
         assert "There is no backend 'lsm-huge'" in process.text and "lsm-tiny" in process.text

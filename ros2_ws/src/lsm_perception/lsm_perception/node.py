@@ -9,6 +9,10 @@ import signal
 import sys
 import threading
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lsm_perception.perception_node import BackendLoader
 
 REQUIREMENTS = {
     "rclpy": "source a ROS 2 installation (or run ./run setup in the repository)",
@@ -30,8 +34,12 @@ def missing_requirement() -> str | None:
     return None
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, load: BackendLoader | None = None) -> int:
     """Run the node until it is told to stop.
+
+    Args:
+        arguments: of the command line, without the program's name; sys.argv by default.
+        load: gives the backend for (name, device, weights) instead of the registry; tests pass their own.
 
     Returns:
         0 after SIGINT or SIGTERM, 1 when a requirement is missing or a parameter is bad.
@@ -44,10 +52,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: exit_now(0))
     stop = threading.Event()
-    return run(list(sys.argv if arguments is None else ["lsm_perception", *arguments]), stop)
+    return run(list(sys.argv if arguments is None else ["lsm_perception", *arguments]), stop, load)
 
 
-def run(argv: list[str], stop: threading.Event) -> int:
+def run(argv: list[str], stop: threading.Event, load: BackendLoader | None = None) -> int:
     """Create and spin the node until `stop` is set; return the exit code."""
     import rclpy
     from rclpy.executors import MultiThreadedExecutor
@@ -60,7 +68,7 @@ def run(argv: list[str], stop: threading.Event) -> int:
     rclpy.init(args=argv, signal_handler_options=SignalHandlerOptions.NO)
     logging.basicConfig(level=logging.INFO, handlers=[RosLogHandler()])
     try:
-        node = PerceptionNode()
+        node = PerceptionNode() if load is None else PerceptionNode(load)
     except LsmError as error:
         print(f"lsm_perception: {error}", file=sys.stderr)
         rclpy.try_shutdown()

@@ -1,0 +1,85 @@
+"""The real node process around a backend that misbehaves on demand: `python stub_node.py CONTROL --ros-args ...`.
+
+CONTROL is a JSON file, read again before each use of the backend:
+`delay_s` (sleep per prediction), `fail` (a key of FAILURES), `fail_in` (load, encode, predict or query),
+`non_finite`, `bad_pose`, `validity`. Missing keys mean good behaviour; so does a missing file.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import torch
+from fake_backend import FakeBackend
+from lsm_perception.node import exit_now, main
+from synthetic_world import walk
+
+from lsm_core.backends.base import Backend
+from lsm_core.errors import DeviceError, WeightsError
+
+VIEWS = 40
+FAILURES: dict[str, Any] = {
+    "oom": lambda: torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
+    "sticky": lambda: torch.AcceleratorError("CUDA error: an illegal memory access was encountered"),
+    "device": lambda: DeviceError("The device is gone.", "Plug it in."),
+    "runtime": lambda: RuntimeError("something inside the model broke"),
+    "memory": lambda: MemoryError("no memory for it"),
+    "weights": lambda: WeightsError("Weights are missing.", "Bring them."),
+}
+
+
+class StubBackend(FakeBackend):
+    """A FakeBackend that reads its behaviour from a file."""
+
+    def __init__(self, control: Path) -> None:
+        super().__init__(walk(VIEWS))
+        self._control = control
+        self._control_lock = threading.Lock()
+        self.obey("load")
+
+    def obey(self, stage: str) -> None:
+        """Read the file, take over its settings, and raise what it asks for at this stage."""
+        with self._control_lock:
+            try:
+                told = json.loads(self._control.read_text(encoding="utf-8"))
+            except (OSError, ValueError):
+                told = {}
+            self.delay_s = float(told.get("delay_s", 0.0))
+            self.non_finite = bool(told.get("non_finite", False))
+            self.bad_pose = bool(told.get("bad_pose", False))
+            self.validity = float(told.get("validity", 1.0))
+        if told.get("fail") and told.get("fail_in", "predict") == stage:
+            raise FAILURES[told["fail"]]()
+
+    def encode(self, *args: Any, **kwargs: Any) -> Any:
+        self.obey("encode")
+        return super().encode(*args, **kwargs)
+
+    def predict(self, *args: Any, **kwargs: Any) -> Any:
+        self.obey("predict")
+        return super().predict(*args, **kwargs)
+
+    def encode_texts(self, texts: Sequence[str]) -> Any:
+        self.obey("query")
+        return super().encode_texts(texts)
+
+
+def start(arguments: list[str]) -> int:
+    """Run the node with the stub; the first argument is the control file."""
+    control = Path(arguments[0])
+
+    def load(name: str, device: str, weights: Path | None) -> Backend:
+        return StubBackend(control)
+
+    return main(arguments[1:], load)
+
+
+if __name__ == "__main__":
+    exit_now(start(sys.argv[1:]))
