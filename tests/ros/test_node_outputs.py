@@ -52,6 +52,7 @@ def kept_stamps(node: Harness) -> list[int]:
 
 def test_keyframe_stamps_are_those_of_source_images_to_the_nanosecond(node: Harness, views: list[View]) -> None:
     sent = {v.stamp_ns for v in views}
+    assert wait_until(lambda: len(node.messages("keyframes")) >= len(views))
     heard = [stamp_to_ns(m.header.stamp) for m in node.messages("keyframes")]
     assert len(heard) == len(views) and set(heard) == sent
     assert all(stamp % 10 for stamp in (views[0].stamp_ns, views[3].stamp_ns))  # the test's stamps are odd ones

@@ -143,9 +143,7 @@ def test_estimated_pose_is_the_true_one_without_errors(pair: tuple[View, View]) 
     points = (rays * batch.depth[:, 4::CELL, 4::CELL, None]).flatten(1, 2)
     noise = PoseNoise(match_px=0.0, matched=1.0, dropped=0.0)
     generator = torch.Generator().manual_seed(0)
-    T, has = estimated_pose(
-        batch.T_other_self, points, batch.K, targets, torch.zeros(1), noise, CELL, generator
-    )
+    T, has = estimated_pose(batch.T_other_self, points, batch.K, targets, torch.zeros(1), noise, CELL, generator)
     assert bool(has.all())
     torch.testing.assert_close(T, batch.T_other_self, atol=0.02, rtol=0)
     torch.testing.assert_close(T[0] @ T[1], torch.eye(4), atol=1e-4, rtol=0)
