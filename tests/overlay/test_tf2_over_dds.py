@@ -1,6 +1,5 @@
 """Broadcasters and listener between two nodes."""
 
-import os
 import time as wall
 from collections.abc import Callable, Iterator
 
@@ -12,10 +11,9 @@ tf2_ros = pytest.importorskip("tf2_ros", reason="the workspace is not built")
 from geometry_msgs.msg import TransformStamped
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.time import Time
+from ros_domain import DOMAIN
 
 pytestmark = pytest.mark.ros
-# One domain per process that may run beside this one.
-DOMAIN = 60 + os.getpid() % 40
 
 
 @pytest.fixture

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 import pytest
+from ros_domain import DOMAIN
 
 if TYPE_CHECKING:
     from node_process import StubProcess
@@ -20,23 +19,6 @@ if TYPE_CHECKING:
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-
-def claimed_domain() -> tuple[int, IO[bytes]]:
-    """Return a ROS domain that no other test process of this machine uses, and the file whose lock says so."""
-    # 1 to 100: above, Fast DDS would use ports of the ephemeral range.
-    for attempt in range(100):
-        domain = 1 + (os.getpid() * 7 + attempt) % 100
-        claim = (Path(tempfile.gettempdir()) / f"lsm_test_domain_{domain}.lock").open("ab")
-        try:
-            fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            claim.close()
-        else:
-            return domain, claim
-    raise RuntimeError("All ROS domains from 1 to 100 are taken by other test processes.")
-
-
-DOMAIN, _DOMAIN_CLAIM = claimed_domain()
 os.environ["ROS_DOMAIN_ID"] = str(DOMAIN)
 os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
 os.environ["ROS_PYTHON_CHECK_FIELDS"] = "1"

@@ -18,12 +18,12 @@ from lsm_perception_msgs import msg, srv
 from lsm_perception_msgs.msg import Keyframe, PairPose, ResultCode, Scale
 from lsm_perception_msgs.srv import QueryText
 from rclpy.executors import SingleThreadedExecutor
+from ros_domain import DOMAIN
 from sensor_msgs.msg import Image
 
 pytestmark = pytest.mark.ros
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "ros2_ws" / "src" / "lsm_perception_msgs"
-DOMAIN = 60 + os.getpid() % 40
 
 SERVICES = [
     "QueryText",
