@@ -58,8 +58,6 @@ def load_backend(
         DeviceError: the device is absent.
     """
     if name not in _MODULES:
-        raise UnknownBackendError(
-            f"There is no backend '{name}'.", f"Choose one of: {', '.join(backend_names())}."
-        )
+        raise UnknownBackendError(f"There is no backend '{name}'.", f"Choose one of: {', '.join(backend_names())}.")
     load = cast(Loader, importlib.import_module(_MODULES[name]).load)
     return load(resolve_device(device), None if weights is None else Path(weights))

@@ -149,9 +149,7 @@ def matching_loss(matched: Matched, targets: Correspondences) -> Tensor:
 
 def matchability_loss(logits: Tensor, targets: Correspondences) -> Tensor:
     """Binary cross-entropy of "seen in the other view", over cells whose visibility is known."""
-    loss = F.binary_cross_entropy_with_logits(
-        logits.float().flatten(1), targets.visible.float(), reduction="none"
-    )
+    loss = F.binary_cross_entropy_with_logits(logits.float().flatten(1), targets.visible.float(), reduction="none")
     return (loss * targets.known).sum() / targets.known.sum().clamp_min(1)
 
 

@@ -23,9 +23,7 @@ def validation_batches(pool: ShardPool, stage: Stage, pairs: int, seed: int, siz
     views = []
     for _ in range(pairs):
         shard, first, second = pool.draw(rng, stage.min_overlap)
-        views.append(
-            tuple(fit(frame_view(shard, i), grid.height, grid.width) for i in (first, second))
-        )
+        views.append(tuple(fit(frame_view(shard, i), grid.height, grid.width) for i in (first, second)))
     chunks = [views[i : i + size] for i in range(0, len(views), size)]
     return [collate([(a, b) for a, b in chunk], [True] * len(chunk)) for chunk in chunks]
 

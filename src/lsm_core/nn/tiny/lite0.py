@@ -84,9 +84,7 @@ class Lite0(nn.Module):
             for i in range(stage.repeats):
                 c_in = stage.channels_in if i == 0 else stage.channels_out
                 stride = stage.stride if i == 0 else 1
-                blocks.append(
-                    InvertedResidual(c_in, stage.channels_out, stage.expand, stage.kernel, stride)
-                )
+                blocks.append(InvertedResidual(c_in, stage.channels_out, stage.expand, stage.kernel, stride))
         self.blocks = nn.ModuleList(blocks)
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:

@@ -213,9 +213,7 @@ class TinyNet(nn.Module):
             rays=rays_from_intrinsics(views.intrinsics, centres),
         )
 
-    def refine(
-        self, views: Encoded, matched: Matched, T_other_self: Tensor, has_pose: Tensor
-    ) -> Refined:
+    def refine(self, views: Encoded, matched: Matched, T_other_self: Tensor, has_pose: Tensor) -> Refined:
         """Refine depth with the relative pose and decode.
 
         Args:
