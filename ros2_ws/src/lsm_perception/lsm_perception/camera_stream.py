@@ -159,11 +159,12 @@ class CameraStream:
 
     def _take(self, make: Callable[[float], SourceImage]) -> None:
         """Bring one image to its end or to the worker; whatever happens, its account is settled."""
-        received_s = time.monotonic()
+        received_s, arrived_ns = time.monotonic(), self._clock.now().nanoseconds
         self.last_image_s = received_s
         ticket = self._account.open()
         try:
             image = make(received_s)
+            self._timings.add_age("transport", image.stamp_ns, arrived_ns)
             with self._timings.measure("gate"):
                 candidate, reason, decision = self._judge(image)
             if candidate is not None:

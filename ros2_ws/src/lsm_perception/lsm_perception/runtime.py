@@ -230,10 +230,12 @@ class Runtime:
         return StreamHooks(reset, refused, lost, self.problem)
 
     def _process(self, job: Job[Candidate], is_current: object) -> None:
+        self.timings.add("wait", (time.monotonic() - job.payload.image.received_s) * 1e3)
         self.cameras[job.camera].pipeline.process(job, is_current)  # type: ignore[arg-type]
-        self.timings.add("total", (time.monotonic() - job.payload.image.received_s) * 1e3)
 
     def _on_products(self, products: Products) -> None:
+        self.timings.add("total", (time.monotonic() - products.image.received_s) * 1e3)
+        self.timings.add_age("latency", products.image.stamp_ns, self._node.get_clock().now().nanoseconds)
         self.captures.notice(products)
 
 

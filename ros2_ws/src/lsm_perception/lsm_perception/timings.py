@@ -1,4 +1,8 @@
-"""How long each stage takes: quantiles over the newest measurements."""
+"""How long each stage takes: quantiles over the newest measurements.
+
+`transport` is image stamp to callback, `wait` callback to begin of work, `total` callback to published, `latency` image
+stamp to published; the others are the steps of the work itself.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 KEPT = 1000
+MAX_AGE_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,11 @@ class Timings:
         with self._lock:
             self._values.setdefault(stage, deque(maxlen=KEPT)).append(milliseconds)
             self._counts[stage] = self._counts.get(stage, 0) + 1
+
+    def add_age(self, stage: str, stamp_ns: int, now_ns: int) -> None:
+        """Record how old a stamp is by the node's clock; one of another clock (a bag, a jump) is left out."""
+        if 0 <= now_ns - stamp_ns < MAX_AGE_S * 1e9:
+            self.add(stage, (now_ns - stamp_ns) / 1e6)
 
     @contextmanager
     def measure(self, stage: str) -> Iterator[None]:
