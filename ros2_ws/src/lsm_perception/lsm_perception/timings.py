@@ -1,7 +1,7 @@
 """How long each stage takes: quantiles over the newest measurements.
 
-`transport` is image stamp to callback, `wait` callback to begin of work, `total` callback to published, `latency` image
-stamp to published; the others are the steps of the work itself.
+`transport` is image stamp to callback, `wait` callback to begin of work, `total` callback to published, `latency`
+image stamp to published; the others are the steps of the work itself.
 """
 
 from __future__ import annotations
