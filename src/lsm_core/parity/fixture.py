@@ -41,14 +41,30 @@ class Fixture:
         Raises:
             FileFormatError: the file is absent or unreadable.
         """
+        return self._read("io", f"{self.name}.io.safetensors")
+
+    def weights(self, of: str | None = None) -> dict[str, Tensor]:
+        """Read the recorded weights, under the reference's keys.
+
+        Args:
+            of: another fixture of the same folder, whose weights this one shares.
+
+        Raises:
+            FileFormatError: the file is absent or unreadable.
+        """
+        if of is not None:
+            return read_fixture(self.folder / f"{of}.json").weights()
+        return self._read("weights", f"{self.name}.weights.safetensors")
+
+    def _read(self, role: str, usual_name: str) -> dict[str, Tensor]:
         files = self.spec.get("files")
-        file_name = files.get("io") if isinstance(files, Mapping) else None
-        path = self.folder / (file_name or f"{self.name}.io.safetensors")
+        stated = files.get(role) if isinstance(files, Mapping) else None
+        path = self.folder / (stated or usual_name)
         try:
             return load_file(path)
         except (OSError, SafetensorError) as error:
             raise FileFormatError(
-                f"The tensors of fixture '{self.name}' cannot be read: {error}.", f"Restore {path.name}."
+                f"The {role} file of fixture '{self.name}' cannot be read: {error}.", f"Restore {path.name}."
             ) from error
 
 

@@ -12,7 +12,7 @@ from lsm_core.errors import UnsupportedError
 from lsm_core.parity.fixture import Fixture
 from lsm_core.parity.tolerance import Tolerance, tolerance_of
 
-Answer = Callable[[Mapping[str, Any], Mapping[str, Tensor]], dict[str, Tensor]]
+Answer = Callable[[Fixture, Mapping[str, Tensor]], dict[str, Tensor]]
 IsAnswer = Callable[[str], bool]
 ToleranceOf = Callable[[Mapping[str, Any], str], Tolerance]
 
@@ -28,7 +28,7 @@ class Family:
 
     Attributes:
         key: the fixture's `kind`, or its name (or the start of it, up to an underscore) where it states none.
-        answer: (spec, inputs) -> our tensors, named like the answers. Answers are not among the inputs.
+        answer: (fixture, inputs) -> our tensors, named like the answers. Answers are not among the inputs.
         is_answer: which recorded tensors are answers.
         optional: which answers may be left out (intermediates).
         tolerance: the rule per tensor; by default what the JSON states.

@@ -9,6 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from lsm_core.geometry.focal import focal_from_pointmap
+from lsm_core.parity.fixture import Fixture
 from lsm_core.parity.registry import Family
 from lsm_core.parity.tolerance import Tolerance
 
@@ -16,10 +17,10 @@ CLIP_RATIOS = (0.5, 1.2)
 ANSWER = re.compile(r"\.(weiszfeld|median|weiszfeld_clipped)$")
 
 
-def answer(spec: Mapping[str, Any], inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def answer(fixture: Fixture, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Estimate each case's focal lengths in the three ways recorded."""
     out = {}
-    for case in spec["cases"]:
+    for case in fixture.spec["cases"]:
         prefix = case["prefix"]
         points, pp = inputs[f"{prefix}pts3d"], inputs[f"{prefix}pp"]
         out[f"{prefix}weiszfeld"] = focal_from_pointmap(points, pp)

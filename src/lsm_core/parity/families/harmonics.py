@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from lsm_core.geometry.wigner import rotate_coefficients, wigner_blocks
+from lsm_core.parity.fixture import Fixture
 from lsm_core.parity.registry import Family
 from lsm_core.sh import MAX_DEGREE, rotate_sh, sh_basis
 
 PERMUTATION = torch.tensor([[0.0, 0.0, 1.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])  # (x, y, z) -> (z, x, y)
 
 
-def answer_basis(spec: Mapping[str, Any], inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def answer_basis(fixture: Fixture, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Evaluate colours in the standard basis and in pixelSplat's, and the matrices between the two."""
     directions, sh = inputs["in.directions"], inputs["in.sh"]
     used = (MAX_DEGREE + 1) ** 2
@@ -35,10 +35,10 @@ def answer_basis(spec: Mapping[str, Any], inputs: Mapping[str, Tensor]) -> dict[
     return out
 
 
-def answer_rotation(spec: Mapping[str, Any], inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def answer_rotation(fixture: Fixture, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Evaluate the Wigner blocks and rotate the coefficients with them."""
     R, sh = inputs["in.rotation"], inputs["in.sh"]
-    degrees = spec["hyper_parameters"]["degrees"]
+    degrees = fixture.spec["hyper_parameters"]["degrees"]
     blocks = wigner_blocks(R, max(degrees))
     return {f"out.wigner_{level}": blocks[level] for level in degrees} | {"out.rotated": rotate_coefficients(sh, R)}
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from lsm_core.evaluation.pose_metrics import pose_auc, pose_error
 from lsm_core.geometry.pnp import PnpOptions, pnp_from_pointmap
 from lsm_core.geometry.se3 import relative, se3_exp, update_pose
+from lsm_core.parity.fixture import Fixture
 from lsm_core.parity.registry import Family
 from lsm_core.parity.tolerance import Tolerance
 
@@ -20,16 +21,16 @@ MIN_OPACITY = 0.3
 MAX_ERROR_PX = 5.0
 
 
-def answer_auc(spec: Mapping[str, Any], inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def answer_auc(fixture: Fixture, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Integrate each set of errors."""
-    thresholds = spec["hyper_parameters"]["thresholds"]
+    thresholds = fixture.spec["hyper_parameters"]["thresholds"]
     return {
         name.replace("in.errors", "out.auc"): torch.tensor(pose_auc(errors.double().numpy(), thresholds)).double()
         for name, errors in inputs.items()
     }
 
 
-def answer_se3(spec: Mapping[str, Any], inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def answer_se3(fixture: Fixture, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Evaluate exponentials, pose updates, normalisation and pose errors."""
     tau, poses = inputs["in.tau_rho_theta"], inputs["in.extrinsics_c2w"]
     count = len(poses)
@@ -43,9 +44,9 @@ def answer_se3(spec: Mapping[str, Any], inputs: Mapping[str, Tensor]) -> dict[st
     }
 
 
-def answer_pnp(spec: Mapping[str, Any], inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def answer_pnp(fixture: Fixture, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Find the pose by PnP; the recorded truth, not OpenCV's own result, is what it is compared with."""
-    size = spec["hyper_parameters"]
+    size = fixture.spec["hyper_parameters"]
     K = inputs["in.intrinsics"] * torch.tensor([[size["W"]], [size["H"]], [1.0]])
     options = PnpOptions(max_error_px=MAX_ERROR_PX)
     found = pnp_from_pointmap(inputs["in.pts3d"], K, inputs["in.opacity"] > MIN_OPACITY, options)

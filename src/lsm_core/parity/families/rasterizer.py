@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lsm_core.parity.fixture import Fixture
 from lsm_core.parity.registry import Family
 from lsm_core.parity.tolerance import Tolerance
 from lsm_core.render import render
@@ -18,9 +19,9 @@ BACKGROUND = (1.0, 0.5, 0.25)
 NEAR = 0.2
 
 
-def answer(spec: Mapping[str, Any], inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def answer(fixture: Fixture, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Draw the scene with constant colour, with degree 3, and over a background."""
-    camera = _camera(int(spec["H"]), int(spec["W"]), inputs)
+    camera = _camera(int(fixture.spec["H"]), int(fixture.spec["W"]), inputs)
     constant = _draw(inputs, camera, 0)
     assert constant.features is not None
     return {
