@@ -31,7 +31,7 @@ from lsm_core.geometry.se3 import (
     so3_log,
     update_pose,
 )
-from lsm_core.geometry.sim3 import ScaleEstimate, robust_scale, umeyama, weighted_median
+from lsm_core.geometry.sim3 import umeyama
 from lsm_core.geometry.two_view import (
     PoseCheck,
     TwoViewOptions,
@@ -47,7 +47,6 @@ __all__ = [
     "PnpOptions",
     "PnpResult",
     "PoseCheck",
-    "ScaleEstimate",
     "TwoViewOptions",
     "TwoViewResult",
     "apply_affine",
@@ -69,7 +68,6 @@ __all__ = [
     "relative_pose_from_matches",
     "resize_affine",
     "rigid",
-    "robust_scale",
     "rotation_angle",
     "sampson_distance",
     "scale_intrinsics",
@@ -84,5 +82,4 @@ __all__ = [
     "unproject",
     "update_pose",
     "view_overlap",
-    "weighted_median",
 ]

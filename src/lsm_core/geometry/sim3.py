@@ -1,30 +1,12 @@
-"""Similarities from data: weighted Umeyama alignment, and scale alone by a weighted median of ratios."""
+"""Similarities from data: weighted Umeyama alignment."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from lsm_core.errors import GeometryError, InputError
-from lsm_core.geometry.median import lower_weighted_median
 from lsm_core.types import Sim3
-
-
-@dataclass(frozen=True)
-class ScaleEstimate:
-    """A scale between two measurements of the same distances.
-
-    Attributes:
-        scale: target = scale * source.
-        spread: robust relative deviation of the single ratios (1.4826 * weighted MAD of their logarithms).
-        samples: number of ratios used.
-    """
-
-    scale: float
-    spread: float
-    samples: int
 
 
 def umeyama(source: Tensor, target: Tensor, weights: Tensor | None = None, with_scale: bool = True) -> Sim3:
@@ -63,46 +45,3 @@ def umeyama(source: Tensor, target: Tensor, weights: Tensor | None = None, with_
     R = U @ torch.diag(flip) @ Vh
     scale = float((S * flip).sum() / (w @ a.square().sum(1))) if with_scale else 1.0
     return Sim3(scale, R, mean_dst - scale * (R @ mean_src))
-
-
-def weighted_median(values: Tensor, weights: Tensor) -> float:
-    """Return the lower weighted median of values [N] with weights [N] >= 0.
-
-    Raises:
-        GeometryError: no finite value has weight.
-    """
-    keep = values.isfinite() & weights.isfinite() & (weights > 0)
-    v, w = values[keep].double(), weights[keep].double()
-    if len(v) == 0:
-        raise GeometryError("A median of nothing was asked for: no finite value has a positive weight.")
-    return lower_weighted_median(v.detach().cpu().numpy(), w.detach().cpu().numpy())
-
-
-def robust_scale(
-    source: Tensor, target: Tensor, weights: Tensor | None = None, min_samples: int = 16
-) -> ScaleEstimate:
-    """Find the scale between two depth maps of the same pixels: the weighted median of target / source.
-
-    Args:
-        source: [...] depths or distances in the old unit.
-        target: [...] the same in the new unit.
-        weights: [...] >= 0 confidence, or None.
-        min_samples: fewer pairs of positive values than this are refused.
-
-    Raises:
-        InputError: shapes differ.
-        GeometryError: fewer than `min_samples` usable pairs.
-    """
-    if source.shape != target.shape or (weights is not None and weights.shape != source.shape):
-        raise InputError("Scale needs source, target and weights of one shape.")
-    src, dst = source.detach().flatten().double(), target.detach().flatten().double()
-    w = torch.ones_like(src) if weights is None else weights.detach().flatten().to(src)
-    keep = src.isfinite() & dst.isfinite() & (src > 0) & (dst > 0) & (w > 0)
-    if int(keep.sum()) < max(min_samples, 1):
-        raise GeometryError(
-            f"A scale needs {min_samples} common pixels, got {int(keep.sum())}.", "Use views that overlap more."
-        )
-    log_ratio, w = torch.log(dst[keep] / src[keep]), w[keep]
-    center = weighted_median(log_ratio, w)
-    spread = 1.4826 * weighted_median((log_ratio - center).abs(), w)
-    return ScaleEstimate(float(torch.exp(torch.tensor(center).double())), spread, int(keep.sum()))

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
-from scipy.spatial.transform import Rotation
+
+from lsm_core.geometry.se3 import direction_angle, rotation_angle
 
 Pose = NDArray[np.float64]
 
@@ -121,10 +123,13 @@ def check_pair_pose(
 
 def rotation_angle_deg(A: NDArray[np.floating], B: NDArray[np.floating]) -> float:
     """Return the angle of A^T B for rotations [3, 3], degrees."""
-    return math.degrees(Rotation.from_matrix(np.asarray(A, np.float64).T @ np.asarray(B, np.float64)).magnitude())
+    return math.degrees(float(rotation_angle(*_tensors(A, B))))
 
 
 def direction_angle_deg(a: NDArray[np.floating], b: NDArray[np.floating]) -> float:
     """Return the angle between two vectors [3], degrees; NaN when one is zero."""
-    norm = float(np.linalg.norm(a) * np.linalg.norm(b))
-    return math.degrees(math.acos(float(np.clip(np.dot(a, b) / norm, -1, 1)))) if norm > 0 else math.nan
+    return math.degrees(float(direction_angle(*_tensors(a, b))))
+
+
+def _tensors(*arrays: NDArray[np.floating]) -> tuple[torch.Tensor, ...]:
+    return tuple(torch.from_numpy(np.ascontiguousarray(array, np.float64)) for array in arrays)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -55,7 +55,8 @@ class ScaleConfig:
             that scatter must be many.
         outlier_log_ratio: a sample further than this from the present scale (natural log) is set aside.
         jump_samples: this many samples set aside in a row that agree with each other replace the scale.
-        stale_pairs: chained pairs without a sample after which METRIC becomes DEGRADED.
+        takeover_pairs: chained pairs without a sample of a source after which the next in order takes its place.
+        stale_pairs: chained pairs without any sample in use after which METRIC becomes DEGRADED.
     """
 
     order: tuple[ScaleSource, ...] = AUTO_ORDER
@@ -66,6 +67,7 @@ class ScaleConfig:
     max_error: float = 0.15
     outlier_log_ratio: float = 0.7
     jump_samples: int = 4
+    takeover_pairs: int = 10
     stale_pairs: int = 60
 
 
@@ -133,8 +135,8 @@ class ScaleEstimator:
         self._windows: dict[ScaleSource, deque[ScaleSample]] = {}
         self._set_aside: dict[ScaleSource, list[ScaleSample]] = {}
         self._fitted: dict[ScaleSource, deque[bool]] = {}  # whether the last samples fitted
+        self._silent_pairs: Counter[ScaleSource] = Counter()  # chained pairs since a sample was used
         self._estimate = _unknown(0)
-        self._pairs_without = 0
 
     @property
     def estimate(self) -> ScaleEstimate:
@@ -162,25 +164,33 @@ class ScaleEstimator:
                 aside.clear()
                 fitted.clear()
         fitted.append(used)
-        self._pairs_without = 0 if used else self._pairs_without
+        if used:
+            self._silent_pairs[sample.source] = 0
         new_epoch = self._update()
         return ScaleUpdate(self._estimate, used, "" if used else "outlier", new_epoch)
 
-    def skip_sample(self) -> ScaleEstimate:
-        """Note a chained pair that gave no sample; many in a row make the scale stale (DEGRADED)."""
-        self._pairs_without += 1
-        if self._pairs_without > self._config.stale_pairs and self._estimate.state is ScaleState.METRIC:
-            self._estimate = replace(self._estimate, state=ScaleState.DEGRADED)
-        return self._estimate
+    def end_pair(self) -> ScaleUpdate:
+        """Note that a chained pair was dealt with, after its samples if it gave any.
 
-    def on_new_segment(self) -> ScaleEstimate:
-        """Drop all samples, because the unit changed: UNKNOWN, and a new epoch if there was a scale."""
+        A source without samples for many pairs gives way to the next one, and a scale without any grows stale.
+        """
+        for source in self._windows:
+            self._silent_pairs[source] += 1
+        new_epoch = self._update()
+        return ScaleUpdate(self._estimate, False, "", new_epoch)
+
+    def on_new_segment(self, counted: bool = False) -> ScaleEstimate:
+        """Drop all samples, because the unit changed: UNKNOWN, and a new epoch if there was a scale.
+
+        Args:
+            counted: the segment begins because of a new epoch, which is counted already.
+        """
         had_scale = self._estimate.state is not ScaleState.UNKNOWN
         self._windows.clear()
         self._set_aside.clear()
         self._fitted.clear()
-        self._pairs_without = 0
-        self._estimate = _unknown(self._estimate.epoch + int(had_scale))
+        self._silent_pairs.clear()
+        self._estimate = _unknown(self._estimate.epoch + int(had_scale and not counted))
         return self._estimate
 
     def reset(self) -> ScaleEstimate:
@@ -222,14 +232,16 @@ class ScaleEstimator:
     def _best(self) -> ScaleEstimate | None:
         """Return the first source in order whose samples agree, else one that merely has samples (DEGRADED)."""
         enough = [s for s in self._config.order if len(self._windows.get(s, ())) >= self._config.min_samples]
-        candidates = [self._of_source(source) for source in enough]
+        fresh = [s for s in enough if self._silent_pairs[s] <= self._config.takeover_pairs]
+        candidates = [self._of_source(source) for source in [*fresh, *(s for s in enough if s not in fresh)]]
         metric = [c for c in candidates if c.state is ScaleState.METRIC]
         if metric:
             return metric[0]
-        if self._windows.get(ScaleSource.MODEL):
-            return self._of_source(ScaleSource.MODEL)
-        # Samples that disagree never make a scale, but they do put a doubt on the one there is.
-        return candidates[0] if candidates and self._estimate.state is not ScaleState.UNKNOWN else None
+        if candidates and self._estimate.source not in (ScaleSource.NONE, ScaleSource.MODEL):
+            return candidates[
+                0
+            ]  # samples that disagree never make a scale, but they put a doubt on the one there is
+        return self._of_source(ScaleSource.MODEL) if self._windows.get(ScaleSource.MODEL) else None
 
     def _of_source(self, source: ScaleSource) -> ScaleEstimate:
         window = self._windows[source]
@@ -238,7 +250,8 @@ class ScaleEstimator:
         contested = len(fitted) >= self._config.jump_samples and sum(fitted) < MIN_FITTED * len(fitted)
         error = MEDIAN_ERROR * spread / math.sqrt(len(window))
         precise = spread <= self._config.max_spread and error <= self._config.max_error
-        good = source is not ScaleSource.MODEL and precise and not contested
+        stale = self._silent_pairs[source] > self._config.stale_pairs
+        good = source is not ScaleSource.MODEL and precise and not contested and not stale
         state = ScaleState.METRIC if good else ScaleState.DEGRADED
         epoch, stamp_ns = self._estimate.epoch, window[-1].stamp_ns
         return ScaleEstimate(state, source, median, spread, epoch, len(window), stamp_ns)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lsm_core.errors import GeometryError, InputError
-from lsm_core.geometry import robust_scale, so3_exp, umeyama, weighted_median
+from lsm_core.geometry import so3_exp, umeyama
 
 
 def points(n: int = 40, seed: int = 0) -> torch.Tensor:
@@ -57,37 +57,3 @@ def test_points_on_a_line_are_refused() -> None:
         umeyama(points(2), points(2))
     with pytest.raises(InputError):
         umeyama(points(4), points(5))
-
-
-def test_weighted_median_counts_weight_not_rows() -> None:
-    values = torch.tensor([1.0, 2.0, 3.0, float("nan")])
-    assert weighted_median(values, torch.tensor([1.0, 1.0, 1.0, 9.0])) == 2.0
-    assert weighted_median(values, torch.tensor([1.0, 1.0, 5.0, 0.0])) == 3.0
-    with pytest.raises(GeometryError):
-        weighted_median(values, torch.zeros(4))
-
-
-def test_robust_scale_survives_forty_percent_outliers() -> None:
-    generator = torch.Generator().manual_seed(1)
-    source = torch.rand(1000, generator=generator) + 1
-    target = 2.5 * source
-    target[:400] *= torch.rand(400, generator=generator) * 5
-    clean = robust_scale(source, 2.5 * source)
-    dirty = robust_scale(source, target)
-    assert clean.scale == pytest.approx(2.5, rel=1e-6)
-    assert clean.spread == pytest.approx(0, abs=1e-6)
-    assert dirty.scale == pytest.approx(2.5, rel=0.01)
-
-
-def test_spread_measures_the_noise() -> None:
-    generator = torch.Generator().manual_seed(2)
-    source = torch.rand(20000, generator=generator) + 1
-    noisy = source * torch.exp(0.1 * torch.randn(20000, generator=generator))
-    assert robust_scale(source, noisy).spread == pytest.approx(0.1, rel=0.05)
-
-
-def test_robust_scale_needs_common_pixels() -> None:
-    source = torch.ones(100)
-    target = torch.zeros(100)
-    with pytest.raises(GeometryError):
-        robust_scale(source, target)

@@ -254,9 +254,8 @@ class Mapper:
             T_units = np.linalg.inv(step.T_map_older) @ step.T_map_newer
             results.append(sample_from_baseline(T_metric, T_units, stamp_ns=newer.stamp_ns, config=config))
         samples = [result.sample for result in results if result.sample is not None]
-        if not samples:
-            self._scale.skip_sample()
-        return any([self._scale.add_sample(sample).new_epoch for sample in samples])
+        updates = [self._scale.add_sample(sample) for sample in samples]
+        return any([u.new_epoch for u in [*updates, self._scale.end_pair()]])
 
     def _store(self, keyframe: Keyframe) -> tuple[Keyframe, ...]:
         return tuple(r for r in self._window.add(keyframe) if isinstance(r, Keyframe))
