@@ -7,10 +7,9 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lsm_core.data import sample_path
 from lsm_perception.demo.errors import DemoError
@@ -20,7 +19,11 @@ from lsm_perception.demo.processes import Child, child_environment
 from lsm_perception.demo.recording import Recording
 from lsm_perception.demo.results import write_results
 from lsm_perception.demo.source import Source, read_source
+from lsm_perception.demo.spinning import spinning
 from lsm_perception.demo.summary import lines, summarise
+
+if TYPE_CHECKING:
+    from lsm_perception.demo.listener import Listener
 
 STEP_S = 0.1
 STATS_PERIOD_S = 1.0
@@ -119,33 +122,12 @@ def _replay_words(options: DemoOptions, source: Source) -> list[str]:
     return words if options.odometry else [*words, "--topics", *source.topics_without_odometry()]
 
 
-@contextmanager
-def _listening(recording: Recording) -> Iterator[Any]:
+def _listening(recording: Recording) -> AbstractContextManager[Listener]:
     """Give the listener, spun by a thread of its own."""
-    import rclpy
-    from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
-    from rclpy.signals import SignalHandlerOptions
-
+    # Imported late: messages of ROS are slow to load, and wrong usage shall be told at once.
     from lsm_perception.demo.listener import Listener
 
-    rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
-    listener = Listener(recording)
-    executor = SingleThreadedExecutor()
-    executor.add_node(listener)
-
-    def spin() -> None:
-        with suppress(ExternalShutdownException):
-            executor.spin()
-
-    thread = threading.Thread(target=spin, name="demo-listener", daemon=True)
-    thread.start()
-    try:
-        yield listener
-    finally:
-        executor.shutdown(timeout_sec=2.0)
-        thread.join(5.0)
-        listener.destroy_node()
-        rclpy.try_shutdown()
+    return spinning(lambda: Listener(recording))
 
 
 class Watch:

@@ -1,0 +1,40 @@
+"""A ROS node of this process, spun by a thread of its own."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from rclpy.node import Node
+
+N = TypeVar("N", bound="Node")
+
+
+@contextmanager
+def spinning(make: Callable[[], N]) -> Iterator[N]:
+    """Give the node that `make` creates, spun until the block ends; rclpy is initialised for it."""
+    import rclpy
+    from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+    from rclpy.signals import SignalHandlerOptions
+
+    rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
+    node = make()
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+
+    def spin() -> None:
+        with suppress(ExternalShutdownException):
+            executor.spin()
+
+    thread = threading.Thread(target=spin, name=f"{node.get_name()}-spin", daemon=True)
+    thread.start()
+    try:
+        yield node
+    finally:
+        executor.shutdown(timeout_sec=2.0)
+        thread.join(5.0)
+        node.destroy_node()
+        rclpy.try_shutdown()

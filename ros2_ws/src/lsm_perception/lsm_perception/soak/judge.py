@@ -1,0 +1,169 @@
+"""What a soak run must not do, in figures: slopes after a warm-up, and the verdict."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import theilslopes
+
+from lsm_perception.soak.record import SoakRecord
+
+MAX_WARM_UP_S = 1200.0
+WARM_UP_SHARE = 0.2
+BIN_S = 30.0
+SETTLE_S = 20.0  # after a pause nothing need come at once
+
+
+@dataclass(frozen=True)
+class SoakLimits:
+    """When a run fails.
+
+    Attributes:
+        memory_mib, memory_mib_per_h: fitted growth of memory over the judged part may be the first plus the second
+            times its hours: allocators and pages first touched late are no leak.
+        threads, descriptors: largest growth from the first to the last quarter of the judged part.
+        silence_s: longest time without a mask while active.
+        slowdown: smallest ratio of masks per second, last quarter to first.
+        stop_s: longest time from SIGINT to the end of the process.
+    """
+
+    memory_mib: float = 8.0
+    memory_mib_per_h: float = 4.0
+    threads: float = 1.0
+    descriptors: float = 2.0
+    silence_s: float = 30.0
+    slowdown: float = 0.7
+    stop_s: float = 5.0
+
+
+@dataclass(frozen=True)
+class Slope:
+    """A robust line through a column: growth per hour, its 95 % interval, and first and last level of the line."""
+
+    per_hour: float
+    low: float
+    high: float
+    start: float
+    end: float
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One judged figure; `limit` is what it was held against, in words."""
+
+    name: str
+    value: str
+    limit: str
+    passed: bool
+
+
+def warm_up_s(duration_s: float) -> float:
+    """Return the part at the start that is not judged, seconds."""
+    return min(MAX_WARM_UP_S, WARM_UP_SHARE * duration_s)
+
+
+def judged_rows(record: SoakRecord) -> NDArray[np.bool_]:
+    """Return which rows lie after the warm-up, [rows]."""
+    t = record["t_s"]
+    return np.asarray(t >= warm_up_s(float(t[-1])))
+
+
+def slope(record: SoakRecord, name: str) -> Slope | None:
+    """Fit Theil-Sen to half-minute medians of a column after the warm-up; None for too few rows."""
+    keep = judged_rows(record)
+    t, y = record["t_s"][keep], record[name][keep]
+    bins = ((t - t[0]) // BIN_S).astype(int)
+    centres = np.array([np.median(t[bins == b]) for b in np.unique(bins)]) / 3600
+    values = np.array([np.median(y[bins == b]) for b in np.unique(bins)])
+    if len(values) < 4:
+        return None
+    per_hour, middle, low, high = theilslopes(values, centres)
+    return Slope(per_hour, low, high, middle + per_hour * centres[0], middle + per_hour * centres[-1])
+
+
+def mask_rate(record: SoakRecord) -> tuple[float, float]:
+    """Return masks per second while active in the first and in the last quarter of the judged part."""
+    keep = judged_rows(record)
+    t, masks, active = record["t_s"][keep], record["masks"][keep], record["active"][keep]
+    rates = np.diff(masks) / np.maximum(np.diff(t), 1e-9)
+    rates = rates[(active[1:] > 0) & (active[:-1] > 0)]
+    part = max(len(rates) // 4, 1)
+    if not len(rates):
+        return 0.0, 0.0
+    return float(np.mean(rates[:part])), float(np.mean(rates[-part:]))
+
+
+def quarter_growth(record: SoakRecord, name: str) -> float:
+    """Return the growth of a column's median from the first to the last quarter of the judged part."""
+    values = record[name][judged_rows(record)]
+    part = max(len(values) // 4, 1)
+    return float(np.median(values[-part:]) - np.median(values[:part]))
+
+
+def longest_silence_s(record: SoakRecord) -> float:
+    """Return the longest time without a mask, over rows that have been active for a while."""
+    t, active = record["t_s"], record["active"] > 0
+    last_pause = np.maximum.accumulate(np.where(active, -np.inf, t))
+    settled = active & (t - last_pause > SETTLE_S) & (t > SETTLE_S)
+    return float(record["mask_age_s"][settled].max()) if settled.any() else 0.0
+
+
+def judge(record: SoakRecord, limits: SoakLimits | None = None) -> list[Finding]:
+    """Hold a run against the limits."""
+    limits = limits or SoakLimits()
+    found = [_memory(record, name, limits) for name in ("rss_mib", "anonymous_mib", "device_mib")]
+    for name, limit in (("threads", limits.threads), ("descriptors", limits.descriptors)):
+        growth = quarter_growth(record, name)
+        found.append(Finding(f"growth of {name}", f"{growth:+.0f}", f"at most +{limit:.0f}", growth <= limit))
+    for name, title in (
+        ("unbalanced", "replies with delivered != used + dropped"),
+        ("errors", "errors and tracebacks in the log"),
+        ("query_failures", "failed text queries"),
+        ("unanswered", "service calls without an answer"),
+    ):
+        value = int(record[name][-1])
+        found.append(Finding(title, str(value), "0", value == 0))
+    silence = longest_silence_s(record)
+    found.append(
+        Finding("longest silence", f"{silence:.1f} s", f"{limits.silence_s:.0f} s", silence <= limits.silence_s)
+    )
+    first, last = mask_rate(record)
+    kept = last >= limits.slowdown * first and last > 0
+    found.append(
+        Finding(
+            "masks per second, first and last quarter", f"{first:.2f}, {last:.2f}", f"ratio {limits.slowdown}", kept
+        )
+    )
+    return found + _ending(record, limits)
+
+
+def _memory(record: SoakRecord, name: str, limits: SoakLimits) -> Finding:
+    fitted = slope(record, name)
+    if fitted is None:
+        return Finding(f"growth of {name}", "too short to fit", "", False)
+    hours = float(record["t_s"][-1] - warm_up_s(float(record["t_s"][-1]))) / 3600
+    limit = limits.memory_mib + limits.memory_mib_per_h * hours
+    growth = fitted.end - fitted.start
+    text = f"{growth:+.1f} MiB ({fitted.per_hour:+.2f} MiB/h, 95 %: {fitted.low:+.2f} to {fitted.high:+.2f})"
+    return Finding(f"growth of {name}", text, f"at most +{limit:.1f} MiB", growth <= limit)
+
+
+def _ending(record: SoakRecord, limits: SoakLimits) -> list[Finding]:
+    """Judge how the run ended; a run that has not ended is not judged here."""
+    run = record.run
+    if run.get("fault"):
+        return [Finding("the run", str(run["fault"]), "goes to its end", False)]
+    if "exit_code" not in run:
+        return []
+    stop_s = float(run["stop_s"])
+    ended = run["exit_code"] == 0 and stop_s <= limits.stop_s
+    return [
+        Finding(
+            "end after SIGINT",
+            f"code {run['exit_code']} after {stop_s:.1f} s",
+            f"code 0 within {limits.stop_s:.0f} s",
+            ended,
+        )
+    ]
