@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import threading
 import time
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from poison import poisoned
 from synthetic_world import FACES, K, View
 from torch import Tensor
 
@@ -64,14 +66,16 @@ class FakeBackend(Backend):
         """End all misbehaviour."""
         self.delay_s = 0.0
         self.fail: Exception | None = None
-        self.non_finite = False
+        self.poison = ""  # a part of poison.PARTS, or "encoded": one number of it is `poison_value`
+        self.poison_value = math.nan
         self.bad_pose = False
         self.validity = 1.0
 
     def encode(self, image: Image, intrinsics: Tensor | NDArray[Any] | None = None) -> ViewFeatures:
         key = torch.tensor(image_key(image), dtype=torch.int64)
         K_given = None if intrinsics is None else torch.as_tensor(np.asarray(intrinsics)).float()
-        return ViewFeatures(self.name, image, K_given, torch.eye(3), {"key": key})
+        tokens = torch.full((4,), self.poison_value if self.poison == "encoded" else 0.0)
+        return ViewFeatures(self.name, image, K_given, torch.eye(3), {"key": key, "tokens": tokens})
 
     def predict(
         self,
@@ -100,11 +104,9 @@ class FakeBackend(Backend):
             torch.from_numpy((scale * m[0] @ T[:3, :3].T + T[:3, 3]).astype(np.float32))
             for m, T in zip(maps, (np.eye(4), T_cam0_cam1), strict=True)
         ]
-        if self.non_finite:
-            pointmaps[1][3, 4] = torch.nan
         n = pointmaps[1].shape[0] * pointmaps[1].shape[1]
         S = torch.tensor([[STRIDE, 0, (STRIDE - 1) / 2], [0, STRIDE, (STRIDE - 1) / 2], [0, 0, 1.0]])
-        return Prediction(
+        prediction = Prediction(
             backend=self.name,
             unit="relative",
             image_sizes=[f.image.shape[:2] for f in features],
@@ -126,6 +128,9 @@ class FakeBackend(Backend):
             features=[torch.from_numpy(m[1]) for m in maps],
             stats={"inliers": 500.0, "matches": 600.0, "overlap": 0.8, "parallax_deg": 4.0},
         )
+        if self.poison in ("", "encoded"):
+            return prediction
+        return poisoned(prediction, self.poison, self.poison_value)
 
     def decode_features(self, features: Tensor) -> Tensor:
         return features

@@ -25,6 +25,7 @@ from tf2_msgs.msg import TFMessage
 FRAME = "camera_optical_frame"
 LATCHED = QoSProfile(depth=100, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 RELIABLE = QoSProfile(depth=100, reliability=ReliabilityPolicy.RELIABLE)
+T_BASE_CAM = np.array([[0, 0, 1, 0.2], [-1, 0, 0, 0], [0, -1, 0, 0.5], [0, 0, 0, 1.0]])
 LATCHED_TOPICS = ("map_points", "segmentation/label_info", "scale")
 
 
@@ -80,15 +81,18 @@ class Robot:
 
     def send_odometry(self, views: Sequence[View], extra: Sequence[TransformStamped] = ()) -> None:
         """Publish odom -> base_link at the views' stamps, and base_link -> camera once."""
-        T_base_cam = np.array([[0, 0, 1, 0.2], [-1, 0, 0, 0], [0, -1, 0, 0.5], [0, 0, 0, 1.0]])
-        self.tf_static.publish(TFMessage(transforms=[transform_message(T_base_cam, "base_link", FRAME, 0), *extra]))
+        self.tf_static.publish(TFMessage(transforms=[transform_message(T_BASE_CAM, "base_link", FRAME, 0), *extra]))
+        self.publish_odometry(views)
+        time.sleep(0.3)
+
+    def publish_odometry(self, views: Sequence[View]) -> None:
+        """Publish odom -> base_link at the views' stamps."""
         T_odom_world = np.array([[0, 0, 1, 3.0], [-1, 0, 0, -2.0], [0, -1, 0, 1.0], [0, 0, 0, 1.0]])
         for view in views:
-            T_odom_base = T_odom_world @ view.T_world_cam @ np.linalg.inv(T_base_cam)
+            T_odom_base = T_odom_world @ view.T_world_cam @ np.linalg.inv(T_BASE_CAM)
             self.tf.publish(
                 TFMessage(transforms=[transform_message(T_odom_base, "odom", "base_link", view.stamp_ns)])
             )
-        time.sleep(0.3)
 
     def call(self, kind: type, name: str, timeout_s: float = 10.0, **fields: Any) -> Any:
         """Call a service of the node and return its reply."""

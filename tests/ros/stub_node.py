@@ -2,7 +2,8 @@
 
 CONTROL is a JSON file, read again before each use of the backend:
 `delay_s` (sleep per prediction), `fail` (a key of FAILURES), `fail_in` (load, encode, predict or query),
-`non_finite`, `bad_pose`, `validity`. Missing keys mean good behaviour; so does a missing file.
+`poison` (a part of `poison.PARTS`, or "encoded") with `poison_value` ("nan", "inf", "-inf"), `bad_pose`,
+`validity`. Missing keys mean good behaviour; so does a missing file.
 """
 
 from __future__ import annotations
@@ -52,7 +53,8 @@ class StubBackend(FakeBackend):
             except (OSError, ValueError):
                 told = {}
             self.delay_s = float(told.get("delay_s", 0.0))
-            self.non_finite = bool(told.get("non_finite", False))
+            self.poison = str(told.get("poison", ""))
+            self.poison_value = float(told.get("poison_value", "nan"))
             self.bad_pose = bool(told.get("bad_pose", False))
             self.validity = float(told.get("validity", 1.0))
         if told.get("fail") and told.get("fail_in", "predict") == stage:

@@ -147,11 +147,11 @@ def test_another_image_format_never_makes_a_mixed_pair(node: Harness, views: lis
 
 
 def test_answers_that_are_not_finite_are_thrown_away(node: Harness, views: list[View]) -> None:
-    node.backend.non_finite = True
+    node.backend.poison = "pointmap 1"
     node.walk(views[:6])
     assert node.messages("points") == [] and node.messages("pair_pose") == []
     assert dropped(node)["non_finite"] >= 2
-    node.backend.non_finite = False
+    node.backend.calm()
     node.walk(views[6:12])
     assert node.messages("pair_pose")[-1].accepted
 

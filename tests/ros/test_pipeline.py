@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,6 +28,7 @@ from lsm_perception.worker import Job
 from synthetic_world import View, walk
 
 from lsm_core.mapping import KeyframeAction, KeyframeDecision, KeyframeReason
+from lsm_core.types import Prediction
 
 SECOND = 1_000_000_000
 
@@ -40,18 +43,20 @@ class AcceptAll(CameraGate):
 class Bench:
     """A pipeline whose candidates a test makes by hand."""
 
-    def __init__(self, views: list[View], wanted: bool = True) -> None:
+    def __init__(self, views: list[View], wanted: bool = True, backend: FakeBackend | None = None) -> None:
         parameters = replaced(NodeParameters(), {"pose_gate.two_view_check": False})
-        self.backend = FakeBackend(views)
+        self.backend = FakeBackend(views) if backend is None else backend
         self.account = Account()
         self.published: list[Products] = []
         self.dropped: list[str] = []
+        self.problems: list[str] = []
         sinks = Sinks(
             self.published.append,
             lambda: wanted,
             lambda *_: None,
             lambda *_: None,
             lambda _image, why: self.dropped.append(why),
+            self.problems.append,
         )
         self.mapper = Mapper(parameters)
         segmenter = Segmenter(self.backend, make_queries(["wall"], [], -1.0))
@@ -128,6 +133,29 @@ def test_outdated_work_is_dropped_and_not_published(views: list[View]) -> None:
     bench.feed(views[0], KeyframeReason.FIRST, SECOND, current=False)
     assert bench.published == [] and bench.dropped == ["reset"]
     assert bench.account.counts().dropped == {Drop.RESET: 1}
+
+
+class SpoiledPartner(FakeBackend):
+    """Every pair with one of the images has a number that is not finite."""
+
+    spoiled_ns = 0
+
+    def predict(self, views: Sequence[Any], *args: Any, **kwargs: Any) -> Prediction:
+        known = [self._views[int(v.tensors["key"])].stamp_ns for v in views]
+        self.poison = "pointmap 0" if self.spoiled_ns in known else ""
+        return super().predict(views, *args, **kwargs)
+
+
+def test_a_partner_that_spoils_every_pair_is_given_up(views: list[View]) -> None:
+    bench = Bench(views, backend=SpoiledPartner(views))
+    bench.feed(views[0], KeyframeReason.FIRST, SECOND)
+    bench.backend.spoiled_ns = views[0].stamp_ns  # type: ignore[attr-defined]
+    for i, view in enumerate(views[1:], 2):
+        bench.feed(view, KeyframeReason.PARALLAX, i * SECOND)
+    assert bench.dropped == ["non_finite", "non_finite"]  # keyframes.retries = 1
+    assert all("not finite: pointmap 0" in problem for problem in bench.problems)
+    counts = bench.pipeline.counts()
+    assert (counts.keyframes, counts.pairs, counts.accepted) == (4, 2, 2)
 
 
 def test_counts_tell_pairs_and_rejections(views: list[View]) -> None:

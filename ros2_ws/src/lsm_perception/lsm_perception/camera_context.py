@@ -99,6 +99,8 @@ def make_context(
     stream = CameraStream(
         camera, parameters, shared.account, gate, shared.worker, shared.timings, hooks, shared.node.get_clock()
     )
-    sinks = Sinks(publish, outputs.wants_segmentation, shared.odometry.pose, stream.depth.at, dropped)
+    sinks = Sinks(
+        publish, outputs.wants_segmentation, shared.odometry.pose, stream.depth.at, dropped, hooks.problem
+    )
     pipeline = Pipeline(shared.backend, gate, mapper, shared.segmenter, shared.timings, sinks, shared.ids)
     return CameraContext(camera, names, gate, mapper, outputs, pipeline, stream)

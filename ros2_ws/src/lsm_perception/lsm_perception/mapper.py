@@ -177,6 +177,16 @@ class Mapper:
                 return self._reject(older, newer, prediction, verdict, overlap)
             return self._accept(older, newer, prediction, verdict)
 
+    def pair_failed(self) -> None:
+        """Count a pair that the model could not answer.
+
+        After `keyframes.retries` more the next keyframe is a first one: what the model kept of the partner may be bad.
+        """
+        with self._lock:
+            self._rejections += 1
+            if self._rejections > self._parameters.keyframes.retries:
+                self._anchor, self._rejections, self._overlap = None, 0, 1.0
+
     def reset(self) -> tuple[Keyframe, ...]:
         """Forget keyframes, chain and scale; return the keyframes that were kept."""
         with self._lock:

@@ -18,6 +18,7 @@ from lsm_core.mapping import KeyframeAction, KeyframeDecision, KeyframeReason
 from lsm_core.types import Prediction
 from lsm_perception.accounting import Drop
 from lsm_perception.conversions.errors import BadMessageError
+from lsm_perception.finite_check import non_finite_features, non_finite_prediction
 from lsm_perception.gate import CameraGate
 from lsm_perception.mapper import Mapper, MapUpdate, OutdatedError
 from lsm_perception.products import Candidate, Keyframe, Matrix, Products
@@ -42,6 +43,7 @@ class Sinks:
         odometry: T_odom_cam at (image frame, stamp in ns), None when unknown.
         depth: depth in metres at (stamp in ns, width, height) of the image, None when there is none.
         dropped: told of candidates that did not become keyframes, with the reason.
+        problem: told of a fault of the model, throttled by the receiver.
     """
 
     publish: Callable[[Products], None]
@@ -49,6 +51,7 @@ class Sinks:
     odometry: OdometryLookup
     depth: DepthLookup
     dropped: Callable[[Candidate, str], None]
+    problem: Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -119,8 +122,7 @@ class Pipeline:
             self._drop(job, error.reason, str(error))
         except (LsmError, torch.OutOfMemoryError) as error:
             self.last_error = str(error)
-            logger.error("The model failed on an image: %s", error)
-            self._drop(job, Drop.BACKEND, str(error))
+            self._drop(job, Drop.BACKEND, f"The model failed on an image: {error}")
         else:
             job.ticket.use()
             self._count(products)
@@ -153,6 +155,9 @@ class Pipeline:
         source = candidate.image
         with self._timings.measure("encode"):
             encoded = self._backend.encode(image, candidate.calibration.K)
+            bad = non_finite_features(encoded)
+            if bad is not None:
+                raise DroppedError(Drop.NON_FINITE, f"The model's answer is not finite: {bad}.")
         with self._timings.measure("odometry"):
             T_odom_cam = self._sinks.odometry(source.frame_id, source.stamp_ns)
             depth = self._sinks.depth(source.stamp_ns, source.width, source.height)
@@ -176,11 +181,9 @@ class Pipeline:
         assert newer.encoded is not None
         first = newer.encoded if older is None or older.encoded is None else older.encoded
         prediction = self._backend.predict([first, newer.encoded])
-        # A view without a pose may have no place in space; its pair is rejected, and its masks are still good.
-        placed = [v for v in range(prediction.views) if v == 0 or prediction.pose_valid[v]]
-        maps = [*prediction.confidence, *(prediction.pointmaps[v] for v in placed)]
-        if not all(bool(torch.isfinite(m).all()) for m in maps):
-            raise DroppedError(Drop.NON_FINITE, "The model answered with numbers that are not finite.")
+        bad = non_finite_prediction(prediction)
+        if bad is not None:
+            raise DroppedError(Drop.NON_FINITE, f"The model's answer is not finite: {bad}.")
         return prediction
 
     def _update(
@@ -224,6 +227,9 @@ class Pipeline:
 
     def _drop(self, job: Job[Candidate], reason: Drop, detail: str) -> None:
         logger.debug("Dropped a candidate keyframe: %s", detail)
+        if reason in (Drop.BACKEND, Drop.NON_FINITE):
+            self._sinks.problem(detail)
+            self._mapper.pair_failed()
         job.ticket.drop(reason)
         self._sinks.dropped(job.payload, reason.value)
 
