@@ -1,4 +1,4 @@
-"""Fault 4: NaN and infinity from the model. The pair is discarded, nothing of it is published, the stream goes on."""
+"""Fault 4: NaN and infinity from the model. The pair is discarded and the stream goes on."""
 
 from __future__ import annotations
 

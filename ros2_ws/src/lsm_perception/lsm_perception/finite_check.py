@@ -22,8 +22,8 @@ def non_finite_features(features: ViewFeatures) -> str | None:
 def non_finite_prediction(prediction: Prediction) -> str | None:
     """Return which part of a prediction holds NaN or infinity, None when all are finite.
 
-    A view without a valid pose may have no place in space: its pose and points are not looked at, because its pair is
-    rejected and only its masks are used.
+    A view without a valid pose may have no place in space: its pose and points are not looked at, because its pair
+    is rejected and only its masks are used.
     """
     if not math.isfinite(prediction.validity):
         return "validity"

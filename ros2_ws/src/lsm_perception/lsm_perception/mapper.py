@@ -180,7 +180,7 @@ class Mapper:
     def pair_failed(self) -> None:
         """Count a pair that the model could not answer.
 
-        After `keyframes.retries` more the next keyframe is a first one: what the model kept of the partner may be bad.
+        After `keyframes.retries` more the next keyframe is a first one: what is kept of the partner may be bad.
         """
         with self._lock:
             self._rejections += 1
