@@ -75,16 +75,18 @@ class Scratch(nn.Module):
         super().__init__()
         for i, dim in enumerate(config.layer_dims, 1):
             setattr(self, f"layer{i}_rn", nn.Conv2d(dim, config.feature_dim, 3, padding=1, bias=False))
-        for i in range(1, 5):
-            setattr(self, f"refinenet{i}", FusionBlock(config.feature_dim, config.batch_norm, i < 4))
+        for i in range(1, 4):
+            setattr(self, f"refinenet{i}", FusionBlock(config.feature_dim, config.batch_norm, has_skip=True))
+        self.refinenet4 = FusionBlock(config.feature_dim, config.batch_norm, has_skip=False)
 
-    def forward(self, maps: Sequence[Tensor]) -> Tensor:
-        """Fuse four maps, fine to coarse; return path_1 at half the image's size."""
+    def paths(self, maps: Sequence[Tensor]) -> list[Tensor]:
+        """Fuse four maps, fine to coarse; return path_4 to path_1, the last at half the image's size."""
         skips = [getattr(self, f"layer{i}_rn")(m) for i, m in enumerate(maps, 1)]
-        path = self.refinenet4(skips[3])[..., : skips[2].shape[2], : skips[2].shape[3]]
+        deepest: Tensor = self.refinenet4(skips[3])
+        paths = [deepest[..., : skips[2].shape[2], : skips[2].shape[3]]]
         for i in (3, 2, 1):
-            path = getattr(self, f"refinenet{i}")(path, skips[i - 1])
-        return path
+            paths.append(getattr(self, f"refinenet{i}")(paths[-1], skips[i - 1]))
+        return paths
 
 
 def reassembly(config: DptConfig) -> nn.ModuleList:
@@ -119,8 +121,11 @@ class DptTrunk(nn.Module):
             path_1, [B, feature_dim, 8h, 8w].
         """
         maps = [t.transpose(1, 2).unflatten(2, grid) for t in tokens]
-        maps = [layer(m) for layer, m in zip(self.act_postprocess, maps, strict=True)]
-        return self.scratch(maps)
+        return self.paths(maps)[-1]
+
+    def paths(self, maps: Sequence[Tensor]) -> list[Tensor]:
+        """Reassemble and fuse four token maps [B, token_dim, h, w]; return path_4 to path_1."""
+        return self.scratch.paths([layer(m) for layer, m in zip(self.act_postprocess, maps, strict=True)])
 
 
 class DptRegression(DptTrunk):

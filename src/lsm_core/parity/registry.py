@@ -15,6 +15,7 @@ from lsm_core.parity.tolerance import Tolerance, tolerance_of
 Answer = Callable[[Fixture, Mapping[str, Tensor]], dict[str, Tensor]]
 IsAnswer = Callable[[str], bool]
 ToleranceOf = Callable[[Mapping[str, Any], str], Tolerance]
+Counted = Callable[[Mapping[str, Any], str, Mapping[str, Tensor]], Tensor | None]
 
 
 def prefixed_answer(tensor: str) -> bool:
@@ -32,6 +33,7 @@ class Family:
         is_answer: which recorded tensors are answers.
         optional: which answers may be left out (intermediates).
         tolerance: the rule per tensor; by default what the JSON states.
+        counted: (spec, tensor, answers) -> bool mask of the elements that are compared, None for all.
     """
 
     key: str
@@ -39,6 +41,7 @@ class Family:
     is_answer: IsAnswer = prefixed_answer
     optional: IsAnswer = field(default=lambda tensor: tensor.startswith("mid."))
     tolerance: ToleranceOf = tolerance_of
+    counted: Counted = field(default=lambda spec, tensor, answers: None)
 
 
 _FAMILIES: dict[str, Family] = {}

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+
+from torch import Tensor
 
 from lsm_core.errors import InputError, LsmError, UnsupportedError
 from lsm_core.parity.fixture import Fixture, find_fixtures, read_fixture
@@ -85,8 +87,16 @@ def _compare(fixture: Fixture, family: Family) -> FixtureReport:
     if missing or not compared:
         detail = f"not computed: {', '.join(missing)}" if missing else "the fixture has no answers"
         return FixtureReport(fixture.name, "failed", message=detail)
-    errors = {name: family.tolerance(fixture.spec, name).error(ours[name], answers[name]) for name in compared}
+    errors = {name: _error(fixture, family, name, ours[name], answers) for name in compared}
     worst = max(errors, key=errors.__getitem__)
     status: Status = "passed" if errors[worst] <= 1 else "failed"
     message = "" if status == "passed" else f"{sum(e > 1 for e in errors.values())} tensors out of tolerance"
     return FixtureReport(fixture.name, status, errors[worst], worst, len(errors), message)
+
+
+def _error(fixture: Fixture, family: Family, name: str, ours: Tensor, answers: Mapping[str, Tensor]) -> float:
+    """Compare one tensor, on the elements that count."""
+    answer, counted = answers[name], family.counted(fixture.spec, name, answers)
+    if counted is not None and ours.shape == answer.shape:
+        ours, answer = ours[counted], answer[counted]
+    return family.tolerance(fixture.spec, name).error(ours, answer)

@@ -74,6 +74,16 @@ def load_strict(
     return LoadReport(tuple(k for k in wanted if k in state), tuple(sorted(unused)), tuple(missing))
 
 
+def renamed(state: Mapping[str, Tensor], prefixes: Mapping[str, str]) -> dict[str, Tensor]:
+    """Return tensors under other keys: the longest prefix in the table that fits is replaced; others stay."""
+    ordered = sorted(prefixes, key=len, reverse=True)
+    out: dict[str, Tensor] = {}
+    for key, tensor in state.items():
+        prefix = next((p for p in ordered if key.startswith(p)), None)
+        out[key if prefix is None else prefixes[prefix] + key[len(prefix) :]] = tensor
+    return out
+
+
 def _check_aliases(state: Mapping[str, Tensor], rules: KeyRules, source: str) -> None:
     for alias, key in rules.aliases.items():
         if alias in state and key in state and not torch.equal(state[alias], state[key]):

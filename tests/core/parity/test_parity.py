@@ -19,11 +19,15 @@ from lsm_core.parity import family_keys, run_fixture, run_folder
 
 FAMILY_FIXTURES = {
     "lsm": (
+        "clip_tokenizer",
         "dust3r_dpt",
         "dust3r_linear",
         "dust3r_manyar_mixed",
         "dust3r_postprocess",
         "focal",
+        "lseg",
+        "lseg_clip",
+        "lsm_tiny_clip",
         "rasterizer",
         "rope2d",
     ),
