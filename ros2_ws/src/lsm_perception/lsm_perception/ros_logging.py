@@ -7,12 +7,16 @@ import logging
 import rclpy.logging
 from rclpy.impl.rcutils_logger import RcutilsLogger
 
+from lsm_perception.log_throttle import LogThrottle
+
 
 class RosLogHandler(logging.Handler):
-    """Hands records to rcutils under `lsm_perception`."""
+    """Hands records to rcutils under `lsm_perception`; repeated complaints are throttled."""
 
     def __init__(self) -> None:
         super().__init__()
+        self.setFormatter(logging.Formatter("%(name)s: %(message)s"))
+        self.addFilter(LogThrottle())
         self._logger: RcutilsLogger = rclpy.logging.get_logger("lsm_perception")
 
     def emit(self, record: logging.LogRecord) -> None:

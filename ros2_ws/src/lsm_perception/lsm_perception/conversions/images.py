@@ -99,6 +99,8 @@ def check_compressed(message: CompressedImage, max_pixels: int) -> tuple[int, in
     try:
         with PilImage.open(io.BytesIO(data), formats=_PICTURE_FORMATS) as picture:
             (width, height), kind = picture.size, picture.format
+    except PilImage.DecompressionBombError as error:
+        raise BadMessageError(Drop.BAD_SIZE, f"The picture says it is vast: {error}.") from error
     except Exception as error:  # Pillow raises many kinds for damaged headers
         raise BadMessageError(
             Drop.BAD_DATA, f"{len(data)} bytes are not a picture: {error}.", "Publish whole jpeg or png files."

@@ -100,7 +100,7 @@ class SoakClient(Node):
         """Publish one malformed image and one malformed odometry message; returns how many images."""
         self._stamp_ns += 1
         make = self._malformed.compressed if self._compressed else self._malformed.image
-        self._images.publish(make(self._stamp_ns))
+        self._images.publish(make(self._stamp_ns)[1])
         if self._odometry is not None:
             self._odometry.publish(self._malformed.odometry(self._stamp_ns))
         return 1
