@@ -58,11 +58,11 @@ def main(arguments: Sequence[str] | None = None, load: BackendLoader | None = No
 def run(argv: list[str], stop: threading.Event, load: BackendLoader | None = None) -> int:
     """Create and spin the node until `stop` is set; return the exit code."""
     import rclpy
-    from rclpy.executors import MultiThreadedExecutor
     from rclpy.signals import SignalHandlerOptions
 
     from lsm_core.errors import LsmError
     from lsm_perception.perception_node import PerceptionNode
+    from lsm_perception.pool_executor import PoolExecutor
     from lsm_perception.ros_logging import RosLogHandler
 
     rclpy.init(args=argv, signal_handler_options=SignalHandlerOptions.NO)
@@ -73,7 +73,7 @@ def run(argv: list[str], stop: threading.Event, load: BackendLoader | None = Non
         print(f"lsm_perception: {error}", file=sys.stderr)
         rclpy.try_shutdown()
         return EXIT_FAILURE
-    executor = MultiThreadedExecutor(num_threads=THREADS)
+    executor = PoolExecutor(num_threads=THREADS)
     executor.add_node(node)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())

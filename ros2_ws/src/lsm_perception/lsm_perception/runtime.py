@@ -17,6 +17,7 @@ from tf2_ros import Buffer, TransformListener
 from lsm_core.backends.base import Backend
 from lsm_core.errors import UnsupportedError
 from lsm_core.mapping import KeyframeDecision
+from lsm_perception import garbage
 from lsm_perception.accounting import Account
 from lsm_perception.camera_context import CameraContext, Shared, make_context
 from lsm_perception.camera_stream import StreamHooks
@@ -81,6 +82,7 @@ class Runtime:
         prediction = self.backend.predict([encoded, encoded])
         if self.backend.has_language:
             self.backend.query(prediction, list(self.segmenter.queries.texts) or ["floor"])
+        garbage.freeze()
 
     def start(self) -> None:
         """Start the worker and listen."""
@@ -118,6 +120,7 @@ class Runtime:
 
     def close(self) -> None:
         """Give everything back: publishers and the model's memory."""
+        garbage.thaw()
         for context in self.cameras.values():
             context.outputs.destroy()
         self.publishers.destroy()

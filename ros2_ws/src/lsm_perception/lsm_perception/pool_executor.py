@@ -1,0 +1,55 @@
+"""An executor that hands each callback to its threads once, and sleeps while they are busy."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from rclpy.exceptions import InvalidHandle
+from rclpy.executors import (
+    ConditionReachedException,
+    ExternalShutdownException,
+    MultiThreadedExecutor,
+    ShutdownException,
+    TimeoutException,
+)
+
+logger = logging.getLogger(__name__)
+
+
+class PoolExecutor(MultiThreadedExecutor):
+    """rclpy's MultiThreadedExecutor without its busy loop.
+
+    Jazzy's class offers a task again and again until a thread has begun it (ros2/rclpy issue 1452). While the
+    threads wait for the interpreter lock, the spinning thread holds that lock and fills its list of futures; a
+    model that gives up the lock at each of its thousand operations then waits five milliseconds for every one, and
+    stands still for seconds. Here a task leaves the list of those on offer when a thread gets it.
+    """
+
+    def _spin_once_impl(self, timeout_sec: Any = None, wait_condition: Callable[[], bool] = lambda: False) -> None:
+        if not hasattr(self, "_tasks"):  # a later rclpy, where tasks are offered once
+            super()._spin_once_impl(timeout_sec, wait_condition)
+            return
+        try:
+            offered: Any = self.wait_for_ready_callbacks(timeout_sec, None, wait_condition)
+        except (ExternalShutdownException, ShutdownException, TimeoutException, ConditionReachedException):
+            return
+        with self._tasks_lock:
+            self._tasks = [entry for entry in self._tasks if entry[0] is not offered[0]]
+        self._executor.submit(self._run, offered)
+
+    def _run(self, offered: tuple[Any, Any, Any]) -> None:
+        """Run a callback (task, entity, node) in a thread of the pool; what it raises is logged."""
+        task = offered[0]
+        task()
+        if not task.done():  # a coroutine that waits for something is offered again
+            with self._tasks_lock:
+                self._tasks.append(offered)
+            self.wake()
+            return
+        error = task.exception()
+        if isinstance(error, InvalidHandle):
+            logger.debug("A callback was due for an entity that has been destroyed meanwhile.")
+        elif error is not None:
+            logger.error("A callback failed; the node goes on.", exc_info=error)
