@@ -1,7 +1,8 @@
-"""Image and CompressedImage to RGB: right colours for every encoding, a typed error for everything else."""
+"""Image and CompressedImage to the pipeline's source image, and back; test_encodings.py has the colours."""
 
 from __future__ import annotations
 
+import io
 from array import array
 
 import cv2
@@ -9,16 +10,17 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from PIL import Image as Pil
 
 pytestmark = pytest.mark.ros
 pytest.importorskip("rclpy", reason="ROS 2 is not here: source tools/env.sh")
 pytest.importorskip("lsm_perception_msgs.msg", reason="the workspace is not built: ./run setup")
 
 from lsm_perception.accounting import Drop
+from lsm_perception.conversions.compressed_images import source_from_compressed
 from lsm_perception.conversions.errors import BadMessageError
 from lsm_perception.conversions.images import (
     image_message,
-    source_from_compressed,
     source_from_image,
 )
 from lsm_perception.conversions.stamps import stamp_from_ns, stamp_to_ns
@@ -49,52 +51,6 @@ def take(message: Image) -> np.ndarray:
 
 
 RGB = picture()
-GRAY = cv2.cvtColor(RGB, cv2.COLOR_RGB2GRAY)
-LOSSLESS = {
-    "rgb8": RGB,
-    "bgr8": RGB[..., ::-1],
-    "8UC3": RGB[..., ::-1],
-    "rgba8": np.dstack([RGB, np.full(GRAY.shape, 7, np.uint8)]),
-    "bgra8": np.dstack([RGB[..., ::-1], np.full(GRAY.shape, 7, np.uint8)]),
-}
-
-
-@pytest.mark.parametrize("encoding", LOSSLESS)
-def test_colour_encodings_give_exactly_the_same_rgb(encoding: str) -> None:
-    assert np.array_equal(take(raw(LOSSLESS[encoding], encoding)), RGB)
-
-
-@pytest.mark.parametrize("encoding", ["mono8", "8UC1"])
-def test_grey_encodings_give_equal_channels(encoding: str) -> None:
-    assert np.array_equal(take(raw(GRAY, encoding)), np.repeat(GRAY[..., None], 3, -1))
-
-
-@pytest.mark.parametrize("big", [0, 1])
-def test_sixteen_bit_grey_keeps_its_high_byte_in_either_byte_order(big: int) -> None:
-    wide = (GRAY.astype(np.uint16) * 257).astype(">u2" if big else "<u2")
-    out = take(raw(wide, "mono16", is_bigendian=big))
-    assert np.abs(out[..., 0].astype(int) - GRAY).max() <= 1
-
-
-@pytest.mark.parametrize("encoding", ["yuv422", "uyvy", "yuv422_yuy2", "yuyv"])
-def test_yuv_encodings_are_close(encoding: str) -> None:
-    code = cv2.COLOR_RGB2YUV_YUYV if encoding in ("yuv422_yuy2", "yuyv") else cv2.COLOR_RGB2YUV_UYVY
-    assert np.abs(take(raw(cv2.cvtColor(RGB, code), encoding)).astype(int) - RGB).max() <= 12
-
-
-@pytest.mark.parametrize("order", ["rggb", "bggr", "gbrg", "grbg"])
-def test_bayer_encodings_are_close_inside(order: str) -> None:
-    mosaic = np.empty((HEIGHT, WIDTH), np.uint8)
-    for index, colour in enumerate(order):
-        y, x = divmod(index, 2)
-        mosaic[y::2, x::2] = RGB[y::2, x::2, "rgb".index(colour)]
-    out = take(raw(mosaic, f"bayer_{order}8")).astype(int)
-    assert np.abs(out - RGB)[4:-4, 4:-4].max() <= 12
-
-
-def test_padding_of_rows_is_skipped() -> None:
-    padded = np.concatenate([RGB.reshape(HEIGHT, -1), np.full((HEIGHT, 13), 255, np.uint8)], 1)
-    assert np.array_equal(take(raw(padded, "rgb8")), RGB)
 
 
 def test_header_is_taken_to_the_nanosecond() -> None:
@@ -102,12 +58,6 @@ def test_header_is_taken_to_the_nanosecond() -> None:
     image = source_from_image(message, "left", MAX_PIXELS, 1.5)
     assert (image.stamp_ns, image.frame_id, image.camera) == (1_700_000_000_999_999_999, "cam", "left")
     assert (image.width, image.height, image.received_s) == (WIDTH, HEIGHT, 1.5)
-
-
-def test_preview_is_grey_and_at_most_320_wide() -> None:
-    large = cv2.resize(RGB, (1000, 600))
-    gray = source_from_image(raw(large, "rgb8", 1000, 600), "", MAX_PIXELS, 0.0).preview()
-    assert gray.shape == (192, 320) and gray.dtype == np.uint8
 
 
 def compressed(data: bytes, form: str = "jpeg") -> CompressedImage:
@@ -118,37 +68,9 @@ def encode(image: np.ndarray, extension: str) -> bytes:
     return bytes(cv2.imencode(extension, image[..., ::-1])[1].tobytes())
 
 
-def test_png_is_decoded_exactly_and_jpeg_nearly() -> None:
-    png = source_from_compressed(compressed(encode(RGB, ".png"), "png"), "", MAX_PIXELS, 0.0)
-    assert np.array_equal(png.decode(), RGB) and (png.width, png.height) == (WIDTH, HEIGHT)
-    jpeg = source_from_compressed(
-        compressed(encode(RGB, ".jpg"), "rgb8; jpeg compressed bgr8"), "", MAX_PIXELS, 0.0
-    )
-    assert np.abs(jpeg.decode().astype(int) - RGB).mean() < 4
-
-
-def test_reduced_decode_shows_the_same_picture() -> None:
-    large = cv2.resize(RGB, (1400, 900))
-    image = source_from_compressed(compressed(encode(large, ".jpg")), "", 2_000_000, 0.0)
-    full = cv2.resize(cv2.cvtColor(image.decode(), cv2.COLOR_RGB2GRAY), (320, 206), interpolation=cv2.INTER_AREA)
-    assert image.preview().shape == (206, 320)
-    assert np.abs(image.preview().astype(int) - full).mean() < 2
-
-
-def test_a_picture_that_unpacks_to_too_much_is_refused_before_decoding() -> None:
-    bomb = encode(np.zeros((2000, 2000, 3), np.uint8), ".png")
-    with pytest.raises(BadMessageError) as error:
-        source_from_compressed(compressed(bomb, "png"), "", MAX_PIXELS, 0.0)
-    assert error.value.reason is Drop.BAD_SIZE
-
-
 def test_a_jpeg_with_exif_rotation_keeps_the_sensor_grid() -> None:
-    from PIL import Image as Pil
-
     exif = Pil.Exif()
     exif[0x0112] = 6  # rotate by 90 degrees
-    import io
-
     out = io.BytesIO()
     Pil.fromarray(RGB).save(out, "jpeg", exif=exif)
     image = source_from_compressed(compressed(out.getvalue()), "", MAX_PIXELS, 0.0)

@@ -13,6 +13,7 @@ SATURATED = "saturated"
 BLURRED = "blurred"
 FROZEN = "frozen"
 TORN = "torn"
+BLUR = 9  # pixels of the mean that sharpness blurs with
 
 
 @dataclass(frozen=True)
@@ -66,15 +67,17 @@ def check_frame(
         The verdict with the first reason that applies, in the order blank, saturated, frozen, torn, blurred.
     """
     limits = config or FrameCheckConfig()
-    mean, std, detail = float(gray.mean()), float(gray.std()), sharpness(gray)
+    mean, std = (float(value[0, 0]) for value in cv2.meanStdDev(gray))
+    detail = sharpness(gray)
     usable = previous if previous is not None and previous.shape == gray.shape else None
+    change = None if usable is None else np.asarray(cv2.absdiff(gray, usable), np.uint8)
     if std < limits.min_std:
         reason = BLANK
-    elif float((gray >= 253).mean()) > limits.max_clipped:
+    elif np.count_nonzero(gray >= 253) > limits.max_clipped * gray.size:
         reason = SATURATED
-    elif usable is not None and np.array_equal(gray, usable):
+    elif change is not None and not cv2.hasNonZero(change):
         reason = FROZEN
-    elif _torn(gray, usable, max(4, round(limits.min_torn_rows * gray.shape[0]))):
+    elif _torn(gray, change, max(4, round(limits.min_torn_rows * gray.shape[0]))):
         reason = TORN
     elif detail < limits.min_sharpness:
         reason = BLURRED
@@ -89,29 +92,47 @@ def sharpness(gray: NDArray[np.uint8]) -> float:
     One minus the blur effect of Crete et al. 2007 (doi:10.1117/12.702790): the share of neighbour differences that
     vanishes when the image is blurred once more. It does not depend on contrast.
     """
-    image = gray.astype(np.float32)
-    kept = []
-    for axis, size in ((0, (1, 9)), (1, (9, 1))):  # OpenCV sizes are (width, height)
-        fine = np.abs(np.diff(image, axis=axis))
-        coarse = np.abs(np.diff(cv2.blur(image, size), axis=axis))
-        total = float(fine.sum())
-        kept.append(float(np.maximum(fine - coarse, 0).sum()) / total if total > 0 else 0.0)
-    return min(kept)
+    return min(_kept_share(gray, axis) for axis in (0, 1))
 
 
-def _torn(gray: NDArray[np.uint8], previous: NDArray[np.uint8] | None, min_rows: int) -> bool:
-    """Tell whether the lower rows were not transferred: one constant filling, or still those of the last frame."""
-    flat = (gray.max(axis=1).astype(int) - gray.min(axis=1)) <= 1
+def _kept_share(gray: NDArray[np.uint8], axis: int) -> float:
+    """Return the share of neighbour differences along an axis that a mean over `BLUR` pixels takes away.
+
+    The difference of two neighbouring means of n pixels is that of the pixels at their far ends, over n.
+    """
+    half = BLUR // 2
+    pad = (half, half, 0, 0) if axis == 0 else (0, 0, half, half)
+    wide = np.asarray(cv2.copyMakeBorder(gray, *pad, cv2.BORDER_REFLECT_101), np.uint8)
+    if axis == 0:
+        fine, coarse = cv2.absdiff(gray[1:], gray[:-1]), cv2.absdiff(wide[BLUR:], wide[:-BLUR])
+    else:
+        fine, coarse = cv2.absdiff(gray[:, 1:], gray[:, :-1]), cv2.absdiff(wide[:, BLUR:], wide[:, :-BLUR])
+    total = float(cv2.sumElems(fine)[0])
+    lost = cv2.addWeighted(fine, BLUR, coarse, -1.0, 0.0, dtype=cv2.CV_16U)  # negative ones become 0
+    return float(cv2.sumElems(lost)[0]) / (BLUR * total) if total > 0 else 0.0
+
+
+def _torn(gray: NDArray[np.uint8], change: NDArray[np.uint8] | None, min_rows: int) -> bool:
+    """Tell whether the lower rows were not transferred: one constant filling, or still those of the last frame.
+
+    Args:
+        gray: [h, w].
+        change: [h, w] absolute difference from the frame before, None without one.
+        min_rows: fewer rows do not count.
+    """
+    flat = gray.max(axis=1).astype(int) - gray.min(axis=1) <= 1
     bottom = _run_from_bottom(flat & (np.abs(gray[:, 0].astype(int) - int(gray[-1, 0])) <= 1))
     top = _run_from_bottom(flat[::-1])
     if min_rows <= bottom < gray.shape[0] and top < bottom // 2:  # a letter-boxed picture has both bars
         return True
-    if previous is None:
+    if change is None:
         return False
-    changed = (gray != previous).mean(axis=1)
-    stale = _run_from_bottom(changed == 0)
+    stale = _run_from_bottom(change.max(axis=1) == 0)
+    if not min_rows <= stale < gray.shape[0]:
+        return False
     # A still camera may see one thing move at the top; a new frame differs nearly everywhere by noise or motion.
-    return min_rows <= stale < gray.shape[0] and float(changed[: gray.shape[0] - stale].mean()) > 0.5
+    above = change[: gray.shape[0] - stale]
+    return int(np.count_nonzero(above)) > 0.5 * above.size
 
 
 def _run_from_bottom(rows: NDArray[np.bool_]) -> int:

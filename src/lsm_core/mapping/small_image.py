@@ -33,12 +33,19 @@ def small_gray(image: NDArray[np.uint8], max_width: int = MAX_WIDTH) -> NDArray[
         raise InputError(f"Image size {width}x{height} is below 16 pixels.")
     scale = min(1.0, max_width / width)
     size = (round(width * scale), max(16, round(height * scale)))
-    if image.ndim == 3 and scale < 1:
-        image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
-    gray = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) if image.ndim == 3 else image
+    gray = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) if image.ndim == 3 else image, np.uint8)
+    # Exact halves are a hundred times faster than averaging over areas of any other size.
+    while gray.shape[1] >= 2 * size[0] and not (gray.shape[0] % 2 or gray.shape[1] % 2):
+        gray = halved(gray)
     if gray.shape[::-1] != size:
-        gray = cv2.resize(gray, size, interpolation=cv2.INTER_AREA)
-    return np.ascontiguousarray(gray, dtype=np.uint8)
+        gray = np.asarray(cv2.resize(gray, size, interpolation=cv2.INTER_AREA), np.uint8)
+    return np.ascontiguousarray(gray)
+
+
+def halved(gray: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the means of 2x2 pixels [h / 2, w / 2] of an image with even sides [h, w]."""
+    size = (gray.shape[1] // 2, gray.shape[0] // 2)
+    return np.asarray(cv2.resize(gray, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def small_intrinsics(K: NDArray[Any], image_size: tuple[int, int], gray: NDArray[np.uint8]) -> NDArray[np.float64]:

@@ -113,3 +113,29 @@ def test_small_intrinsics_keep_the_ray_of_a_corner() -> None:
 def test_small_gray_refuses_what_is_no_image(bad: object) -> None:
     with pytest.raises(InputError):
         small_gray(bad)  # type: ignore[arg-type]
+
+
+def crete_sharpness(gray: np.ndarray) -> float:
+    """Return sharpness as the paper writes it, in floats; the twin of the fast one."""
+    image = gray.astype(np.float64)
+    kept = []
+    for axis, size in ((0, (1, 9)), (1, (9, 1))):
+        fine = np.abs(np.diff(image, axis=axis))
+        coarse = np.abs(np.diff(cv2.blur(image, size), axis=axis))
+        kept.append(np.maximum(fine - coarse, 0).sum() / fine.sum())
+    return float(min(kept))
+
+
+@pytest.mark.parametrize("sigma", [0.0, 1.0, 3.0])
+def test_fast_sharpness_equals_its_readable_twin(sigma: float) -> None:
+    image = cv2.GaussianBlur(GOOD, (0, 0), sigma) if sigma else GOOD
+    assert sharpness(image) == pytest.approx(crete_sharpness(image), abs=1e-9)
+
+
+@pytest.mark.parametrize("size", [(1280, 720), (848, 480), (1923, 1081), (400, 300)])
+def test_small_gray_is_close_to_one_mean_over_areas(size: tuple[int, int]) -> None:
+    rng = np.random.default_rng(0)
+    image = cv2.resize(rng.integers(0, 255, (90, 120, 3), dtype=np.uint8), size)
+    fast = small_gray(image)
+    twin = cv2.resize(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), fast.shape[::-1], interpolation=cv2.INTER_AREA)
+    assert np.abs(fast.astype(int) - twin).max() <= 12 and np.abs(fast.astype(int) - twin).mean() < 2.5

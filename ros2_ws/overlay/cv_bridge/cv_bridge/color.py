@@ -95,11 +95,11 @@ def _change_depth(image: np.ndarray, source: np.dtype, target: np.dtype, *, resc
     """Change the element type: colours keep their brightness, other numbers their value, clipped."""
     if source == target:
         return image
+    if rescale and (source, target) == (np.uint16, np.uint8):
+        return np.asarray(cv2.convertScaleAbs(np.ascontiguousarray(image), alpha=255.0 / 65535.0))
     values = image.astype(np.float64)
     if rescale and (source, target) == (np.uint8, np.uint16):
         values *= 65535.0 / 255.0
-    elif rescale and (source, target) == (np.uint16, np.uint8):
-        values *= 255.0 / 65535.0
     if np.issubdtype(target, np.integer):
         limits = np.iinfo(target)
         values = np.clip(np.rint(np.nan_to_num(values, nan=0.0)), limits.min, limits.max)

@@ -20,8 +20,9 @@ from lsm_core.mapping import KeyframeDecision, KeyframeReason
 from lsm_perception.accounting import Account, Drop
 from lsm_perception.calibration import Calibration
 from lsm_perception.conversions.camera_info import calibration_from_info
+from lsm_perception.conversions.compressed_images import source_from_compressed
 from lsm_perception.conversions.errors import BadMessageError, UnusableInfoError
-from lsm_perception.conversions.images import source_from_compressed, source_from_image
+from lsm_perception.conversions.images import source_from_image
 from lsm_perception.depth_source import DepthSource
 from lsm_perception.gate import CameraGate, TimeJumpedBack
 from lsm_perception.parameters import NodeParameters
