@@ -97,7 +97,7 @@ class Robot:
     def call(self, kind: type, name: str, timeout_s: float = 10.0, **fields: Any) -> Any:
         """Call a service of the node and return its reply."""
         client = self.client.create_client(kind, f"lsm_perception/{name}")
-        assert client.wait_for_service(timeout_sec=5.0), name
+        assert client.wait_for_service(timeout_sec=30.0), name
         future = client.call_async(kind.Request(**fields))
         assert wait_until(future.done, timeout_s), f"{name} did not reply"
         self.client.destroy_client(client)

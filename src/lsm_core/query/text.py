@@ -40,6 +40,7 @@ class MiniLmTextEncoder:
         self._folder = folder or find_model_folder()
         self._device = torch.device(device)
         self._lock = threading.Lock()
+        self._network_lock = threading.Lock()  # its own, so known texts never wait for new ones
         self._network: BertEncoder | None = None
         self._tokenizer: Tokenizer | None = None
         self._cache: OrderedDict[str, Tensor] = OrderedDict()
@@ -60,10 +61,14 @@ class MiniLmTextEncoder:
         if isinstance(texts, str) or not all(isinstance(text, str) for text in texts):
             raise InputError("Texts must be a list of strings.", "Pass [text] for a single one.")
         with self._lock:
-            new = list(dict.fromkeys(text for text in texts if text not in self._cache))
-            embedded = dict(zip(new, self._embed(new), strict=True)) if new else {}
-            rows = [self._cache[text] if text in self._cache else embedded[text] for text in texts]
-            self._remember(texts, embedded)
+            known = {text: self._cache[text] for text in texts if text in self._cache}
+        new = [text for text in dict.fromkeys(texts) if text not in known]
+        if new:
+            with self._network_lock:
+                known.update(zip(new, self._embed(new), strict=True))
+        with self._lock:
+            self._remember(known)
+        rows = [known[text] for text in texts]
         return torch.stack(rows) if rows else torch.zeros(0, EMBEDDING_DIM)
 
     def verify(self) -> None:
@@ -74,9 +79,9 @@ class MiniLmTextEncoder:
         """
         verify_files(self._folder)
 
-    def _remember(self, texts: Sequence[str], embedded: dict[str, Tensor]) -> None:
+    def _remember(self, embedded: dict[str, Tensor]) -> None:
         self._cache.update(embedded)
-        for text in texts:
+        for text in embedded:
             self._cache.move_to_end(text)
         while len(self._cache) > CACHE_SIZE:
             self._cache.popitem(last=False)

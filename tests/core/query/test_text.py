@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,27 @@ def test_cache_is_bounded_and_a_full_cache_still_answers(monkeypatch: pytest.Mon
     out = encoder.encode(texts)
     assert out[:, 0].tolist() == [float(len(t)) for t in texts]
     assert len(encoder._cache) == CACHE_SIZE
+
+
+def test_known_texts_do_not_wait_for_new_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    encoder = MiniLmTextEncoder()
+    inside, release = threading.Event(), threading.Event()
+
+    def embed(texts: list[str]) -> list[torch.Tensor]:
+        if "new" in texts:
+            inside.set()
+            release.wait(30)
+        return [torch.ones(384) for _ in texts]
+
+    monkeypatch.setattr(encoder, "_embed", embed)
+    encoder.encode(["known"])
+    slow = threading.Thread(target=encoder.encode, args=(["new"],))
+    slow.start()
+    try:
+        assert inside.wait(30) and len(encoder.encode(["known"])) == 1 and slow.is_alive()
+    finally:
+        release.set()
+        slow.join()
 
 
 def test_embeddings_can_be_targets_of_training(encoder: MiniLmTextEncoder) -> None:

@@ -14,6 +14,7 @@ class CaptureWaiter:
     def __init__(self) -> None:
         self._condition = threading.Condition()
         self._count = 0
+        self._given_up = 0
         self._newest: Keyframe | None = None
 
     def notice(self, products: Products) -> None:
@@ -24,14 +25,20 @@ class CaptureWaiter:
                 self._newest = products.keyframe
                 self._condition.notify_all()
 
+    def give_up(self) -> None:
+        """End all waits now: no image will come."""
+        with self._condition:
+            self._given_up += 1
+            self._condition.notify_all()
+
     def ticket(self) -> int:
         """Return a number to wait with; take it before the request is made."""
         with self._condition:
             return self._count
 
     def wait(self, ticket: int, timeout_s: float) -> Keyframe | None:
-        """Return the first keyframe made since the ticket was taken, None when none is made in time."""
+        """Return the newest keyframe made since the ticket was taken, None when none is made in time."""
         with self._condition:
-            if not self._condition.wait_for(lambda: self._count > ticket, timeout_s):
-                return None
-            return self._newest
+            before = self._given_up
+            self._condition.wait_for(lambda: self._count > ticket or self._given_up > before, timeout_s)
+            return self._newest if self._count > ticket else None

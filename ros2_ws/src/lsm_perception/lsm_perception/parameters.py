@@ -275,7 +275,11 @@ class QueryParameters:
     timeout_s: float = setting(10.0, "Longest time for a request that names none, seconds.", low=0.1, high=600)
     max_texts: int = setting(64, "Most texts in one request.", low=1, high=MAX_TEXTS)
     max_waiting: int = setting(
-        4, "Requests in work or waiting above which more are refused as busy.", low=1, high=64
+        4, "Requests in work or waiting above which more are refused as busy.", low=1, high=5
+    )
+    max_timeout_s: float = setting(60.0, "Longest time that a request may ask for, seconds.", low=0.1, high=600)
+    max_stamp_gap_s: float = setting(
+        5.0, "Farthest keyframe that answers for a stamp, seconds.", low=0, high=1_000_000
     )
 
 

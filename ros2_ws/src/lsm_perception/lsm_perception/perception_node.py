@@ -57,9 +57,9 @@ class PerceptionNode(LifecycleNode):
         super().__init__("lsm_perception", **node_options)
         self._load_backend = load
         self._runtime: Runtime | None = None
-        self._own_services: Services | None = None
         self._own_timers: list[Timer] = []
         self._server = ParameterServer(self, self._on_parameters)
+        self._own_services = Services(self)
         self._group = MutuallyExclusiveCallbackGroup()
         # Steady time: with use_sim_time the node's clock may stand still, and this node must not.
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
@@ -92,7 +92,7 @@ class PerceptionNode(LifecycleNode):
             self.get_logger().error(f"Cannot configure: {kind}{error}")
             self._release()
             return TransitionCallbackReturn.FAILURE
-        self._own_services = Services(self, self._runtime, parameters)
+        self._own_services.attach(self._runtime, parameters)
         self._diagnostics = DiagnosticsMaker(self.get_fully_qualified_name(), parameters.input.no_data_s)
         self._own_timers = [self._every(parameters.diagnostics_period_s, self._tick)]
         self.get_logger().info(f"Backend {backend.name} is ready on {backend.device}.")
@@ -139,9 +139,7 @@ class PerceptionNode(LifecycleNode):
         for timer in self._own_timers:
             self.destroy_timer(timer)
         self._own_timers = []
-        if self._own_services is not None:
-            self._own_services.destroy()
-            self._own_services = None
+        self._own_services.detach()
         if self._runtime is not None:
             self._runtime.stop()
             self._runtime.close()
@@ -159,8 +157,7 @@ class PerceptionNode(LifecycleNode):
     def _on_parameters(self, parameters: NodeParameters) -> None:
         if self._runtime is not None:
             self._runtime.configure(parameters)
-        if self._own_services is not None:
-            self._own_services.configure(parameters)
+        self._own_services.configure(parameters)
 
     def _tick(self) -> None:
         """Publish diagnostics, and what late listeners of latched products wait for."""

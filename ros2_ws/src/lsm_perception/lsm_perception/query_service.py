@@ -27,11 +27,11 @@ from lsm_perception.mapper import Mapper, is_metric, metres, scaled_pose
 from lsm_perception.parameters import NodeParameters
 from lsm_perception.products import Keyframe
 from lsm_perception.replies import ServiceError, timeout_seconds
-from lsm_perception.segmentation import Segmenter, best_scores, make_queries
+from lsm_perception.segmentation import Segmenter, StandingQueries, best_scores, make_queries
 
 
 class QueryService:
-    """Answers one request at a time; a few may wait, more are refused as busy."""
+    """Answers one request at a time; the others wait."""
 
     def __init__(
         self,
@@ -40,13 +40,12 @@ class QueryService:
         names: dict[str, FrameNames],
         parameters: NodeParameters,
     ) -> None:
+        """Connect to what answers; `mappers` and `names` are by camera."""
         self._segmenter = segmenter
         self._mappers = mappers
         self._names = names
         self._parameters = parameters
         self._turn = threading.Lock()
-        self._waiting = 0
-        self._count_lock = threading.Lock()
 
     def configure(self, parameters: NodeParameters) -> None:
         """Take new limits."""
@@ -70,11 +69,7 @@ class QueryService:
         keyframe = self._find(request)
         if not self._segmenter.available:
             raise ServiceError(ResultCode.UNSUPPORTED, "The backend has no language features. Use lsm-tiny or lsm.")
-        self._enter(timeout_seconds(request.timeout, limits.timeout_s))
-        try:
-            found = self._segmenter.query(keyframe, queries)
-        finally:
-            self._leave()
+        found = self._ask(keyframe, queries, timeout_seconds(request.timeout, limits))
         fill_masks(response, keyframe, found)
         self._fill_points(response, keyframe, found)
 
@@ -102,23 +97,28 @@ class QueryService:
         if request.target == QueryText.Request.STAMP:
             stamp_ns = stamp_to_ns(request.stamp)
             near = [k for k in (m.nearest(stamp_ns) for m in mappers) if k is not None]
-            return min(near, key=lambda k: abs(k.stamp_ns - stamp_ns))
+            return self._close_enough(min(near, key=lambda k: abs(k.stamp_ns - stamp_ns)), stamp_ns)
         raise ServiceError(ResultCode.BAD_REQUEST, f"target {request.target} is not LATEST, ID, STAMP or CAMERA.")
 
-    def _enter(self, timeout_s: float) -> None:
-        with self._count_lock:
-            if self._waiting >= self._parameters.queries.max_waiting:
-                raise ServiceError(ResultCode.BUSY, f"{self._waiting} requests wait already. Ask again later.")
-            self._waiting += 1
-        if not self._turn.acquire(timeout=timeout_s):
-            with self._count_lock:
-                self._waiting -= 1
-            raise ServiceError(ResultCode.TIMEOUT, f"Other requests took longer than {timeout_s:g} s.")
+    def _close_enough(self, keyframe: Keyframe, stamp_ns: int) -> Keyframe:
+        """Return the keyframe if it can stand for the stamp asked for; raise ServiceError otherwise."""
+        gap_s = abs(keyframe.stamp_ns - stamp_ns) * 1e-9
+        limit_s = self._parameters.queries.max_stamp_gap_s
+        if gap_s > limit_s:
+            raise ServiceError(
+                ResultCode.NOT_FOUND,
+                f"The nearest keyframe is {gap_s:.3f} s away, more than queries.max_stamp_gap_s = {limit_s:g} s.",
+            )
+        return keyframe
 
-    def _leave(self) -> None:
-        self._turn.release()
-        with self._count_lock:
-            self._waiting -= 1
+    def _ask(self, keyframe: Keyframe, queries: StandingQueries, timeout_s: float) -> QueryResult:
+        """Wait for this request's turn and answer it."""
+        if not self._turn.acquire(timeout=timeout_s):
+            raise ServiceError(ResultCode.TIMEOUT, f"Other requests took longer than {timeout_s:g} s.")
+        try:
+            return self._segmenter.query(keyframe, queries)
+        finally:
+            self._turn.release()
 
     def _fill_points(self, response: QueryText.Response, keyframe: Keyframe, found: QueryResult) -> None:
         """Put centroids and points into the response, in metres in the image's frame or unscaled in the map's."""

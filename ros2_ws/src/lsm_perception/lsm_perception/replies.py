@@ -10,6 +10,7 @@ from builtin_interfaces.msg import Duration
 from lsm_perception_msgs.msg import ResultCode
 
 from lsm_core.errors import InputError, LsmError, QueryError, UnsupportedError
+from lsm_perception.parameters import QueryParameters
 
 logger = logging.getLogger(__name__)
 
@@ -57,16 +58,21 @@ def failure(error: Exception) -> tuple[str, str]:
     return ResultCode.INTERNAL, f"{type(error).__name__}: {error}"
 
 
-def timeout_seconds(duration: Duration, default_s: float) -> float:
+def timeout_seconds(duration: Duration, limits: QueryParameters) -> float:
     """Return a request's time limit in seconds; the default for zero.
 
     Raises:
-        ServiceError: it is negative.
+        ServiceError: it is negative or longer than allowed: a waiting request holds one of the node's threads.
     """
     seconds = duration.sec + duration.nanosec * 1e-9
     if seconds < 0:
         raise ServiceError(ResultCode.BAD_REQUEST, f"timeout is negative: {seconds:g} s.")
-    return seconds or default_s
+    if seconds > limits.max_timeout_s:
+        raise ServiceError(
+            ResultCode.BAD_REQUEST,
+            f"timeout {seconds:g} s is longer than queries.max_timeout_s = {limits.max_timeout_s:g} s.",
+        )
+    return seconds or limits.timeout_s
 
 
 def unsupported(what: str) -> Callable[[Any, Any], None]:

@@ -108,6 +108,7 @@ class Runtime:
     def stop(self) -> bool:
         """Stop listening and working; False when the inference in work did not end in time."""
         self.active = False
+        self.captures.give_up()
         for context in self.cameras.values():
             context.stream.unsubscribe(self._node)
         if self._listener is not None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from lsm_perception_msgs.msg import ResultCode
@@ -18,7 +21,7 @@ from lsm_perception_msgs.srv import (
 )
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.node import Node
-from rclpy.service import Service
+from rclpy.qos import QoSProfile
 
 from lsm_perception.conversions.reports import header
 from lsm_perception.parameters import NodeParameters
@@ -26,18 +29,27 @@ from lsm_perception.query_service import QueryService
 from lsm_perception.replies import ServiceError, answer, timeout_seconds, unsupported
 from lsm_perception.runtime import Runtime, initial_queries
 from lsm_perception.segmentation import make_queries
+from lsm_perception.waiting_room import WaitingRoom
+
+SERVICE_DEPTH = 100  # requests that may wait in the middleware: with 10, a burst would lose some without a reply
+
+
+@dataclass(frozen=True)
+class Work:
+    """What requests are answered with while the node is configured."""
+
+    runtime: Runtime
+    query: QueryService
 
 
 class Services:
-    """Creates the services for as long as the node is configured."""
+    """The services; they exist as long as the node does, so a request in any state gets a reply."""
 
-    def __init__(self, node: Node, runtime: Runtime, parameters: NodeParameters) -> None:
-        self._node = node
-        self._runtime = runtime
-        self._parameters = parameters
-        mappers = {name: context.mapper for name, context in runtime.cameras.items()}
-        names = {name: context.names for name, context in runtime.cameras.items()}
-        self._query = QueryService(runtime.segmenter, mappers, names, parameters)
+    def __init__(self, node: Node) -> None:
+        """Create them; requests are refused until `attach`."""
+        self._work: Work | None = None
+        self._parameters = NodeParameters()
+        self._room = WaitingRoom(self._parameters.queries.max_waiting)
         # Reentrant: a query or a capture that waits holds up nobody else.
         group = ReentrantCallbackGroup()
         table: dict[str, tuple[type, Any]] = {
@@ -46,59 +58,95 @@ class Services:
             "get_queries": (GetQueries, self._get_queries),
             "capture": (Capture, self._capture),
             "reset": (Reset, self._reset),
-            "stats": (Stats, runtime.statistics.work),
+            "stats": (Stats, self._stats),
             "save_map": (SaveMap, unsupported("Saving the map")),
             "load_map": (LoadMap, unsupported("Loading a map")),
             "render_view": (RenderView, unsupported("Rendering the map")),
         }
-        self._services: list[Service] = [
-            node.create_service(kind, f"~/{name}", answer(work), callback_group=group)
-            for name, (kind, work) in table.items()
-        ]
+        for name, (kind, work) in table.items():
+            node.create_service(
+                kind,
+                f"~/{name}",
+                answer(work),
+                qos_profile=QoSProfile(depth=SERVICE_DEPTH),
+                callback_group=group,
+            )
+
+    def attach(self, runtime: Runtime, parameters: NodeParameters) -> None:
+        """Answer from these parts from now on."""
+        mappers = {name: context.mapper for name, context in runtime.cameras.items()}
+        names = {name: context.names for name, context in runtime.cameras.items()}
+        self._work = Work(runtime, QueryService(runtime.segmenter, mappers, names, parameters))
+        self.configure(parameters)
+
+    def detach(self) -> None:
+        """Refuse requests from now on: the parts are going away."""
+        self._work = None
 
     def configure(self, parameters: NodeParameters) -> None:
         """Take new limits."""
         self._parameters = parameters
-        self._query.configure(parameters)
+        self._room.set_places(parameters.queries.max_waiting)
+        work = self._work
+        if work is not None:
+            work.query.configure(parameters)
 
-    def destroy(self) -> None:
-        """Take the services away."""
-        for service in self._services:
-            self._node.destroy_service(service)
-        self._services.clear()
+    def _configured(self) -> Work:
+        """Return the parts; raise ServiceError while there are none."""
+        work = self._work
+        if work is None:
+            raise ServiceError(ResultCode.NOT_READY, "The node is not configured. Configure and activate it first.")
+        return work
 
-    def _check_active(self) -> None:
-        if not self._runtime.active:
+    def _active(self) -> Work:
+        """Return the parts; raise ServiceError unless they run."""
+        work = self._configured()
+        if not work.runtime.active:
             raise ServiceError(ResultCode.NOT_READY, "The node is not active. Activate it first.")
+        return work
+
+    @contextmanager
+    def _outlasting(self, work: Work) -> Iterator[None]:
+        """Turn what goes wrong because the node was cleaned up meanwhile into "not ready"."""
+        try:
+            yield
+        except Exception as error:
+            if self._work is work:
+                raise
+            raise ServiceError(ResultCode.NOT_READY, "The node was cleaned up meanwhile.") from error
 
     def _query_text(self, request: QueryText.Request, response: QueryText.Response) -> None:
-        self._check_active()
-        with self._runtime.timings.measure("query"):
-            self._query.work(request, response)
+        work = self._active()
+        with self._room.place(), self._outlasting(work), work.runtime.timings.measure("query"):
+            work.query.work(request, response)
 
     def _set_queries(self, request: SetQueries.Request, response: SetQueries.Response) -> None:
-        limits = self._parameters.queries
-        self._runtime.set_queries(make_queries(request.texts, request.thresholds, limits.threshold))
-        self._fill_queries(response)
+        work = self._configured()
+        queries = make_queries(request.texts, request.thresholds, self._parameters.queries.threshold)
+        with self._room.place(), self._outlasting(work):
+            work.runtime.set_queries(queries)
+        self._fill_queries(work, response)
 
     def _get_queries(self, _request: GetQueries.Request, response: GetQueries.Response) -> None:
-        self._fill_queries(response)
+        self._fill_queries(self._configured(), response)
 
-    def _fill_queries(self, response: Any) -> None:
-        queries = self._runtime.segmenter.queries
+    def _fill_queries(self, work: Work, response: Any) -> None:
+        queries = work.runtime.segmenter.queries
         response.texts, response.thresholds = list(queries.texts), list(queries.thresholds)
 
     def _capture(self, request: Capture.Request, response: Capture.Response) -> None:
-        self._check_active()
-        cameras = self._runtime.cameras
+        work = self._active()
+        cameras = work.runtime.cameras
         camera = request.camera or next(iter(cameras))
         if camera not in cameras:
             raise ServiceError(ResultCode.NOT_FOUND, f"There is no camera '{camera[:80]}'.")
-        timeout_s = timeout_seconds(request.timeout, self._parameters.queries.timeout_s)
-        ticket = self._runtime.captures.ticket()
-        cameras[camera].gate.request_capture()
-        keyframe = self._runtime.captures.wait(ticket, timeout_s)
+        timeout_s = timeout_seconds(request.timeout, self._parameters.queries)
+        with self._room.place():
+            ticket = work.runtime.captures.ticket()
+            cameras[camera].gate.request_capture()
+            keyframe = work.runtime.captures.wait(ticket, timeout_s)
         if keyframe is None:
+            self._active()
             raise ServiceError(
                 ResultCode.TIMEOUT, f"No usable image in {timeout_s:g} s; the next one will still be a keyframe."
             )
@@ -106,6 +154,10 @@ class Services:
         response.header = header(keyframe.stamp_ns, keyframe.frame_id)
 
     def _reset(self, request: Reset.Request, response: Reset.Response) -> None:
-        response.epoch = self._runtime.reset()
+        work = self._configured()
+        response.epoch = work.runtime.reset()
         if request.reset_queries:
-            self._runtime.set_queries(initial_queries(self._parameters))
+            work.runtime.set_queries(initial_queries(self._parameters))
+
+    def _stats(self, request: Stats.Request, response: Stats.Response) -> None:
+        self._configured().runtime.statistics.work(request, response)
