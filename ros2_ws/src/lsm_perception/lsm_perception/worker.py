@@ -24,12 +24,14 @@ class Job(Generic[Payload]):
         payload: what the processing function gets.
         ticket: its account; settled by the processing function, by the worker otherwise.
         generation: how often its camera had been reset when it was submitted.
+        run: how often the worker had been started by then.
     """
 
     camera: str
     payload: Payload
     ticket: Ticket
     generation: int
+    run: int
 
 
 class Worker(Generic[Payload]):
@@ -45,6 +47,7 @@ class Worker(Generic[Payload]):
         self._condition = threading.Condition()
         self._slots: OrderedDict[str, Job[Payload]] = OrderedDict()
         self._generations: Counter[str] = Counter()
+        self._runs = 0
         self._running = False
         self._busy = False
         self._thread: threading.Thread | None = None
@@ -59,16 +62,19 @@ class Worker(Generic[Payload]):
     @property
     def alive(self) -> bool:
         """Whether the thread runs."""
-        return self._thread is not None and self._thread.is_alive()
+        thread = self._thread
+        return thread is not None and thread.is_alive()
 
     def start(self) -> None:
-        """Start the thread; nothing happens when it runs already."""
+        """Start working. A thread still inside its last job goes on afterwards: there are never two of them."""
         with self._condition:
             if self._running:
                 return
             self._running = True
-        self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
-        self._thread.start()
+            self._runs += 1
+            if not self.alive:
+                self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
+                self._thread.start()
 
     def stop(self, timeout_s: float) -> bool:
         """Stop after the job in work, dropping those in line; False when it did not end in time."""
@@ -77,12 +83,11 @@ class Worker(Generic[Payload]):
             for camera in list(self._slots):
                 self._slots.pop(camera).ticket.drop(Drop.INACTIVE)
             self._condition.notify_all()
-        if self._thread is not None and self._thread is not threading.current_thread():
-            self._thread.join(timeout_s)
-            if self._thread.is_alive():
-                return False
-        self._thread = None
-        return True
+            thread = self._thread
+        if thread is None or thread is threading.current_thread():
+            return True
+        thread.join(timeout_s)
+        return not thread.is_alive()
 
     def submit(self, camera: str, payload: Payload, ticket: Ticket, yields: bool = False) -> None:
         """Put an image in line; the one of the same camera that waits there is dropped as superseded.
@@ -104,7 +109,7 @@ class Worker(Generic[Payload]):
             if older is not None:
                 older.ticket.drop(Drop.SUPERSEDED)
             # A replaced image keeps its place in line, so a fast camera cannot starve a slow one.
-            self._slots[camera] = Job(camera, payload, ticket, self._generations[camera])
+            self._slots[camera] = Job(camera, payload, ticket, self._generations[camera], self._runs)
             self._condition.notify()
 
     def reset(self, camera: str) -> None:
@@ -127,6 +132,7 @@ class Worker(Generic[Payload]):
                 self._condition.notify_all()
                 self._condition.wait_for(lambda: self._slots or not self._running)
                 if not self._running:
+                    self._thread = None  # under the lock, so `start` cannot take this thread for one that works
                     return
                 _, job = self._slots.popitem(last=False)
                 self._busy = True
@@ -135,11 +141,12 @@ class Worker(Generic[Payload]):
     def _run_one(self, job: Job[Payload]) -> None:
         def is_current() -> bool:
             with self._condition:
-                return self._running and self._generations[job.camera] == job.generation
+                current = self._runs == job.run and self._generations[job.camera] == job.generation
+                return self._running and current
 
         try:
             self._process(job, is_current)
-        except Exception as error:
+        except BaseException as error:  # also what a model raises to end its process: this thread must live
             self.last_error = f"{type(error).__name__}: {error}"
             logger.exception("Processing an image failed; the node goes on.")
             job.ticket.drop(Drop.INTERNAL)
