@@ -12,6 +12,7 @@ import json
 import sys
 import threading
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import torch
 from fake_backend import FakeBackend
 from lsm_perception.node import exit_now, main
-from synthetic_world import walk
+from synthetic_world import View, walk
 
 from lsm_core.backends.base import Backend
 from lsm_core.errors import DeviceError, WeightsError
@@ -36,11 +37,17 @@ FAILURES: dict[str, Any] = {
 }
 
 
+@cache
+def known_views() -> list[View]:
+    """Return the views that the backend knows; rendered once, however often it is loaded."""
+    return walk(VIEWS)
+
+
 class StubBackend(FakeBackend):
     """A FakeBackend that reads its behaviour from a file."""
 
     def __init__(self, control: Path) -> None:
-        super().__init__(walk(VIEWS))
+        super().__init__(known_views())
         self._control = control
         self._control_lock = threading.Lock()
         self.obey("load")

@@ -65,6 +65,11 @@ class KeyframeWindow:
         return len(self._records)
 
     @property
+    def max_keyframes(self) -> int:
+        """Keyframes kept at most."""
+        return self._config.max_keyframes
+
+    @property
     def bytes(self) -> int:
         """Memory of the arrays held."""
         return sum(record_bytes(record) for record in self._records.values())
@@ -76,6 +81,14 @@ class KeyframeWindow:
             The records pushed out, oldest first.
         """
         self._records[record.id] = record
+        return self._push_out()
+
+    def keep_half(self) -> list[KeyframeRecord]:
+        """Halve the number of keyframes kept, down to two, and return the records pushed out, oldest first."""
+        self._config = replace(self._config, max_keyframes=max(2, self._config.max_keyframes // 2))
+        return self._push_out()
+
+    def _push_out(self) -> list[KeyframeRecord]:
         pushed_out = []
         while len(self._records) > 1 and (
             len(self._records) > self._config.max_keyframes or self.bytes > self._config.max_bytes

@@ -58,6 +58,12 @@ class CameraContext:
         self.mapper.configure(parameters)
         self.outputs.configure(parameters)
 
+    def keep_half(self) -> int:
+        """Keep half as many keyframes from now on, and return how many that are."""
+        limit, removed = self.mapper.keep_half()
+        self.outputs.publish_removed(removed)
+        return limit
+
     def reset(self, worker: Worker[Candidate]) -> None:
         """Forget keyframes, trajectory, map and scale; what is in work will not be published."""
         worker.reset(self.camera)

@@ -32,6 +32,9 @@ class Health:
         silent: per image topic seconds since the last image (or the start), and its publishers.
         last_problem: the newest complaint, "" for none, and its age in seconds.
         transport_lost: images the middleware lost.
+        degraded: what the node does without since memory ran out, "" when it never did.
+        device_fault: why the device will not work any more, "" when it does.
+        out_of_memory: how often memory ran out.
     """
 
     state: str
@@ -46,6 +49,9 @@ class Health:
     last_problem: str = ""
     problem_age_s: float = float("inf")
     transport_lost: int = 0
+    degraded: str = ""
+    device_fault: str = ""
+    out_of_memory: int = 0
 
 
 class DiagnosticsMaker:
@@ -85,13 +91,18 @@ class DiagnosticsMaker:
 
     def _model(self, health: Health) -> DiagnosticStatus:
         level, text = OK, health.state
-        if health.state == "active" and not health.worker_alive:
+        if health.degraded:
+            level, text = WARN, f"DEGRADED: {health.degraded}"
+        if health.device_fault:
+            level, text = ERROR, f"the device is lost: {health.device_fault}"
+        elif health.state == "active" and not health.worker_alive:
             level, text = ERROR, "the inference thread is gone: deactivate and activate the node"
         values = {
             "state": health.state,
             "backend": health.backend,
             "device": health.device,
             "waiting": health.waiting,
+            "out_of_memory": health.out_of_memory,
             "keyframes": health.pairs.keyframes,
             "pairs": health.pairs.pairs,
             "pairs_accepted": health.pairs.accepted,

@@ -187,6 +187,12 @@ class Mapper:
             if self._rejections > self._parameters.keyframes.retries:
                 self._anchor, self._rejections, self._overlap = None, 0, 1.0
 
+    def keep_half(self) -> tuple[int, tuple[Keyframe, ...]]:
+        """Keep half as many keyframes from now on; return how many, and those that are not kept any more."""
+        with self._lock:
+            removed = self._window.keep_half()
+            return self._window.max_keyframes, tuple(r for r in removed if isinstance(r, Keyframe))
+
     def reset(self) -> tuple[Keyframe, ...]:
         """Forget keyframes, chain and scale; return the keyframes that were kept."""
         with self._lock:

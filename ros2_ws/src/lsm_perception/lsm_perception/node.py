@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import logging
 import os
@@ -20,9 +21,7 @@ REQUIREMENTS = {
     "lsm_core": "pip install -e . at the root of the repository, or set LSM_PYTHON to an environment that has it",
     "lsm_perception_msgs": "colcon build the workspace and source its setup file",
 }
-SPIN_S = 0.2
-THREADS = 8
-SHUTDOWN_S = 1.0
+FINISH_S = 1.0
 EXIT_FAILURE = 1
 
 
@@ -42,7 +41,8 @@ def main(arguments: Sequence[str] | None = None, load: BackendLoader | None = No
         load: gives the backend for (name, device, weights) instead of the registry; tests pass their own.
 
     Returns:
-        0 after SIGINT or SIGTERM, 1 when a requirement is missing or a parameter is bad.
+        0 after SIGINT or SIGTERM, 1 when a requirement is missing or a parameter is bad, 3 when the device is lost
+        and `fatal_action` is exit.
     """
     complaint = missing_requirement()
     if complaint is not None:
@@ -56,13 +56,13 @@ def main(arguments: Sequence[str] | None = None, load: BackendLoader | None = No
 
 
 def run(argv: list[str], stop: threading.Event, load: BackendLoader | None = None) -> int:
-    """Create and spin the node until `stop` is set; return the exit code."""
+    """Create and spin the node until `stop` is set or the node ends itself; return the exit code."""
     import rclpy
     from rclpy.signals import SignalHandlerOptions
 
     from lsm_core.errors import LsmError
+    from lsm_perception.node_executor import NodeExecutor
     from lsm_perception.perception_node import PerceptionNode
-    from lsm_perception.pool_executor import PoolExecutor
     from lsm_perception.ros_logging import RosLogHandler
 
     rclpy.init(args=argv, signal_handler_options=SignalHandlerOptions.NO)
@@ -73,37 +73,24 @@ def run(argv: list[str], stop: threading.Event, load: BackendLoader | None = Non
         print(f"lsm_perception: {error}", file=sys.stderr)
         rclpy.try_shutdown()
         return EXIT_FAILURE
-    executor = PoolExecutor(num_threads=THREADS)
+    executor = NodeExecutor()
     executor.add_node(node)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    spin(executor, stop)
-    finished = node.stop()
-    # Entities are destroyed only when no callback can still use them; the process ends either way.
-    if executor.shutdown(timeout_sec=SHUTDOWN_S) and finished:
+    executor.spin_until(lambda: stop.is_set() or node.exit_code is not None)
+    # Entities are destroyed only when nothing can still use them; the process ends either way.
+    if node.stop() and executor.finish(FINISH_S):
         node.destroy_node()
         rclpy.try_shutdown()
-    return 0
-
-
-def spin(executor: object, stop: threading.Event) -> None:
-    """Spin until stopped; a callback that raises is logged and the node goes on."""
-    from rclpy.executors import ExternalShutdownException, ShutdownException
-
-    while not stop.is_set():
-        try:
-            executor.spin_once(timeout_sec=SPIN_S)  # type: ignore[attr-defined]
-        except (ExternalShutdownException, ShutdownException):
-            return
-        except Exception:
-            if not stop.is_set():
-                logging.getLogger(__name__).exception("A callback failed; the node goes on.")
+    return node.exit_code or 0
 
 
 def exit_now(code: int) -> None:
     """End the process without waiting for a thread that is inside the model."""
-    sys.stdout.flush()
-    sys.stderr.flush()
+    # A signal may come in the middle of a write, where flushing again is an error.
+    with contextlib.suppress(Exception):
+        sys.stdout.flush()
+        sys.stderr.flush()
     os._exit(code)
 
 

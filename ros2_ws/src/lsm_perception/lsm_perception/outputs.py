@@ -134,6 +134,11 @@ class Outputs:
             self._publishers.publish("path", path_message(Header(stamp=self._source.stamp, frame_id=frame), []))
             self._publish_removed(removed, KeyframeMessage.REASON_RESET)
 
+    def publish_removed(self, removed: tuple[Keyframe, ...]) -> None:
+        """Publish on ~/keyframes that keyframes are not kept any more, to make room."""
+        with self._lock:
+            self._publish_removed(removed, KeyframeMessage.REASON_WINDOW)
+
     def _publish_scale(self, scale: ScaleEstimate, camera: str) -> None:
         if self._last_scale is None or scale_changed(self._last_scale, scale):
             self._publishers.publish("scale", scale_message(scale, camera, self._source))

@@ -298,6 +298,11 @@ class NodeParameters:
         read_only=True,
     )
     autostart: bool = setting(True, "Configure and activate at start.", read_only=True)
+    fatal_action: str = setting(
+        "unconfigure",
+        "When the device is lost: unconfigure stays up as an unconfigured node, exit ends the process with code 3.",
+        choices=("unconfigure", "exit"),
+    )
     cameras: tuple[str, ...] = setting(
         ("",),
         "Camera names: topics <camera>/image ...; [''] for one camera with topics image, camera_info.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -16,12 +17,21 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from rclpy.timer import Timer
 
 from lsm_core.backends import Backend, load_backend
+from lsm_core.device_faults import DeviceFault, device_fault
 from lsm_core.errors import LsmError
 from lsm_perception.declaration import ParameterServer
+from lsm_perception.device_memory import give_back_memory
+from lsm_perception.device_watch import one_line
 from lsm_perception.diagnostics import DiagnosticsMaker
 from lsm_perception.parameters import NodeParameters
 from lsm_perception.runtime import Runtime
 from lsm_perception.services import Services
+from lsm_perception.transitions import Transitions
+
+EXIT_DEVICE_LOST = 3
+DEACTIVATE_S = 3.0  # wait for the inference in work before its result is given up
+CLEANUP_S = 10.0  # wait for it before its memory is freed
+STOP_S = 2.5  # wait for a transition or an inference when the process ends
 
 BackendLoader = Callable[[str, str, Path | None], Backend]
 Transition = Callable[["PerceptionNode", LifecycleState], TransitionCallbackReturn]
@@ -55,16 +65,21 @@ class PerceptionNode(LifecycleNode):
             InputError: a parameter has a bad value.
         """
         super().__init__("lsm_perception", **node_options)
+        self.exit_code: int | None = None  # set when the process is to end by itself
         self._load_backend = load
         self._runtime: Runtime | None = None
-        self._own_timers: list[Timer] = []
+        self._fault = ""
+        self._transitions = Transitions(self)
         self._server = ParameterServer(self, self._on_parameters)
         self._own_services = Services(self)
         self._group = MutuallyExclusiveCallbackGroup()
+        parameters = self._server.tree
         # Steady time: with use_sim_time the node's clock may stand still, and this node must not.
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self._every(parameters.diagnostics_period_s, self._tick)
+        self._fault_signal = self.create_guard_condition(self._on_fault, callback_group=self._group)
         self._autostart: Timer | None = None
-        if self._server.tree.autostart:
+        if parameters.autostart:
             self._autostart = self._every(0.0, self._start_once)
 
     @property
@@ -80,22 +95,13 @@ class PerceptionNode(LifecycleNode):
     @reported
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load and warm up the model, and create publishers and services."""
-        parameters = self._server.tree
-        try:
-            torch.set_num_threads(parameters.num_threads or default_threads())
-            weights = Path(parameters.weights) if parameters.weights else None
-            backend = self._load_backend(parameters.backend, parameters.device, weights)
-            self._runtime = Runtime(self, parameters, backend)
-            self._runtime.warm_up()
-        except Exception as error:  # whatever it is, the node stays up and says why
-            kind = "" if isinstance(error, LsmError) else f"{type(error).__name__}: "
-            self.get_logger().error(f"Cannot configure: {kind}{error}")
+        complaint = self._build(self._server.tree)
+        if complaint:
+            self.get_logger().error(f"Cannot configure: {complaint}")
             self._release()
             return TransitionCallbackReturn.FAILURE
-        self._own_services.attach(self._runtime, parameters)
-        self._diagnostics = DiagnosticsMaker(self.get_fully_qualified_name(), parameters.input.no_data_s)
-        self._own_timers = [self._every(parameters.diagnostics_period_s, self._tick)]
-        self.get_logger().info(f"Backend {backend.name} is ready on {backend.device}.")
+        assert self._runtime is not None
+        self.get_logger().info(f"Backend {self._runtime.backend.name} is ready on {self._runtime.backend.device}.")
         return super().on_configure(state)
 
     @reported
@@ -108,16 +114,19 @@ class PerceptionNode(LifecycleNode):
 
     @reported
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Stop listening and working; what is known stays."""
-        if self._runtime is not None and not self._runtime.stop():
+        """Stop listening and working; what is known stays. With a fault this fails: all is freed."""
+        if self._runtime is not None and not self._runtime.stop(DEACTIVATE_S):
             self.get_logger().warning("An inference is still running; its result will not be published.")
-        return super().on_deactivate(state)
+        return TransitionCallbackReturn.ERROR if self._fault else super().on_deactivate(state)
 
     @reported
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Free the device."""
+        """Free the device; refused while an inference still uses it."""
+        if self._runtime is not None and not self._runtime.stop(CLEANUP_S):
+            self.get_logger().error("Cannot clean up: an inference is still running. Try again later.")
+            return TransitionCallbackReturn.FAILURE
         self._release()
-        return super().on_cleanup(state)
+        return TransitionCallbackReturn.ERROR if self._fault else super().on_cleanup(state)
 
     @reported
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -129,21 +138,70 @@ class PerceptionNode(LifecycleNode):
         """Free everything, so the node can be configured again."""
         self.get_logger().error("A transition failed; the node is unconfigured now.")
         self._release()
+        self._fault = ""
         return TransitionCallbackReturn.SUCCESS
 
-    def stop(self) -> bool:
-        """Stop the worker before the process ends; False when an inference did not end in time."""
-        return self._runtime is None or self._runtime.stop()
+    def stop(self, timeout_s: float = STOP_S) -> bool:
+        """Stop for good before the process ends; False when a transition or an inference does not end in time."""
+        deadline = time.monotonic() + timeout_s
+        if not self._transitions.close(timeout_s):
+            return False
+        return self._runtime is None or self._runtime.stop(max(0.0, deadline - time.monotonic()))
+
+    def _build(self, parameters: NodeParameters) -> str:
+        """Make the working parts; return why that failed, "" when it did not. Whatever it is, the node stays up."""
+        try:
+            torch.set_num_threads(parameters.num_threads or default_threads())
+            weights = Path(parameters.weights) if parameters.weights else None
+            backend = self._load_backend(parameters.backend, parameters.device, weights)
+            self._runtime = Runtime(self, parameters, backend, self._fail)
+            self._runtime.warm_up()
+            self._own_services.attach(self._runtime, parameters)
+            self._diagnostics = DiagnosticsMaker(self.get_fully_qualified_name(), parameters.input.no_data_s)
+        except Exception as error:
+            if device_fault(error) is DeviceFault.LOST:
+                self._fail(one_line(error))
+            return str(error) if isinstance(error, LsmError) else f"{type(error).__name__}: {error}"
+        return ""
 
     def _release(self) -> None:
-        for timer in self._own_timers:
-            self.destroy_timer(timer)
-        self._own_timers = []
+        """Let go of everything, and of the device's memory once nothing refers to it."""
+        self._dismantle()
+        give_back_memory()
+
+    def _dismantle(self) -> None:
+        """Stop and destroy all parts; what fails on the way is logged."""
         self._own_services.detach()
+        steps: list[Callable[[], object]] = []
         if self._runtime is not None:
-            self._runtime.stop()
-            self._runtime.close()
-            self._runtime = None
+            steps += [functools.partial(self._runtime.stop, DEACTIVATE_S), self._runtime.close]
+        self._runtime = None
+        for step in steps:
+            try:
+                step()
+            except Exception as error:
+                self.get_logger().error(f"Freeing something failed: {one_line(error)}")
+
+    def _fail(self, reason: str) -> None:
+        """Note, in any thread, that work cannot go on; the executor does what `fatal_action` says."""
+        self._fault = reason
+        self._fault_signal.trigger()
+
+    def _on_fault(self) -> None:
+        with self._transitions.turn() as open_:
+            if not open_ or not self._fault:
+                return
+            action = self._server.tree.fatal_action
+            self.get_logger().fatal(f"Work cannot go on: {self._fault}. fatal_action: {action}.")
+            if self._runtime is not None:
+                self._publish_diagnostics(self._runtime)
+            if action == "exit":
+                self.exit_code = EXIT_DEVICE_LOST
+            elif self.state_label == "active":
+                self.trigger_deactivate()
+            elif self.state_label == "inactive":
+                self.trigger_cleanup()
+            self._fault = ""
 
     def _every(self, period_s: float, work: Callable[[], None]) -> Timer:
         return self.create_timer(period_s, work, callback_group=self._group, clock=self._steady)
@@ -151,23 +209,35 @@ class PerceptionNode(LifecycleNode):
     def _start_once(self) -> None:
         assert self._autostart is not None
         self._autostart.cancel()
-        if self.trigger_configure() == TransitionCallbackReturn.SUCCESS:
-            self.trigger_activate()
+        with self._transitions.turn() as open_:
+            due = open_ and self.state_label == "unconfigured"
+            if due and self.trigger_configure() == TransitionCallbackReturn.SUCCESS:
+                self.trigger_activate()
 
     def _on_parameters(self, parameters: NodeParameters) -> None:
-        if self._runtime is not None:
-            self._runtime.configure(parameters)
-        self._own_services.configure(parameters)
+        with self._transitions.turn():
+            if self._runtime is not None:
+                self._runtime.configure(parameters)
+            self._own_services.configure(parameters)
 
     def _tick(self) -> None:
-        """Publish diagnostics, and what late listeners of latched products wait for."""
-        if self._runtime is None:
+        """Publish diagnostics, and what late listeners of latched products wait for; not during a transition."""
+        if not self._transitions.try_turn():
             return
-        health = self._runtime.health(self.state_label)
-        message = self._diagnostics.message(health, self.get_clock().now().to_msg())
-        self._runtime.publishers.publish("diagnostics", message)
-        if self._runtime.active:
-            self._runtime.refresh()
+        try:
+            if self._runtime is None:
+                return
+            if self._runtime.active and not self._runtime.worker.alive:
+                self._fail("the inference thread has ended")
+            self._publish_diagnostics(self._runtime)
+            if self._runtime.active:
+                self._runtime.refresh()
+        finally:
+            self._transitions.release()
+
+    def _publish_diagnostics(self, runtime: Runtime) -> None:
+        message = self._diagnostics.message(runtime.health(self.state_label), self.get_clock().now().to_msg())
+        runtime.publishers.publish("diagnostics", message)
 
     def _image_topics(self) -> list[str]:
         assert self._runtime is not None

@@ -9,6 +9,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import PoseWithCovarianceStamped
 from lsm_perception_msgs.msg import Keyframe, PairPose, Scale
 from nav_msgs.msg import Path
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
@@ -43,10 +44,15 @@ class Publishers:
     def __init__(self, node: Node, names: Iterable[str] = tuple(TYPES)) -> None:
         self._node = node
         self._publishers: dict[str, Publisher] = {}
+        group = MutuallyExclusiveCallbackGroup()  # of their events; the node's own group would remember them all
         for name in names:
             topic = f"/{name}" if name in GLOBAL else f"~/{name}"
             self._publishers[name] = node.create_publisher(
-                TYPES[name], topic, output_qos(name), qos_overriding_options=overridable()
+                TYPES[name],
+                topic,
+                output_qos(name),
+                callback_group=group,
+                qos_overriding_options=overridable(),
             )
 
     def wants(self, *names: str) -> bool:

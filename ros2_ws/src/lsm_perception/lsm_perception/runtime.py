@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 import time
+from collections.abc import Callable
 
 import numpy as np
 from nav_msgs.msg import Odometry
@@ -18,11 +19,14 @@ from lsm_core.backends.base import Backend
 from lsm_core.errors import UnsupportedError
 from lsm_core.mapping import KeyframeDecision
 from lsm_perception import garbage
-from lsm_perception.accounting import Account
+from lsm_perception.accounting import Account, Drop
 from lsm_perception.camera_context import CameraContext, Shared, make_context
 from lsm_perception.camera_stream import StreamHooks
 from lsm_perception.capture import CaptureWaiter
+from lsm_perception.device_memory import give_back_memory
+from lsm_perception.device_watch import DeviceWatch
 from lsm_perception.diagnostics import Health
+from lsm_perception.guarded_backend import GuardedBackend
 from lsm_perception.odometry import OdometrySource
 from lsm_perception.parameters import NodeParameters
 from lsm_perception.pipeline import PairCounts
@@ -35,7 +39,6 @@ from lsm_perception.statistics_reply import StatisticsReply
 from lsm_perception.timings import Timings
 from lsm_perception.worker import Job, Worker
 
-STOP_TIMEOUT_S = 3.0
 TF_CACHE_S = 30.0
 PROBLEM_PERIOD_S = 5.0
 
@@ -43,8 +46,16 @@ PROBLEM_PERIOD_S = 5.0
 class Runtime:
     """The working parts of the node."""
 
-    def __init__(self, node: Node, parameters: NodeParameters, backend: Backend) -> None:
+    def __init__(
+        self, node: Node, parameters: NodeParameters, backend: Backend, on_lost: Callable[[str], None]
+    ) -> None:
         """Build every part; nothing runs before `start`.
+
+        Args:
+            node: for publishers, subscriptions, clock and log.
+            parameters: in force.
+            backend: the model; closed by `close`.
+            on_lost: told once, in any thread, when the device will not work any more.
 
         Raises:
             UnsupportedError: a combination of parameters this version does not have.
@@ -53,7 +64,8 @@ class Runtime:
             raise UnsupportedError("pairing 'rig' is not available in this version.", "Set pairing to temporal.")
         self._node = node
         self._parameters = parameters
-        self.backend = backend
+        self.device = DeviceWatch(self._free_memory, on_lost)
+        self.backend = backend = GuardedBackend(backend, self.device)
         self.active = False
         self.timings = Timings()
         self.account = Account()
@@ -105,7 +117,7 @@ class Runtime:
             context.outputs.publish_label_info(self.segmenter.queries)
         self.active = True
 
-    def stop(self) -> bool:
+    def stop(self, timeout_s: float) -> bool:
         """Stop listening and working; False when the inference in work did not end in time."""
         self.active = False
         self.captures.give_up()
@@ -117,7 +129,7 @@ class Runtime:
         if self._odom is not None:
             self._node.destroy_subscription(self._odom)
             self._odom = None
-        return self.worker.stop(STOP_TIMEOUT_S)
+        return self.worker.stop(timeout_s)
 
     def close(self) -> None:
         """Give everything back: publishers and the model's memory."""
@@ -198,6 +210,9 @@ class Runtime:
             text,
             now - when,
             self.statistics.transport_lost,
+            self.device.degraded,
+            self.device.fault,
+            self.device.out_of_memory,
         )
 
     def _make_cameras(self, parameters: NodeParameters) -> dict[str, CameraContext]:
@@ -235,7 +250,20 @@ class Runtime:
 
     def _process(self, job: Job[Candidate], is_current: object) -> None:
         self.timings.add("wait", (time.monotonic() - job.payload.image.received_s) * 1e3)
-        self.cameras[job.camera].pipeline.process(job, is_current)  # type: ignore[arg-type]
+        try:
+            self.cameras[job.camera].pipeline.process(job, is_current)  # type: ignore[arg-type]
+        except Exception as error:
+            if not self.device.notice(error):
+                raise
+            job.ticket.drop(Drop.BACKEND)
+
+    def _free_memory(self, reason: str) -> str:
+        """Keep half as many keyframes and give back what that frees; return what the node does without."""
+        kept = [context.keep_half() for context in self.cameras.values()]
+        give_back_memory()
+        without = f"keeps at most {min(kept)} keyframes"
+        self.problem(f"Memory ran out: {reason}. The node {without} from now on.")
+        return without
 
     def _on_products(self, products: Products) -> None:
         self.timings.add("total", (time.monotonic() - products.image.received_s) * 1e3)
