@@ -31,7 +31,7 @@ class Job(Generic[Payload]):
     payload: Payload
     ticket: Ticket
     generation: int
-    run: int
+    run: int = 0
 
 
 class Worker(Generic[Payload]):
