@@ -8,20 +8,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lsm_core.backends.lsm_keys import DUST3R_RULES
 from lsm_core.nn.croco import CrocoConfig, ViewTokens
-from lsm_core.nn.dpt import ALIASES, UNUSED_PREFIX
 from lsm_core.nn.dust3r import Dust3r, Dust3rConfig, pointmap_from_raw
 from lsm_core.nn.mixed_orientation import decode_mixed, embed_mixed, is_portrait
 from lsm_core.nn.rope import apply_rope, rope_tables
 from lsm_core.parity.fixture import Fixture
 from lsm_core.parity.registry import Family
-from lsm_core.weights import KeyRules, load_strict
+from lsm_core.weights import load_strict
 
-HEADS = ("downstream_head1.dpt.", "downstream_head2.dpt.")
-RULES = KeyRules(
-    aliases={h + alias: h + key for h in HEADS for alias, key in ALIASES.items()},
-    unused=("mask_token", *(h + UNUSED_PREFIX for h in HEADS)),
-)
 INPUTS = ("img1", "img2", "true_shape1", "true_shape2")
 
 
@@ -49,7 +44,7 @@ def dust3r_config(stated: Mapping[str, Any]) -> Dust3rConfig:
 def build(fixture: Fixture) -> Dust3r:
     """Make the model of a fixture and load its weights."""
     model = Dust3r(dust3r_config(fixture.spec["config"])).eval()
-    load_strict(model, fixture.weights(), RULES, fixture.name)
+    load_strict(model, fixture.weights(), DUST3R_RULES, fixture.name)
     return model
 
 

@@ -1,0 +1,185 @@
+"""Families `gaussian_head`, `lsm_end_to_end`, `weights_only`: the whole Large Spatial Model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lsm_core.backends.lsm_keys import DUST3R_PREFIX, PREFIXES, RULES
+from lsm_core.nn.gaussian_head import GaussianHead, PixelGaussians, merge_points
+from lsm_core.nn.lseg import LsegConfig, text_logits
+from lsm_core.nn.lsm import Lsm, LsmConfig, LsmOutput
+from lsm_core.nn.vit import VitConfig
+from lsm_core.parity.families.clip import EXACT, text_tower
+from lsm_core.parity.families.dust3r import dust3r_config
+from lsm_core.parity.families.points import point_transformer_config
+from lsm_core.parity.fixture import Fixture
+from lsm_core.parity.registry import Family
+from lsm_core.parity.tolerance import Tolerance
+from lsm_core.query.clip_tokenizer import tokenize
+from lsm_core.render import choose_rasterizer
+from lsm_core.render.projection import rotation_matrices
+from lsm_core.types import Camera, Gaussians
+from lsm_core.weights import load_strict, renamed
+
+DUST3R_PART, CLIP_PART = "lsm_tiny_part_dust3r", "lsm_tiny_clip"
+INPUTS = ("img1", "img2", "view0.c2w", "view1.c2w", "K", "first.serialized_order")
+HEAD_INPUTS = ("pts3d_1", "pts3d_2", "img1", "img2", "point_feat", "lseg_res_feature", "merged.offset")
+NEAR = 0.2
+FILLER = "dummy"  # the one recorded tensor of a fixture that only has weights; it is zero
+
+
+def lsm_config(stated: Mapping[str, Any], weights: Mapping[str, Tensor], grid_size: float) -> LsmConfig:
+    """Return the sizes that a fixture states; widths of tokens follow from the parts."""
+    lseg, points = stated["lseg"], stated["ptv3"]
+    hooks: Any = tuple(lseg["hooks"])
+    dims: Any = tuple(lseg["reassemble"])
+    vit = VitConfig(lseg["dim"], lseg["depth"], lseg["heads"], lseg["pos_img"] // 16)
+    out_dim = len(weights["feature_expansion.1.bias"])
+    fusion = {"dust_dim": stated["dust3r"]["enc_embed_dim"], "lseg_dim": out_dim, **stated["fusion"]}
+    return LsmConfig(
+        dust3r_config(stated["dust3r"]),
+        LsegConfig(vit, hooks, dims, lseg["features"], out_dim),
+        point_transformer_config({**points, "fusion": fusion}, grid_size, 6),
+        len(weights["feature_reduction.0.bias"]),
+    )
+
+
+def lsm_model(fixture: Fixture, reference: bool) -> Lsm:
+    """Make the model of a fixture from the files its weights are spread over."""
+    state = fixture.weights(fixture.spec["weights_of"]) | fixture.weights(DUST3R_PART)
+    model = Lsm(lsm_config(fixture.spec["config"], state, fixture.spec["grid_size"]), reference).eval()
+    load_strict(model, renamed(state, PREFIXES), RULES, fixture.name)
+    return model
+
+
+@torch.no_grad()
+def answer(fixture: Fixture, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Predict the pair, draw it into both views and ask for the labels."""
+    spec = fixture.spec
+    model = lsm_model(fixture, reference=False)
+    views = [model.encode(inputs[name]) for name in ("img1", "img2")]
+    permutations = [torch.tensor(p) for p in spec["perms"]]
+    found = model(views, permutations, orders=inputs.get("first.serialized_order"))
+    tower = text_tower(spec["config"]["clip"], fixture.weights(CLIP_PART), CLIP_PART)
+    texts = tower(tokenize(spec["labels"]), torch.float16)
+    out = {
+        "lseg_tokens": torch.cat([view.language for view in views], 1),
+        "lseg_res_feature": torch.cat([view.residual for view in views])[:, ::8],
+        "dust3r_enc_feat": torch.cat([view.geometry.tokens for view in views], 1),
+        "point_feat": found.point_features,
+        "merged.center": found.merged.center,
+        "merged.scale": found.merged.scale,
+    }
+    for v, points in enumerate(("pred1.pts3d", "pred2.pts3d_in_other_view")):
+        out |= {points: found.pointmaps[v].points, f"pred{v + 1}.conf": found.pointmaps[v].confidence}
+        named = named_gaussians(f"pred{v + 1}.", found.gaussians[v])
+        named[f"pred{v + 1}.sh_coeffs_ch0_stride"] = named.pop(f"pred{v + 1}.sh_coeffs")[..., 0]
+        named[f"pred{v + 1}.gs_feats_ch0_stride"] = named.pop(f"pred{v + 1}.gs_feats")[..., ::8]
+        out |= named
+    for v in (0, 1):
+        out |= drawn(model, found, inputs, v, (spec["H"], spec["W"]), texts)
+    return out
+
+
+def drawn(
+    model: Lsm, found: LsmOutput, inputs: Mapping[str, Tensor], view: int, size: tuple[int, int], texts: Tensor
+) -> dict[str, Tensor]:
+    """Draw all Gaussians into a view, with features and what the labels score there."""
+    reference, c2w = inputs["view0.c2w"], inputs[f"view{view}.c2w"]
+    scene, camera = scene_of(found), pinhole(inputs["K"], size, torch.linalg.inv(reference) @ c2w)
+    image = choose_rasterizer(scene)(scene, camera, torch.zeros(3), True)  # colours above 1 are not cut, as there
+    assert image.features is not None
+    features = image.features.permute(2, 0, 1)
+    expanded = model.expand(features[None])
+    prefix = f"view{view}."
+    return {
+        f"{prefix}render": image.rgb.permute(2, 0, 1),
+        f"{prefix}depth": (image.depth * image.alpha)[None],
+        f"{prefix}feature_map_stride8": features[::8],
+        f"{prefix}expanded_stride16": expanded[0, ::16],
+        f"{prefix}logits": text_logits(expanded, texts),
+    }
+
+
+def scene_of(found: LsmOutput) -> Gaussians:
+    """Return the Gaussians of all views of the first sample, with the constant colour only."""
+    views = found.gaussians
+    return Gaussians(
+        torch.cat([v.means[0].flatten(0, 1) for v in views]),
+        torch.cat([v.rotations[0].flatten(0, 1) for v in views]),
+        torch.cat([v.scales[0].flatten(0, 1) for v in views]),
+        torch.cat([v.opacities[0].flatten() for v in views]),
+        torch.cat([v.sh[0, ..., :1, :].flatten(0, 1) for v in views]),
+        torch.cat([v.features[0].flatten(0, 1) for v in views]),
+    )
+
+
+def pinhole(K: Tensor, size: tuple[int, int], T_scene_cam: Tensor) -> Camera:
+    """Return the camera the reference draws with: its field of view, the principal point in the middle."""
+    height, width = size
+    middle = torch.tensor([[0, 0, (width - 1) / 2], [0, 0, (height - 1) / 2], [0, 0, 1.0]])
+    return Camera(middle + torch.diag(torch.stack((K[0, 0], K[1, 1], K.new_zeros(())))), width, height, T_scene_cam,
+                  near=NEAR)  # fmt: skip
+
+
+def named_gaussians(prefix: str, g: PixelGaussians) -> dict[str, Tensor]:
+    """Name a view's Gaussians as the fixtures do; their covariances read the quaternion as xyzw."""
+    half = rotation_matrices(g.rotations.roll(1, -1).flatten(0, -2)) * g.scales.flatten(0, -2)[:, None]
+    return {
+        f"{prefix}means": g.means,
+        f"{prefix}scales": g.scales,
+        f"{prefix}rotations": g.rotations,
+        f"{prefix}opacities": g.opacities[..., None],
+        f"{prefix}sh_coeffs": g.sh,
+        f"{prefix}gs_feats": g.features,
+        f"{prefix}covs": (half @ half.transpose(1, 2)).view(*g.means.shape, 3),
+    }
+
+
+@torch.no_grad()
+def answer_head(fixture: Fixture, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Merge points and make Gaussians of given features."""
+    stated = fixture.spec["config"]
+    head = GaussianHead(stated["d_pt_feat"], stated["d_gs_feats"]).eval()
+    load_strict(head, fixture.weights(), source=fixture.name)
+    images = [inputs["img1"], inputs["img2"]]
+    merged = merge_points([inputs["pts3d_1"], inputs["pts3d_2"]], images)
+    residuals = list(inputs["lseg_res_feature"].chunk(2))
+    views = head(inputs["point_feat"], merged, images, residuals)
+    out = {
+        "merged.coord": merged.coords,
+        "merged.color": merged.features[:, 3:],
+        "merged.feat": merged.features,
+        "merged.center": merged.center,
+        "merged.scale": merged.scale,
+    }
+    return out | named_gaussians("pred1.", views[0]) | named_gaussians("pred2.", views[1])
+
+
+def answer_weights(fixture: Fixture, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Answer for a file of weights that other fixtures use: every tensor must be of DUSt3R and finite."""
+    bad = [k for k, t in fixture.weights().items() if not k.startswith(DUST3R_PREFIX) or not t.isfinite().all()]
+    return {FILLER: torch.full((1,), float(len(bad)))}
+
+
+def tolerance(spec: Mapping[str, Any], tensor: str) -> Tolerance:
+    """Return the rule of the stage a tensor belongs to."""
+    stated = spec["tolerance"]
+    if tensor.startswith("view"):
+        rule = stated["logits" if tensor.endswith("logits") else "render"]
+    elif tensor.endswith(("pts3d", "pts3d_in_other_view", "conf", "enc_feat", "center", "merged.scale")):
+        rule = stated["dust3r"]
+    else:
+        rule = stated["gaussians"]
+    return Tolerance(atol=rule.get("atol"), rtol=rule.get("rtol"))
+
+
+FAMILIES = (
+    Family("lsm_end_to_end", answer, lambda name: name not in INPUTS, tolerance=tolerance),
+    Family("gaussian_head", answer_head, lambda name: name not in HEAD_INPUTS),
+    Family("weights_only", answer_weights, lambda name: name == FILLER, tolerance=lambda spec, tensor: EXACT),
+)
