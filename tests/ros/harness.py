@@ -29,12 +29,13 @@ class Harness(Robot):
         parameters: dict[str, Any] | None = None,
         listen: Sequence[str] = tuple(TYPES),
         namespace: str = "",
+        camera: str = "",
     ) -> None:
         given = {"odometry.max_wait_s": 0.05} | (parameters or {})
         overrides = [Parameter(name, value=value) for name, value in given.items()]
         self.backend = backend
         self.node = PerceptionNode(lambda *_: backend, parameter_overrides=overrides, namespace=namespace or None)
-        super().__init__(listen, namespace)
+        super().__init__(listen, namespace, camera=camera)
         self._node_executor = MultiThreadedExecutor(num_threads=8)
         self._node_executor.add_node(self.node)
         self._node_thread = threading.Thread(target=self._node_executor.spin, daemon=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import cv2
@@ -70,6 +71,24 @@ def render(T_world_cam: NDArray[np.float64], stamp_ns: int) -> View:
         index = np.clip(np.rint(uv), 0, 511).astype(int)
         rgb[on] = texture[index[:, 1], index[:, 0]]
     return View(rgb, depth.astype(np.float32), label, T_world_cam, stamp_ns)
+
+
+def stereo(views: Sequence[View], baseline_m: float, late_ns: int = 0) -> list[View]:
+    """Return what a second camera sees, this far to the right of each view's, with stamps that much later."""
+    T = np.eye(4)
+    T[0, 3] = baseline_m
+    return [render(view.T_world_cam @ T, view.stamp_ns + late_ns) for view in views]
+
+
+def stand(view: View, count: int, seed: int = 0) -> list[View]:
+    """Return a view again and again, with the noise of a sensor, 10 Hz from its stamp on."""
+    rng = np.random.default_rng(seed)
+    out = []
+    for i in range(count):
+        noise = rng.integers(-2, 3, view.rgb.shape)
+        rgb = np.clip(view.rgb.astype(int) + noise, 0, 255).astype(np.uint8)
+        out.append(replace(view, rgb=rgb, stamp_ns=view.stamp_ns + i * 100_000_001))
+    return out
 
 
 def walk(count: int, step_m: float = 0.12, start_ns: int = 1_700_000_000_123_456_789) -> list[View]:

@@ -89,6 +89,7 @@ class KeyframeDecision:
         parallax_deg: median angle between the rays of matched corners after removing rotation; NaN when unknown.
         blur: sharpness relative to the reference's, 1 as sharp; NaN without a reference.
         tracks: corners followed from the reference.
+        flow_px: median motion of those corners in the image, pixels; NaN when unknown.
     """
 
     action: KeyframeAction
@@ -98,6 +99,7 @@ class KeyframeDecision:
     parallax_deg: float
     blur: float
     tracks: int
+    flow_px: float = math.nan
 
 
 @dataclass(frozen=True)
@@ -221,7 +223,7 @@ class KeyframeSelector:
         action, reason = self._due(frame.stamp_ns, count, seen, parallax)
         if action is KeyframeAction.KEEP and reason is not KeyframeReason.REQUESTED:
             action, reason = self._hold_back(frame.stamp_ns, reason, seen, blur)
-        return KeyframeDecision(action, reason, frame.stamp_ns, seen, parallax, blur, count)
+        return KeyframeDecision(action, reason, frame.stamp_ns, seen, parallax, blur, count, tracks.flow_px)
 
     def _due(
         self, stamp_ns: int, count: int, seen: float, parallax: float

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from lsm_core.geometry.se3 import direction_angle, rotation_angle
 
 Pose = NDArray[np.float64]
+MIN_RIG_BASELINE_M = 0.01  # extrinsics are calibrated: their direction holds for any real distance
 
 
 class GateReason(StrEnum):
@@ -25,6 +26,8 @@ class GateReason(StrEnum):
     FEW_INLIERS = "few_inliers"
     ODOMETRY_ROTATION = "odometry_rotation"
     ODOMETRY_DIRECTION = "odometry_direction"
+    RIG_ROTATION = "rig_rotation"
+    RIG_DIRECTION = "rig_direction"
     TWO_VIEW_ROTATION = "two_view_rotation"
 
 
@@ -35,8 +38,8 @@ class PoseGateConfig:
     Attributes:
         min_validity: smallest Prediction.validity.
         min_inliers: smallest number of inliers, where the backend reports them.
-        max_rotation_error_deg: largest disagreement of rotation with odometry.
-        max_direction_error_deg: largest disagreement of the direction of motion with odometry.
+        max_rotation_error_deg: largest disagreement of rotation with odometry or a rig's extrinsics.
+        max_direction_error_deg: largest disagreement of the direction of motion with them.
         min_baseline_m: odometry below it has no direction to compare with.
         max_two_view_error_deg: largest disagreement of rotation with the feature-based two-view check.
         min_two_view_inliers: the check counts only with this many inliers.
@@ -66,7 +69,7 @@ class GateVerdict:
     Attributes:
         accepted: whether the pose may be published and chained.
         reason: GateReason, empty when accepted.
-        rotation_error_deg, direction_error_deg: against odometry; NaN where not compared.
+        rotation_error_deg, direction_error_deg: against odometry or the rig's extrinsics; NaN where not compared.
         two_view_error_deg: rotation against the two-view check; NaN where not compared.
     """
 
@@ -85,6 +88,7 @@ def check_pair_pose(
     T_older_newer_odometry: Pose | None = None,
     two_view: TwoViewCheck | None = None,
     config: PoseGateConfig | None = None,
+    T_older_newer_rig: Pose | None = None,
 ) -> GateVerdict:
     """Judge the pose of a pair.
 
@@ -96,6 +100,7 @@ def check_pair_pose(
         T_older_newer_odometry: [4, 4] of the same optical frames by odometry in metres, None without.
         two_view: an independent estimate from features, None without.
         config: limits.
+        T_older_newer_rig: [4, 4] of two cameras of one time by their extrinsics in metres; it replaces odometry.
     """
     limits = config or PoseGateConfig()
     T = np.asarray(T_older_newer, dtype=np.float64)
@@ -103,18 +108,22 @@ def check_pair_pose(
         reason = GateReason.NOT_FINITE if pose_valid else GateReason.NO_POSE
         return GateVerdict(False, reason, math.nan, math.nan, math.nan)
     rotation_error = direction_error = two_view_error = math.nan
-    if T_older_newer_odometry is not None:
-        rotation_error = rotation_angle_deg(T[:3, :3], T_older_newer_odometry[:3, :3])
-        if float(np.linalg.norm(T_older_newer_odometry[:3, 3])) >= limits.min_baseline_m:
-            direction_error = direction_angle_deg(T[:3, 3], T_older_newer_odometry[:3, 3])
+    rig = T_older_newer_rig is not None
+    known = T_older_newer_rig if rig else T_older_newer_odometry
+    if known is not None:
+        rotation_error = rotation_angle_deg(T[:3, :3], known[:3, :3])
+        if float(np.linalg.norm(known[:3, 3])) >= (MIN_RIG_BASELINE_M if rig else limits.min_baseline_m):
+            direction_error = direction_angle_deg(T[:3, 3], known[:3, 3])
+    turned = GateReason.RIG_ROTATION if rig else GateReason.ODOMETRY_ROTATION
+    moved = GateReason.RIG_DIRECTION if rig else GateReason.ODOMETRY_DIRECTION
     if two_view is not None and two_view.inliers >= limits.min_two_view_inliers:
         two_view_error = rotation_angle_deg(T[:3, :3], two_view.R_older_newer)
     tests = (
         (not pose_valid, GateReason.NO_POSE),
         (not validity >= limits.min_validity, GateReason.LOW_VALIDITY),
         (inliers is not None and not inliers >= limits.min_inliers, GateReason.FEW_INLIERS),
-        (rotation_error > limits.max_rotation_error_deg, GateReason.ODOMETRY_ROTATION),
-        (direction_error > limits.max_direction_error_deg, GateReason.ODOMETRY_DIRECTION),
+        (rotation_error > limits.max_rotation_error_deg, turned),
+        (direction_error > limits.max_direction_error_deg, moved),
         (two_view_error > limits.max_two_view_error_deg, GateReason.TWO_VIEW_ROTATION),
     )
     reason = next((why for failed, why in tests if failed), GateReason.ACCEPTED)

@@ -97,8 +97,9 @@ def sample_from_depth(
     grid_to_image: NDArray[Any] | None = None,
     stamp_ns: int = 0,
     config: SampleConfig | None = None,
+    source: ScaleSource = ScaleSource.DEPTH,
 ) -> SampleResult:
-    """Compare a depth image with the predicted depth of the same view.
+    """Compare depths known in metres with the predicted depth of the same view.
 
     Args:
         depth_m: [H, W] metres, registered to the image; not finite or <= 0 where there is none.
@@ -107,6 +108,7 @@ def sample_from_depth(
         grid_to_image: [3, 3] affine from model grid to the image's pixels; None when the grids are the same.
         stamp_ns: stamp of the image.
         config: limits.
+        source: DEPTH of a depth image, RIG of two cameras of one time.
     """
     limits = config or SampleConfig()
     measured = sample_at_grid(np.asarray(depth_m, np.float32), depth_units.shape, grid_to_image)
@@ -116,7 +118,7 @@ def sample_from_depth(
     if spread > limits.max_depth_spread:
         return SampleResult(None, "depth_spread")
     weight = min(MAX_WEIGHT, pixels / limits.min_depth_pixels)
-    return SampleResult(ScaleSample(ratio, ScaleSource.DEPTH, weight, stamp_ns))
+    return SampleResult(ScaleSample(ratio, source, weight, stamp_ns))
 
 
 def sample_from_camera_height(

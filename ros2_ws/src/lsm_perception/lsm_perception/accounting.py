@@ -27,6 +27,9 @@ class Drop(StrEnum):
     TOO_SOON = "too_soon"  # within keyframes.min_interval_s of the last keyframe
     BLUR = "blur"  # due as a keyframe, but much less sharp than the last one
     SUPERSEDED = "superseded"  # due as a keyframe, but a newer one came before this one's turn
+    UNPAIRED = "unpaired"  # of a rig's second camera: no keyframe of the first one fell on its time
+    UNSYNCHRONISED = "unsynchronised"  # of a rig's second camera: too far in time from the first one's keyframe
+    NO_EXTRINSICS = "no_extrinsics"  # of a rig's second camera: tf does not know where it is
     RESET = "reset"  # it was waiting or in work when the node was reset
     INACTIVE = "inactive"  # the node was deactivated while it waited
     BACKEND = "backend_error"  # the model failed on it

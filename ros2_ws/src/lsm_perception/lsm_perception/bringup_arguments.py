@@ -50,7 +50,7 @@ ARGUMENTS: tuple[BringupArgument, ...] = (
     BringupArgument("odom_topic", "odom", "Where odometry is, for odometry.source topic."),
     BringupArgument("depth_topic", "depth", "Where depth images are, for scale from depth."),
     BringupArgument("cameras", "", "Comma-separated camera names; empty for one camera.", (), "cameras"),
-    BringupArgument("pairing", "", "temporal; rig is refused in this version.", ("temporal", "rig"), "pairing"),
+    BringupArgument("pairing", "", "temporal, or rig: two cameras of one time.", ("temporal", "rig"), "pairing"),
     BringupArgument("backend", "", "The model: lsm-tiny, lsm, ...", (), "backend"),
     BringupArgument("weights", "", "File or folder with weights; empty for those shipped.", (), "weights"),
     BringupArgument("device", "", "auto, cpu, cuda, cuda:1 ...", (), "device"),

@@ -20,6 +20,7 @@ from lsm_perception.parameters import NodeParameters
 from lsm_perception.pipeline import Pipeline, Sinks
 from lsm_perception.products import Candidate, Products
 from lsm_perception.publishers import Publishers
+from lsm_perception.rig import Rig
 from lsm_perception.segmentation import Segmenter
 from lsm_perception.timings import Timings
 from lsm_perception.worker import Worker
@@ -51,12 +52,32 @@ class CameraContext:
     outputs: Outputs
     pipeline: Pipeline
     stream: CameraStream
+    rig: Rig | None = None
+
+    @property
+    def streams(self) -> list[CameraStream]:
+        """The streams of its images: its own, and the second camera's of a rig."""
+        return [self.stream] if self.rig is None else [self.stream, self.rig.stream]
+
+    def subscribe(self, node: Node) -> None:
+        """Start listening."""
+        if self.rig is not None:
+            self.rig.subscribe(node)
+        self.stream.subscribe(node)
+
+    def unsubscribe(self, node: Node) -> None:
+        """Stop listening."""
+        self.stream.unsubscribe(node)
+        if self.rig is not None:
+            self.rig.unsubscribe(node)
 
     def configure(self, parameters: NodeParameters) -> None:
         """Hand new parameters to every part."""
         self.stream.configure(parameters)
         self.mapper.configure(parameters)
         self.outputs.configure(parameters)
+        if self.rig is not None:
+            self.rig.configure(parameters)
 
     def keep_half(self) -> int:
         """Keep half as many keyframes from now on, and return how many that are."""
@@ -68,6 +89,8 @@ class CameraContext:
         """Forget keyframes, trajectory, map and scale; what is in work will not be published."""
         worker.reset(self.camera)
         self.gate.reset()
+        if self.rig is not None:
+            self.rig.reset()
         self.stream.depth.clear()
         removed = self.mapper.reset()
         self.outputs.clear(removed)
@@ -80,6 +103,7 @@ def make_context(
     shared: Shared,
     on_products: Callable[[Products], None],
     hooks: StreamHooks,
+    rig: Rig | None = None,
 ) -> CameraContext:
     """Wire the parts of one camera.
 
@@ -89,6 +113,7 @@ def make_context(
         shared: what all cameras share.
         on_products: told of each keyframe after it was published.
         hooks: what the stream asks of the node; `refused` is also told of candidates the worker gave up.
+        rig: the second camera, where this one is the primary of a rig.
     """
     names = frame_names(parameters.frame_prefix, camera, parameters.odom_frame)
     gate = CameraGate(parameters)
@@ -102,11 +127,13 @@ def make_context(
     def dropped(candidate: Candidate, reason: str) -> None:
         hooks.refused(candidate.image, reason, candidate.decision)
 
+    queue = shared.worker if rig is None else rig.queue(shared.worker)
     stream = CameraStream(
-        camera, parameters, shared.account, gate, shared.worker, shared.timings, hooks, shared.node.get_clock()
+        camera, parameters, shared.account, gate, queue, shared.timings, hooks, shared.node.get_clock()
     )
     sinks = Sinks(
         publish, outputs.wants_segmentation, shared.odometry.pose, stream.depth.at, dropped, hooks.problem
     )
-    pipeline = Pipeline(shared.backend, gate, mapper, shared.segmenter, shared.timings, sinks, shared.ids)
-    return CameraContext(camera, names, gate, mapper, outputs, pipeline, stream)
+    pairer = None if rig is None else rig.pairer
+    pipeline = Pipeline(shared.backend, gate, mapper, shared.segmenter, shared.timings, sinks, shared.ids, pairer)
+    return CameraContext(camera, names, gate, mapper, outputs, pipeline, stream, rig)

@@ -24,13 +24,13 @@ from lsm_perception.conversions.compressed_images import source_from_compressed
 from lsm_perception.conversions.errors import BadMessageError, UnusableInfoError
 from lsm_perception.conversions.images import source_from_image
 from lsm_perception.depth_source import DepthSource
-from lsm_perception.gate import CameraGate, TimeJumpedBack
+from lsm_perception.gate import TimeJumpedBack
 from lsm_perception.parameters import NodeParameters
 from lsm_perception.products import Candidate
 from lsm_perception.qos import input_qos, overridable
 from lsm_perception.source_image import SourceImage
+from lsm_perception.stream_ports import CandidateQueue, ImageGate
 from lsm_perception.timings import Timings
-from lsm_perception.worker import Worker
 
 logger = logging.getLogger(__name__)
 
@@ -60,17 +60,32 @@ class CameraStream:
         camera: str,
         parameters: NodeParameters,
         account: Account,
-        gate: CameraGate,
-        worker: Worker[Candidate],
+        gate: ImageGate,
+        queue: CandidateQueue,
         timings: Timings,
         hooks: StreamHooks,
         clock: Clock,
+        image_only: bool = False,
     ) -> None:
+        """Wire one camera.
+
+        Args:
+            camera: its name, "" for the only one.
+            parameters: in force.
+            account: of all images.
+            gate: judges each image.
+            queue: takes those that passed.
+            timings: of the stages.
+            hooks: what the stream asks of the node.
+            clock: the node's.
+            image_only: listen to image and camera_info only (the second camera of a rig).
+        """
         self.camera = camera
         self._parameters = parameters
         self._account = account
         self._gate = gate
-        self._worker = worker
+        self._queue = queue
+        self._image_only = image_only
         self._timings = timings
         self._hooks = hooks
         self._clock = clock
@@ -108,7 +123,7 @@ class CameraStream:
             ),
         ]
 
-        if self._parameters.scale.source in ("auto", "depth"):
+        if self._parameters.scale.source in ("auto", "depth") and not self._image_only:
             self._subscriptions.append(
                 node.create_subscription(
                     Image,
@@ -171,7 +186,7 @@ class CameraStream:
             if candidate is not None:
                 # One that waits can still be paired with the keyframe in work; one without overlap cannot.
                 lost = candidate.decision.reason is KeyframeReason.LOST
-                self._worker.submit(self.camera, candidate, ticket, yields=lost)
+                self._queue.submit(self.camera, candidate, ticket, yields=lost)
                 return
             ticket.drop(reason)
             self._hooks.refused(image, reason, decision)

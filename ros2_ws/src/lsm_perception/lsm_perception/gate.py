@@ -22,7 +22,7 @@ from lsm_perception.calibration import Calibration
 from lsm_perception.parameters import NodeParameters
 from lsm_perception.source_image import Gray, SourceImage
 
-_FRAME_DROPS = {"blank": Drop.BLANK, "saturated": Drop.SATURATED, "blurred": Drop.BLURRED, "frozen": Drop.FROZEN,
+FRAME_DROPS = {"blank": Drop.BLANK, "saturated": Drop.SATURATED, "blurred": Drop.BLURRED, "frozen": Drop.FROZEN,
                 "torn": Drop.TORN}  # fmt: skip
 _SKIP_DROPS = {
     KeyframeReason.BLUR: Drop.BLUR,
@@ -88,7 +88,7 @@ class CameraGate:
             verdict = check_frame(gray, self._previous, self._input.frame_check())
             self._newest_ns, self._previous = image.stamp_ns, gray
             if not verdict.ok:
-                drop = _FRAME_DROPS.get(verdict.reason, Drop.BLANK)
+                drop = FRAME_DROPS.get(verdict.reason, Drop.BLANK)
                 return GateResult(drop, verdict.reason)
             reference_ns = self._selector.reference_stamp_ns
             decision = self._selector.consider(gray, image.stamp_ns, _small_K(calibration, gray))

@@ -7,29 +7,29 @@ import threading
 from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from lsm_core.mapping import (
     ChainConfig,
-    ChainStep,
     KeyframeWindow,
     PairChain,
     PairGeometry,
     SampleConfig,
-    SampleResult,
     ScaleEstimate,
     ScaleEstimator,
+    ScaleSample,
     ScaleState,
     Trajectory,
     WindowConfig,
-    sample_from_baseline,
-    sample_from_depth,
     single_view,
 )
-from lsm_core.types import Prediction
+from lsm_core.types import Prediction, Sim3
 from lsm_perception.pair_check import PairJudge, PairVerdict
 from lsm_perception.parameters import NodeParameters
 from lsm_perception.products import Keyframe, Matrix, PairReport
+from lsm_perception.rig_pair import NOT_KEPT, RigPair
+from lsm_perception.scale_sampling import confidence_map, depth_map, pair_samples, rig_sample
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +43,7 @@ class MapUpdate:
         scale: after it.
         cleared: the map before it holds no more.
         removed: keyframes pushed out of the store.
+        other_pair: the report on a second pair of the same keyframe (rig), None without.
     """
 
     keyframe: Keyframe
@@ -51,6 +52,7 @@ class MapUpdate:
     scale: ScaleEstimate
     cleared: bool
     removed: tuple[Keyframe, ...]
+    other_pair: PairReport | None = None
 
 
 class OutdatedError(Exception):
@@ -119,8 +121,8 @@ class Mapper:
     def of_segment(self, last: int) -> list[Keyframe]:
         """Return the newest keyframes of the current segment, oldest first."""
         with self._lock:
-            records = self._window.of_segment(self._chain.segment, last)
-            return [r for r in records if isinstance(r, Keyframe)]
+            records = self._window.of_segment(self._chain.segment)
+            return [r for r in records if isinstance(r, Keyframe) and r.in_map][-last:]
 
     def path(self) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
         """Return stamps [N] ns, positions [N, 3] in segment units and quaternions wxyz [N, 4] of the segment."""
@@ -136,12 +138,10 @@ class Mapper:
         """
         with self._lock:
             self._check(generation)
-            first = self._anchor is None
-            kept = replace(keyframe, prediction=single_view(prediction, 1), view=0, T_map_cam=None, segment=0)
-            removed = self._store(kept)
-            if first:
-                self._anchor = kept
-            return MapUpdate(kept, None, None, self._scale.estimate, False, removed)
+            update = self._masks_only(keyframe, prediction)
+            if self._anchor is None:
+                self._anchor = update.keyframe
+            return update
 
     def start_anew(self, keyframe: Keyframe, generation: int) -> MapUpdate:
         """Let the next keyframe be paired with this one: it shows nothing of the one before.
@@ -157,7 +157,13 @@ class Mapper:
             return MapUpdate(keyframe, None, None, self._scale.estimate, False, ())
 
     def add_pair(
-        self, older: Keyframe, newer: Keyframe, prediction: Prediction, overlap: float, generation: int
+        self,
+        older: Keyframe,
+        newer: Keyframe,
+        prediction: Prediction,
+        overlap: float,
+        generation: int,
+        rig: RigPair | None = None,
     ) -> MapUpdate:
         """Judge the pair (views 0 and 1 of the prediction), and join it to the chain when it is good.
 
@@ -166,6 +172,7 @@ class Mapper:
             prediction: of both.
             overlap: share of the keyframe before `newer` that is in its view; NaN when unknown.
             generation: as `partner` gave it.
+            rig: the rig's pair of the newer keyframe, None without.
 
         Raises:
             OutdatedError: the map was reset since `partner` gave this generation.
@@ -174,8 +181,40 @@ class Mapper:
         with self._lock:
             self._check(generation)
             if not verdict.accepted:
-                return self._reject(older, newer, prediction, verdict, overlap)
-            return self._accept(older, newer, prediction, verdict)
+                return self._reject(older, newer, prediction, verdict, overlap, rig)
+            update = self._accept(older, newer, prediction, verdict, rig)
+            return replace(update, other_pair=self._rig_report(rig, update.keyframe))
+
+    def add_rig_pair(
+        self, keyframe: Keyframe, rig: RigPair, begin: bool, still: bool, generation: int
+    ) -> MapUpdate:
+        """Add a keyframe that has no pair over time, by the rig's pair alone.
+
+        Args:
+            keyframe: view 1 of the rig's prediction.
+            rig: its pair, judged.
+            begin: a first keyframe, or one that shows nothing of the last; False for one forced by age.
+            still: the camera stands where the last keyframe was made.
+            generation: as `partner` gave it.
+
+        Raises:
+            OutdatedError: the map was reset since `partner` gave this generation.
+        """
+        with self._lock:
+            self._check(generation)
+            anchor = self._anchor
+            if begin or anchor is None or anchor.T_map_cam is None:
+                if rig.accepted:
+                    return self._begin_with_rig(keyframe, rig)
+                update = self._masks_only(keyframe, rig.prediction)
+                self._anchor, self._rejections, self._overlap = update.keyframe, 0, 1.0
+            else:
+                if rig.accepted and still:
+                    look = self._look_again(keyframe, rig, anchor)
+                    if look is not None:
+                        return look
+                update = self._masks_only(keyframe, rig.prediction)
+            return replace(update, pair=self._rig_report(rig, update.keyframe))
 
     def pair_failed(self) -> None:
         """Count a pair that the model could not answer.
@@ -207,34 +246,95 @@ class Mapper:
         if generation != self._generation:
             raise OutdatedError
 
+    def _masks_only(self, keyframe: Keyframe, prediction: Prediction) -> MapUpdate:
+        """Keep a keyframe (view 1) without a place in space."""
+        kept = replace(keyframe, prediction=single_view(prediction, 1), view=0, T_map_cam=None, segment=0)
+        return MapUpdate(kept, None, None, self._scale.estimate, False, self._store(kept))
+
     def _reject(
-        self, older: Keyframe, newer: Keyframe, prediction: Prediction, verdict: PairVerdict, overlap: float
+        self,
+        older: Keyframe,
+        newer: Keyframe,
+        prediction: Prediction,
+        verdict: PairVerdict,
+        overlap: float,
+        rig: RigPair | None,
     ) -> MapUpdate:
-        kept = replace(newer, prediction=single_view(prediction, 1), view=0, T_map_cam=None, segment=0)
-        removed = self._store(kept)
+        report = verdict.report(older, newer, verdict.T_older_newer, verdict.covariance, False, 0)
         self._rejections += 1
         limits = self._parameters.keyframes
         self._overlap *= overlap if math.isfinite(overlap) else limits.target_overlap
         out_of_view = self._overlap * limits.target_overlap < limits.hard_overlap
-        if self._rejections > limits.retries or out_of_view:
-            self._anchor, self._rejections, self._overlap = kept, 0, 1.0
-        report = verdict.report(older, kept, verdict.T_older_newer, verdict.covariance, False, 0)
-        return MapUpdate(kept, report, None, self._scale.estimate, False, removed)
+        give_up = self._rejections > limits.retries or out_of_view
+        if rig is not None and rig.accepted and (give_up or older.T_map_cam is None):
+            return replace(self._begin_with_rig(newer, rig), other_pair=report)
+        update = self._masks_only(newer, prediction)
+        if give_up:
+            self._anchor, self._rejections, self._overlap = update.keyframe, 0, 1.0
+        return replace(update, pair=report, other_pair=self._rig_report(rig, update.keyframe))
 
-    def _accept(self, older: Keyframe, newer: Keyframe, prediction: Prediction, verdict: PairVerdict) -> MapUpdate:
+    def _begin_with_rig(self, keyframe: Keyframe, rig: RigPair) -> MapUpdate:
+        """Begin a segment with the rig's own pair; its map frame is the second camera's."""
+        self._chain.start_segment()
+        return self._accept(rig.second, keyframe, rig.prediction, rig.verdict, rig)
+
+    def _look_again(self, keyframe: Keyframe, rig: RigPair, anchor: Keyframe) -> MapUpdate | None:
+        """Place a keyframe where its anchor is, with fresh depth of the rig; None when the depths disagree."""
+        assert anchor.prediction is not None and anchor.T_map_cam is not None
+        found = rig_sample(
+            rig,
+            depth_map(anchor.prediction, anchor.view),
+            confidence_map(anchor.prediction, anchor.view),
+            keyframe.stamp_ns,
+            self._sample_config(),
+        )
+        if found.sample is None:
+            return None
+        if self._take_samples([found.sample]):
+            return self._begin_with_rig(keyframe, rig)
+        scale = rig.metres_per_unit / found.sample.metres_per_unit  # segment units per unit of the rig's pair
+        T_second_primary = scaled_pose(rig.verdict.T_older_newer, scale)
+        T_map_second = anchor.T_map_cam @ np.linalg.inv(T_second_primary)
+        T = torch.from_numpy(T_map_second)
+        in_map = rig.prediction.transform(Sim3(scale, T[:3, :3], T[:3, 3]))
+        kept = replace(self._placed(keyframe, in_map, 1, anchor.T_map_cam, anchor.segment), in_map=False)
+        removed = self._store(kept)
+        covariance = scaled_covariance(rig.verdict.covariance, scale)
+        report = rig.verdict.report(rig.second, kept, T_second_primary, covariance, True, kept.segment)
+        return MapUpdate(kept, report, in_map, self._scale.estimate, False, removed)
+
+    def _rig_report(self, rig: RigPair | None, newer: Keyframe) -> PairReport | None:
+        """Return the report on a rig's pair that nothing is placed by, in segment units where they are known."""
+        if rig is None:
+            return None
+        factor = rig.metres_per_unit / self._scale.estimate.metres_per_unit
+        known = math.isfinite(factor)
+        T, covariance = rig.verdict.T_older_newer, rig.verdict.covariance
+        if known:
+            T, covariance = scaled_pose(T, factor), scaled_covariance(covariance, factor)
+        return rig.verdict.report(rig.second, newer, T, covariance, known, newer.segment if rig.accepted else 0)
+
+    def _accept(
+        self,
+        older: Keyframe,
+        newer: Keyframe,
+        prediction: Prediction,
+        verdict: PairVerdict,
+        rig: RigPair | None = None,
+    ) -> MapUpdate:
         step = self._chain.add(PairGeometry.from_prediction(prediction, older.id, newer.id))
         if step.new_segment:
             self._scale.on_new_segment()
         cleared = step.new_segment
-        if self._sample_scale(older, newer, prediction, step):
+        if self._take_samples(pair_samples(older, newer, prediction, step, rig, self._sample_config())):
             # The value was replaced at once: nothing of the old segment may be mixed with what comes.
             self._chain.start_segment()
             step = self._chain.add(PairGeometry.from_prediction(prediction, older.id, newer.id))
-            self._scale.on_new_segment()
+            self._scale.on_new_segment(counted=True)
             cleared = True
         in_map = prediction.transform(step.map_from_pair)
         removed: tuple[Keyframe, ...] = ()
-        if step.new_segment:
+        if step.new_segment and older.id != NOT_KEPT:
             first = self._placed(older, in_map, 0, step.T_map_older, step.segment)
             removed += self._store(first)
             self._trajectory.add(first.stamp_ns, step.T_map_older, step.segment)
@@ -259,37 +359,16 @@ class Mapper:
             depth_m=None,
         )
 
-    def _sample_scale(self, older: Keyframe, newer: Keyframe, prediction: Prediction, step: ChainStep) -> bool:
-        """Take samples from depth and odometry where they are; True when the scale was replaced discontinuously."""
-        config = SampleConfig(min_baseline_m=self._parameters.scale.min_baseline_m)
-        results: list[SampleResult] = []
-        if newer.depth_m is not None:
-            results.append(depth_sample(newer, prediction, step.scale, config))
-        if older.T_odom_cam is not None and newer.T_odom_cam is not None:
-            T_metric = np.linalg.inv(older.T_odom_cam) @ newer.T_odom_cam
-            T_units = np.linalg.inv(step.T_map_older) @ step.T_map_newer
-            results.append(sample_from_baseline(T_metric, T_units, stamp_ns=newer.stamp_ns, config=config))
-        samples = [result.sample for result in results if result.sample is not None]
+    def _sample_config(self) -> SampleConfig:
+        return SampleConfig(min_baseline_m=self._parameters.scale.min_baseline_m)
+
+    def _take_samples(self, samples: list[ScaleSample]) -> bool:
+        """Take the samples of one chained pair; True when the scale was replaced discontinuously."""
         updates = [self._scale.add_sample(sample) for sample in samples]
         return any([u.new_epoch for u in [*updates, self._scale.end_pair()]])
 
     def _store(self, keyframe: Keyframe) -> tuple[Keyframe, ...]:
         return tuple(r for r in self._window.add(keyframe) if isinstance(r, Keyframe))
-
-
-def depth_sample(
-    keyframe: Keyframe, prediction: Prediction, segment_per_pair: float, config: SampleConfig
-) -> SampleResult:
-    """Compare a keyframe's depth image with its predicted depth (view 1), in segment units."""
-    assert keyframe.depth_m is not None
-    return sample_from_depth(
-        keyframe.depth_m,
-        (segment_per_pair * prediction.depth(1)).detach().cpu().float().numpy(),
-        prediction.confidence[1].detach().cpu().float().numpy(),
-        prediction.grid_to_image[1].detach().cpu().double().numpy(),
-        keyframe.stamp_ns,
-        config,
-    )
 
 
 def is_metric(scale: ScaleEstimate) -> bool:

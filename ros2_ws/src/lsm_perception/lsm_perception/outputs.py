@@ -90,6 +90,8 @@ class Outputs:
             self._publish_keyframe(products)
             if products.pair is not None:
                 self._publish_pair(products.pair, products.scale)
+            if products.other_pair is not None:
+                self._publish_pair(products.other_pair, products.scale, alone=False)
             self._publish_depth(products)
             self._clouds.publish(products)
             self._masks.publish(products)
@@ -169,21 +171,23 @@ class Outputs:
                 keyframe_message(source, keyframe.camera, keyframe.id, KeyframeMessage.REMOVED, reason, None),
             )
 
-    def _publish_pair(self, pair: PairReport, scale: ScaleEstimate) -> None:
+    def _publish_pair(self, pair: PairReport, scale: ScaleEstimate, alone: bool = True) -> None:
+        """Publish the report on a pair; one that does not stand alone is not what the frames on /tf show."""
         metric = is_metric(scale) and pair.accepted
         factor = metres(scale) if metric else 1.0
         tree = self._names.tree(metric)
+        own = metric and not alone
         message = pair_pose_message(
             pair,
             scaled_pose(pair.T_older_newer, factor),
             scaled_covariance(pair.covariance, factor),
-            tree.keyframe,
-            tree.camera,
+            pair.older.frame_id if own else tree.keyframe,
+            pair.newer.frame_id if own else tree.camera,
             metric,
             scale.epoch,
         )
         self._publishers.publish("pair_pose", message)
-        if pair.accepted:
+        if pair.accepted and alone:
             self._publishers.publish("relative_pose", relative_pose_message(message))
 
     def _publish_depth(self, products: Products) -> None:

@@ -82,8 +82,16 @@ class PairJudge:
         self._config = parameters.pose_gate.config(parameters.scale.min_baseline_m)
         self._two_view = parameters.pose_gate.two_view_check
 
-    def judge(self, older: Keyframe, newer: Keyframe, prediction: Prediction) -> PairVerdict:
-        """Judge the pose of view 1 (newer) in view 0 (older)."""
+    def judge(
+        self, older: Keyframe, newer: Keyframe, prediction: Prediction, T_rig: Matrix | None = None
+    ) -> PairVerdict:
+        """Judge the pose of view 1 (newer) in view 0 (older).
+
+        Args:
+            older, newer: the keyframes.
+            prediction: of both.
+            T_rig: [4, 4] by the extrinsics of two cameras of one time, metres; None for two times of one camera.
+        """
         T = prediction.poses[1].detach().cpu().double().numpy()
         valid = bool(prediction.pose_valid[1]) and bool(np.isfinite(T).all())
         odometry = None
@@ -97,6 +105,7 @@ class PairJudge:
             odometry,
             two_view_check(older, newer, prediction) if self._two_view and valid else None,
             self._config,
+            T_rig,
         )
         return PairVerdict(
             gate,

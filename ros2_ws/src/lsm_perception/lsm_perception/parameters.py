@@ -171,17 +171,44 @@ class ChainParameters:
 
 
 @dataclass(frozen=True)
+class RigParameters:
+    """How two cameras of one time are paired (pairing: rig)."""
+
+    max_sync_s: float = setting(
+        0.02,
+        "Largest difference of the stamps of a rig's two images, seconds.",
+        low=0,
+        high=1,
+        read_only=True,
+    )
+    max_wait_s: float = setting(
+        0.1,
+        "Longest wait for the second camera's image and for tf at its stamp, seconds.",
+        low=0,
+        high=5,
+        read_only=True,
+    )
+
+
+@dataclass(frozen=True)
 class ScaleParameters:
     """Where metres come from."""
 
     source: str = setting(
         "auto",
-        "Source of metres; auto prefers depth images, then odometry (tf or topic).",
-        choices=("auto", "depth", "odometry", "none"),
+        "Source of metres; auto prefers depth images, then a rig, odometry (tf or topic), a known camera height.",
+        choices=("auto", "depth", "rig", "odometry", "camera_height", "none"),
         read_only=True,
     )
     allow_model: bool = setting(
         False, "Report the model's own claim of metres as DEGRADED; it is never attached to odom.", read_only=True
+    )
+    camera_height_m: float = setting(
+        0.0,
+        "Height of the camera above the floor, metres, for source camera_height; 0 when it is not known.",
+        low=0,
+        high=100,
+        read_only=True,
     )
     min_baseline_m: float = setting(
         SampleConfig.min_baseline_m, "Shortest odometry motion that gives a sample, metres.", low=0.001, high=10
@@ -310,7 +337,7 @@ class NodeParameters:
     )
     pairing: str = setting(
         "temporal",
-        "temporal pairs two times of one camera; rig (two cameras at one time) is refused in this version.",
+        "temporal pairs two times of one camera; rig adds pairs of two cameras (the first is primary) at one time.",
         choices=("temporal", "rig"),
         read_only=True,
     )
@@ -332,6 +359,7 @@ class NodeParameters:
     keyframes: KeyframeParameters = field(default_factory=KeyframeParameters)
     pose_gate: PoseGateParameters = field(default_factory=PoseGateParameters)
     chain: ChainParameters = field(default_factory=ChainParameters)
+    rig: RigParameters = field(default_factory=RigParameters)
     scale: ScaleParameters = field(default_factory=ScaleParameters)
     odometry: OdometryParameters = field(default_factory=OdometryParameters)
     points: PointParameters = field(default_factory=PointParameters)

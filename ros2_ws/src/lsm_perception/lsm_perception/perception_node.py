@@ -241,7 +241,7 @@ class PerceptionNode(LifecycleNode):
 
     def _image_topics(self) -> list[str]:
         assert self._runtime is not None
-        return [topic for c in self._runtime.cameras.values() for topic in c.stream.topics[:1]]
+        return [topic for c in self._runtime.cameras.values() for s in c.streams for topic in s.topics[:1]]
 
 
 def default_threads() -> int:

@@ -22,6 +22,7 @@ from lsm_perception.finite_check import non_finite_features, non_finite_predicti
 from lsm_perception.gate import CameraGate
 from lsm_perception.mapper import Mapper, MapUpdate, OutdatedError
 from lsm_perception.products import Candidate, Keyframe, Matrix, Products
+from lsm_perception.rig_pair import RigPair, RigPairer
 from lsm_perception.segmentation import Segmenter
 from lsm_perception.source_image import Rgb
 from lsm_perception.timings import Timings
@@ -29,6 +30,7 @@ from lsm_perception.worker import Job
 
 logger = logging.getLogger(__name__)
 SOON_NS = 1_000_000_000
+STILL_FLOW_PX = 1.0  # of 320 columns, about 0.2 degrees
 OdometryLookup = Callable[[str, int], Matrix | None]
 DepthLookup = Callable[[int, int, int], NDArray[np.float32] | None]
 
@@ -84,6 +86,7 @@ class Pipeline:
         timings: Timings,
         sinks: Sinks,
         ids: itertools.count[int] | None = None,
+        rig: RigPairer | None = None,
     ) -> None:
         self._backend = backend
         self._gate = gate
@@ -92,6 +95,7 @@ class Pipeline:
         self._timings = timings
         self._sinks = sinks
         self._ids = itertools.count(1) if ids is None else ids
+        self._rig = rig
         self._lock = threading.Lock()
         self._keyframes = self._pairs = self._accepted = 0
         self._rejected: dict[str, int] = {}
@@ -125,10 +129,15 @@ class Pipeline:
             self._drop(job, Drop.BACKEND, f"The model failed on an image: {error}")
         else:
             job.ticket.use()
+            if self._rig is not None:
+                self._rig.settle(None)
             self._count(products)
             if is_current():
                 with self._timings.measure("publish"):
                     self._sinks.publish(products)
+        finally:
+            if self._rig is not None:
+                self._rig.settle(Drop.INTERNAL)
 
     def _make(self, candidate: Candidate, is_current: Callable[[], bool]) -> Products:
         if not is_current():
@@ -141,14 +150,17 @@ class Pipeline:
         newer = self._encode(candidate, undistorted)
         refresh = candidate.decision.action is KeyframeAction.REFRESH
         older, generation = self._mapper.partner()
+        rig = self._pair_of_rig(newer)
         prediction = None
-        if older is None or worth_a_pair(candidate, older):
+        # A rig's pair gives the masks of a keyframe that has no pair over time.
+        alone = rig is not None and (older is None or refresh)
+        if not alone and (older is None or worth_a_pair(candidate, older)):
             with self._timings.measure("predict"):
                 prediction = self._predict(older, newer)
         if not is_current():
             raise DroppedError(Drop.RESET)
         with self._timings.measure("map"):
-            update = self._update(candidate.decision, older, newer, prediction, generation)
+            update = self._update(candidate.decision, older, newer, prediction, generation, rig)
         return self._products(candidate, rgb, update, refresh)
 
     def _encode(self, candidate: Candidate, image: Rgb) -> Keyframe:
@@ -176,6 +188,13 @@ class Pipeline:
             depth_m=None if depth is None else candidate.calibration.undistort_depth(depth),
         )
 
+    def _pair_of_rig(self, newer: Keyframe) -> RigPair | None:
+        """Return the pair with the second camera's image of the same time; None without a rig or such an image."""
+        if self._rig is None:
+            return None
+        with self._timings.measure("predict"):
+            return self._rig.pair(newer, self._predict)
+
     def _predict(self, older: Keyframe | None, newer: Keyframe) -> Prediction:
         """Predict the pair, or the first keyframe with itself: its masks are good, its geometry is not used."""
         assert newer.encoded is not None
@@ -193,16 +212,20 @@ class Pipeline:
         newer: Keyframe,
         prediction: Prediction | None,
         generation: int,
+        rig: RigPair | None,
     ) -> MapUpdate:
         """Put the keyframe into the map. One that shows nothing of the last is only the start of the next pair."""
+        refresh = decision.action is KeyframeAction.REFRESH
         try:
+            if prediction is None and rig is not None:
+                return self._mapper.add_rig_pair(newer, rig, not refresh, stands_still(decision), generation)
             if prediction is None:
                 return self._mapper.start_anew(newer, generation)
-            if older is None or older.encoded is None or decision.action is KeyframeAction.REFRESH:
+            if older is None or older.encoded is None or refresh:
                 return self._mapper.add_masks_only(newer, prediction, generation)
             # Corners that could not be followed: when the model cannot pair it either, the view is another one.
             overlap = 0.0 if decision.reason is KeyframeReason.LOST else decision.overlap
-            return self._mapper.add_pair(older, newer, prediction, overlap, generation)
+            return self._mapper.add_pair(older, newer, prediction, overlap, generation, rig)
         except OutdatedError as error:
             raise DroppedError(Drop.RESET) from error
 
@@ -223,6 +246,7 @@ class Pipeline:
             cleared=update.cleared,
             segmentation=segmentation,
             removed=update.removed,
+            other_pair=update.other_pair,
         )
 
     def _drop(self, job: Job[Candidate], reason: Drop, detail: str) -> None:
@@ -231,19 +255,21 @@ class Pipeline:
             self._sinks.problem(detail)
             self._mapper.pair_failed()
         job.ticket.drop(reason)
+        if self._rig is not None:
+            self._rig.settle(reason)
         self._sinks.dropped(job.payload, reason.value)
 
     def _count(self, products: Products) -> None:
         with self._lock:
             self._keyframes += 1
-            if products.pair is None:
-                return
-            self._pairs += 1
-            if products.pair.accepted:
-                self._accepted += 1
-            else:
-                reason = products.pair.reason
-                self._rejected[reason] = self._rejected.get(reason, 0) + 1
+            for pair in (products.pair, products.other_pair):
+                if pair is None:
+                    continue
+                self._pairs += 1
+                if pair.accepted:
+                    self._accepted += 1
+                else:
+                    self._rejected[pair.reason] = self._rejected.get(pair.reason, 0) + 1
 
 
 def worth_a_pair(candidate: Candidate, older: Keyframe) -> bool:
@@ -254,3 +280,8 @@ def worth_a_pair(candidate: Candidate, older: Keyframe) -> bool:
     """
     soon = candidate.image.stamp_ns - older.stamp_ns <= SOON_NS
     return candidate.decision.reason is not KeyframeReason.LOST or soon
+
+
+def stands_still(decision: KeyframeDecision) -> bool:
+    """Whether the view is that of the last keyframe, as far as corners can tell."""
+    return decision.flow_px <= STILL_FLOW_PX

@@ -24,11 +24,14 @@ class Keyframe(KeyframeRecord):
         T_odom_cam: [4, 4] camera pose by odometry at its stamp, metres, None without odometry.
         depth_m: [H, W] float32 metres on the undistorted image, NaN for none; None without a depth image, and
             once it was used.
+        in_map: whether its points belong into ~/map_points; False for one that only looks again from the place
+            of another.
     """
 
     calibration: Calibration = field(default_factory=lambda: Calibration(1, 1))
     T_odom_cam: Matrix | None = None
     depth_m: NDArray[np.float32] | None = None
+    in_map: bool = True
 
 
 @dataclass(frozen=True)
@@ -113,6 +116,8 @@ class Products:
         cleared: the map and path before it hold no more (new segment or epoch).
         segmentation: of the standing queries, None when nobody listens or there are none.
         removed: keyframes that left the store.
+        other_pair: a second pair of this keyframe, of which only the report is published: a rig's pair beside one
+            over time, or the other way about.
     """
 
     keyframe: Keyframe
@@ -126,3 +131,4 @@ class Products:
     cleared: bool
     segmentation: Segmentation | None
     removed: tuple[Keyframe, ...] = ()
+    other_pair: PairReport | None = None

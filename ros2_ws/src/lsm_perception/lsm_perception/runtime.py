@@ -16,7 +16,6 @@ from rclpy.subscription import Subscription
 from tf2_ros import Buffer, TransformListener
 
 from lsm_core.backends.base import Backend
-from lsm_core.errors import UnsupportedError
 from lsm_core.mapping import KeyframeDecision
 from lsm_perception import garbage
 from lsm_perception.accounting import Account, Drop
@@ -33,6 +32,7 @@ from lsm_perception.pipeline import PairCounts
 from lsm_perception.products import Candidate, Products
 from lsm_perception.publishers import Publishers
 from lsm_perception.qos import input_qos, overridable
+from lsm_perception.rig import Rig, rig_cameras
 from lsm_perception.segmentation import Segmenter, StandingQueries, make_queries
 from lsm_perception.source_image import SourceImage
 from lsm_perception.statistics_reply import StatisticsReply
@@ -60,8 +60,6 @@ class Runtime:
         Raises:
             UnsupportedError: a combination of parameters this version does not have.
         """
-        if parameters.pairing != "temporal":
-            raise UnsupportedError("pairing 'rig' is not available in this version.", "Set pairing to temporal.")
         self._node = node
         self._parameters = parameters
         self.device = DeviceWatch(self._free_memory, on_lost)
@@ -100,7 +98,7 @@ class Runtime:
         """Start the worker and listen."""
         self._started_s = time.monotonic()
         self.worker.start()
-        if self._parameters.odometry.source in ("auto", "tf"):
+        if self._parameters.odometry.source != "none" or self._parameters.pairing == "rig":
             self._listener = TransformListener(self._buffer, self._node)
         if self._parameters.odometry.source in ("auto", "topic"):
             self._odom = self._node.create_subscription(
@@ -112,7 +110,7 @@ class Runtime:
                 qos_overriding_options=overridable(),
             )
         for context in self.cameras.values():
-            context.stream.subscribe(self._node)
+            context.subscribe(self._node)
             context.outputs.publish_scale(context.mapper.scale, context.camera)
             context.outputs.publish_label_info(self.segmenter.queries)
         self.active = True
@@ -122,7 +120,7 @@ class Runtime:
         self.active = False
         self.captures.give_up()
         for context in self.cameras.values():
-            context.stream.unsubscribe(self._node)
+            context.unsubscribe(self._node)
         if self._listener is not None:
             self._listener.unregister()
             self._listener = None
@@ -191,9 +189,10 @@ class Runtime:
         now = time.monotonic()
         silent = {}
         for context in self.cameras.values():
-            last = max(context.stream.last_image_s, self._started_s)
-            for topic in context.stream.topics[:1]:
-                silent[topic] = (now - last, self._node.count_publishers(topic))
+            for stream in context.streams:
+                last = max(stream.last_image_s, self._started_s)
+                for topic in stream.topics[:1]:
+                    silent[topic] = (now - last, self._node.count_publishers(topic))
         with self._problem_lock:
             text, when = self._problem
         first = next(iter(self.cameras.values()))
@@ -227,10 +226,21 @@ class Runtime:
             self.worker,
             itertools.count(1),
         )
-        cameras: dict[str, CameraContext] = {}
-        for camera in dict.fromkeys(parameters.cameras or ("",)):
-            cameras[camera] = make_context(camera, parameters, shared, self._on_products, self._hooks(camera))
-        return cameras
+        names = list(dict.fromkeys(parameters.cameras or ("",)))
+        if parameters.pairing == "rig":
+            primary, second = rig_cameras(names)
+            rig = self._make_rig(second, parameters, self._hooks(primary))
+            return {
+                primary: make_context(primary, parameters, shared, self._on_products, self._hooks(primary), rig)
+            }
+        return {
+            camera: make_context(camera, parameters, shared, self._on_products, self._hooks(camera))
+            for camera in names
+        }
+
+    def _make_rig(self, second: str, parameters: NodeParameters, hooks: StreamHooks) -> Rig:
+        clock = self._node.get_clock()
+        return Rig(second, parameters, self.backend, self._buffer, self.account, self.timings, hooks, clock)
 
     def _hooks(self, camera: str) -> StreamHooks:
         def reset(reason: str) -> None:
