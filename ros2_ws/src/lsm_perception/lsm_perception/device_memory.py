@@ -1,4 +1,4 @@
-"""Giving memory back: Python's unreachable objects first, then what torch keeps of the GPU for later use."""
+"""Giving memory back: Python's unreachable objects first, then what torch keeps of the GPU for later use, then free heap."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import gc
 import logging
 
 import torch
+
+from lsm_perception.process_memory import return_free_memory
 
 logger = logging.getLogger(__name__)
 
@@ -22,3 +24,4 @@ def give_back_memory() -> None:
             torch.cuda.empty_cache()
     except RuntimeError as error:  # a lost device
         logger.warning("Device memory could not be given back: %s", error)
+    return_free_memory()

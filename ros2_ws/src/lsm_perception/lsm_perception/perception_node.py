@@ -24,6 +24,7 @@ from lsm_perception.device_memory import give_back_memory
 from lsm_perception.device_watch import one_line
 from lsm_perception.diagnostics import DiagnosticsMaker
 from lsm_perception.parameters import NodeParameters
+from lsm_perception.process_memory import return_free_memory
 from lsm_perception.runtime import Runtime
 from lsm_perception.services import Services
 from lsm_perception.transitions import Transitions
@@ -32,6 +33,7 @@ EXIT_DEVICE_LOST = 3
 DEACTIVATE_S = 3.0  # wait for the inference in work before its result is given up
 CLEANUP_S = 10.0  # wait for it before its memory is freed
 STOP_S = 2.5  # wait for a transition or an inference when the process ends
+RETURN_MEMORY_S = 30.0
 
 BackendLoader = Callable[[str, str, Path | None], Backend]
 Transition = Callable[["PerceptionNode", LifecycleState], TransitionCallbackReturn]
@@ -77,6 +79,7 @@ class PerceptionNode(LifecycleNode):
         # Steady time: with use_sim_time the node's clock may stand still, and this node must not.
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._every(parameters.diagnostics_period_s, self._tick)
+        self._every(RETURN_MEMORY_S, return_free_memory)
         self._fault_signal = self.create_guard_condition(self._on_fault, callback_group=self._group)
         self._autostart: Timer | None = None
         if parameters.autostart:
