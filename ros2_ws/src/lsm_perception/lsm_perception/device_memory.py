@@ -1,4 +1,4 @@
-"""Giving memory back: Python's unreachable objects first, then what torch keeps of the GPU for later use, then free heap."""
+"""Giving memory back: Python's unreachable objects, then what torch keeps of the GPU, then what glibc keeps."""
 
 from __future__ import annotations
 

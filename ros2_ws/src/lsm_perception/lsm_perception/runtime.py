@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -38,6 +39,8 @@ from lsm_perception.source_image import SourceImage
 from lsm_perception.statistics_reply import StatisticsReply
 from lsm_perception.timings import Timings
 from lsm_perception.worker import Job, Worker
+
+logger = logging.getLogger(__name__)
 
 TF_CACHE_S = 30.0
 PROBLEM_PERIOD_S = 5.0
@@ -244,7 +247,8 @@ class Runtime:
 
     def _hooks(self, camera: str) -> StreamHooks:
         def reset(reason: str) -> None:
-            self._node.get_logger().warning(f"Starting anew{' for ' + camera if camera else ''}: {reason}.")
+            # Through logging: a driver that changes with every image must not flood the log.
+            logger.warning(f"Starting anew{' for ' + camera if camera else ''}: {reason}.")
             if reason == "time jumped back":
                 self._buffer.clear()
                 self._odometry.reset()
