@@ -40,12 +40,13 @@ Transition = Callable[["PerceptionNode", LifecycleState], TransitionCallbackRetu
 
 
 def reported(transition: Transition) -> Transition:
-    """Log what a transition raises: rclpy only turns it into an error state."""
+    """Take the turn for a transition and log what it raises: rclpy only turns that into an error state."""
 
     @functools.wraps(transition)
     def logged(node: PerceptionNode, state: LifecycleState) -> TransitionCallbackReturn:
         try:
-            return transition(node, state)
+            with node.transitions.turn():
+                return transition(node, state)
         except Exception:
             node.get_logger().error(f"{transition.__name__} failed:\n{traceback.format_exc()}")
             return TransitionCallbackReturn.ERROR
@@ -71,7 +72,7 @@ class PerceptionNode(LifecycleNode):
         self._load_backend = load
         self._runtime: Runtime | None = None
         self._fault = ""
-        self._transitions = Transitions(self)
+        self.transitions = Transitions(self)
         self._server = ParameterServer(self, self._on_parameters)
         self._own_services = Services(self)
         self._group = MutuallyExclusiveCallbackGroup()
@@ -147,7 +148,7 @@ class PerceptionNode(LifecycleNode):
     def stop(self, timeout_s: float = STOP_S) -> bool:
         """Stop for good before the process ends; False when a transition or an inference does not end in time."""
         deadline = time.monotonic() + timeout_s
-        if not self._transitions.close(timeout_s):
+        if not self.transitions.close(timeout_s):
             return False
         return self._runtime is None or self._runtime.stop(max(0.0, deadline - time.monotonic()))
 
@@ -191,7 +192,7 @@ class PerceptionNode(LifecycleNode):
         self._fault_signal.trigger()
 
     def _on_fault(self) -> None:
-        with self._transitions.turn() as open_:
+        with self.transitions.turn() as open_:
             if not open_ or not self._fault:
                 return
             action = self._server.tree.fatal_action
@@ -212,20 +213,20 @@ class PerceptionNode(LifecycleNode):
     def _start_once(self) -> None:
         assert self._autostart is not None
         self._autostart.cancel()
-        with self._transitions.turn() as open_:
+        with self.transitions.turn() as open_:
             due = open_ and self.state_label == "unconfigured"
             if due and self.trigger_configure() == TransitionCallbackReturn.SUCCESS:
                 self.trigger_activate()
 
     def _on_parameters(self, parameters: NodeParameters) -> None:
-        with self._transitions.turn():
+        with self.transitions.turn():
             if self._runtime is not None:
                 self._runtime.configure(parameters)
             self._own_services.configure(parameters)
 
     def _tick(self) -> None:
         """Publish diagnostics, and what late listeners of latched products wait for; not during a transition."""
-        if not self._transitions.try_turn():
+        if not self.transitions.try_turn():
             return
         try:
             if self._runtime is None:
@@ -236,7 +237,7 @@ class PerceptionNode(LifecycleNode):
             if self._runtime.active:
                 self._runtime.refresh()
         finally:
-            self._transitions.release()
+            self.transitions.release()
 
     def _publish_diagnostics(self, runtime: Runtime) -> None:
         message = self._diagnostics.message(runtime.health(self.state_label), self.get_clock().now().to_msg())
