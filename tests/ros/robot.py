@@ -14,6 +14,7 @@ from geometry_msgs.msg import TransformStamped
 from lsm_perception.conversions import stamp_from_ns
 from lsm_perception.conversions.poses import transform_message
 from lsm_perception.publishers import TYPES
+from rclpy.client import Client
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
@@ -46,6 +47,7 @@ class Robot:
         self.client = Node(name, namespace=namespace or None)
         self.heard: dict[str, list[Any]] = {name: [] for name in (*TYPES, "tf")}
         self._lock = threading.Lock()
+        self._clients: dict[str, Client] = {}
         for output in listen:
             topic = f"/{output}" if output == "diagnostics" else f"lsm_perception/{output}"
             qos = LATCHED if output in LATCHED_TOPICS else RELIABLE
@@ -96,12 +98,20 @@ class Robot:
 
     def call(self, kind: type, name: str, timeout_s: float = 10.0, **fields: Any) -> Any:
         """Call a service of the node and return its reply."""
-        client = self.client.create_client(kind, f"lsm_perception/{name}")
-        assert client.wait_for_service(timeout_sec=30.0), name
-        future = client.call_async(kind.Request(**fields))
+        future = self.client_of(kind, name).call_async(kind.Request(**fields))
         assert wait_until(future.done, timeout_s), f"{name} did not reply"
-        self.client.destroy_client(client)
         return future.result()
+
+    def client_of(self, kind: type, name: str) -> Client:
+        """Return the client of a service, made once, when the node knows it, too."""
+        if name not in self._clients:
+            # A client that asks fast must have room for the replies itself.
+            self._clients[name] = self.client.create_client(
+                kind, f"lsm_perception/{name}", qos_profile=QoSProfile(depth=1000)
+            )
+            assert self._clients[name].wait_for_service(timeout_sec=30.0), name
+            time.sleep(0.5)  # the node drops replies to a client that it has not discovered, and nobody can ask it
+        return self._clients[name]
 
     def messages(self, name: str) -> list[Any]:
         """Return what was heard on an output so far."""

@@ -31,14 +31,12 @@ from lsm_perception_msgs.srv import (
     Stats,
 )
 from node_process import ACTIVE, StubProcess
-from rclpy.qos import QoSProfile
 from robot import Robot
 from synthetic_world import View
 from walker import Walker
 
 QUERY = QueryText.Request
 NAN = float("nan")
-MANY = QoSProfile(depth=1000)  # a client that asks fast must have room for the replies itself
 STANDING = ["wall", "floor"]
 
 
@@ -148,8 +146,7 @@ def test_any_language_is_fine(stub: StubProcess, robot: Robot, walker: Walker, t
 
 def ask_at_a_rate(robot: Robot, rate_hz: float, seconds: float, meanwhile: Any = lambda: None) -> list[Any]:
     """Send queries without waiting for replies; return all replies."""
-    client = robot.client.create_client(QueryText, "lsm_perception/query_text", qos_profile=MANY)
-    assert client.wait_for_service(timeout_sec=5.0)
+    client = robot.client_of(QueryText, "query_text")
     started = time.monotonic()
     futures = []
     while time.monotonic() < started + seconds:
@@ -159,7 +156,6 @@ def ask_at_a_rate(robot: Robot, rate_hz: float, seconds: float, meanwhile: Any =
         meanwhile()
         time.sleep(0.005)
     assert wait_until(lambda: all(f.done() for f in futures), 30.0), Counter(f.done() for f in futures)
-    robot.client.destroy_client(client)
     return [f.result() for f in futures]
 
 
@@ -177,8 +173,7 @@ def test_100_queries_per_second_are_all_answered_and_images_go_on(
 
 
 def test_queries_during_resets_are_answered(stub: StubProcess, robot: Robot, walker: Walker) -> None:
-    resets = robot.client.create_client(Reset, "lsm_perception/reset", qos_profile=MANY)
-    assert resets.wait_for_service(timeout_sec=5.0)
+    resets = robot.client_of(Reset, "reset")
     asked: list[Any] = []
 
     def reset_and_walk() -> None:
@@ -188,7 +183,6 @@ def test_queries_during_resets_are_answered(stub: StubProcess, robot: Robot, wal
     codes = Counter(reply.code for reply in ask_at_a_rate(robot, 30.0, 2.0, reset_and_walk))
     assert wait_until(lambda: all(f.done() for f in asked)) and all(f.result().success for f in asked)
     assert set(codes) <= {ResultCode.OK, ResultCode.BUSY, ResultCode.TIMEOUT, ResultCode.NOT_READY}, codes
-    robot.client.destroy_client(resets)
     seen = len(robot.messages("pair_pose"))
     assert walker.walk_until(lambda: len(robot.messages("pair_pose")) > seen), stub.text
     still_well(stub, robot)
@@ -197,14 +191,12 @@ def test_queries_during_resets_are_answered(stub: StubProcess, robot: Robot, wal
 def test_captures_that_wait_for_nothing_do_not_stop_the_node(
     stub: StubProcess, robot: Robot, walker: Walker
 ) -> None:
-    client = robot.client.create_client(Capture, "lsm_perception/capture", qos_profile=MANY)
-    assert client.wait_for_service(timeout_sec=5.0)
+    client = robot.client_of(Capture, "capture")
     waiting = [client.call_async(Capture.Request(timeout=Duration(sec=50))) for _ in range(30)]
     done = lambda code: sum(f.done() and f.result().code == code for f in waiting)  # noqa: E731
     assert wait_until(lambda: done(ResultCode.BUSY) == 26), Counter(f.done() for f in waiting)
     assert robot.call(Stats, "stats").success
     assert walker.walk_until(lambda: done(ResultCode.OK) == 4), stub.text
-    robot.client.destroy_client(client)
     reply = robot.call(Capture, "capture", timeout=Duration(sec=2**31 - 1))
     assert (reply.success, reply.code) == (False, ResultCode.BAD_REQUEST)
 
