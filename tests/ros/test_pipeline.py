@@ -55,6 +55,7 @@ class Bench:
             lambda: wanted,
             lambda *_: None,
             lambda *_: None,
+            lambda _: None,
             lambda _image, why: self.dropped.append(why),
             self.problems.append,
         )

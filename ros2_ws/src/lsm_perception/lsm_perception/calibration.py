@@ -59,6 +59,13 @@ class Calibration:
         )
         return np.asarray(moved, np.float32)
 
+    def undistort_mask(self, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Return a mask [height, width] on the undistorted grid, by the nearest value; False outside."""
+        if not self.distorted:
+            return mask
+        map_x, map_y = self._to_source
+        return np.asarray(cv2.remap(mask.astype(np.uint8), map_x, map_y, cv2.INTER_NEAREST), np.uint8) > 0
+
     def to_source(self, values: NDArray[Any], outside: float) -> NDArray[Any]:
         """Bring an array on the undistorted grid back to the source's pixels, by the nearest value.
 

@@ -92,6 +92,7 @@ class CameraContext:
         if self.rig is not None:
             self.rig.reset()
         self.stream.depth.clear()
+        self.stream.masks.clear()
         removed = self.mapper.reset()
         self.outputs.clear(removed)
         self.outputs.publish_scale(self.mapper.scale, self.camera)
@@ -132,7 +133,13 @@ def make_context(
         camera, parameters, shared.account, gate, queue, shared.timings, hooks, shared.node.get_clock()
     )
     sinks = Sinks(
-        publish, outputs.wants_segmentation, shared.odometry.pose, stream.depth.at, dropped, hooks.problem
+        publish,
+        outputs.wants_segmentation,
+        shared.odometry.pose,
+        stream.depth.at,
+        stream.masks.of,
+        dropped,
+        hooks.problem,
     )
     pairer = None if rig is None else rig.pairer
     pipeline = Pipeline(shared.backend, gate, mapper, shared.segmenter, shared.timings, sinks, shared.ids, pairer)

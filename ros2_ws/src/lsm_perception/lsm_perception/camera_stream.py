@@ -25,6 +25,7 @@ from lsm_perception.conversions.errors import BadMessageError, UnusableInfoError
 from lsm_perception.conversions.images import source_from_image
 from lsm_perception.depth_source import DepthSource
 from lsm_perception.gate import TimeJumpedBack
+from lsm_perception.mask_source import MaskSource
 from lsm_perception.parameters import NodeParameters
 from lsm_perception.products import Candidate
 from lsm_perception.qos import input_qos, overridable
@@ -95,6 +96,7 @@ class CameraStream:
         self._calibration_of: CameraInfo | None = None
         self._subscriptions: list[Subscription] = []
         self.depth = DepthSource(parameters.input.max_pixels)
+        self.masks = MaskSource(parameters.input.max_pixels, parameters.input.mask_max_age_s, hooks.problem)
         self.last_image_s = float("-inf")
         self.calibrated = False
 
@@ -123,13 +125,16 @@ class CameraStream:
             ),
         ]
 
+        optional = {} if self._image_only else {"mask": self.on_mask}
         if self._parameters.scale.source in ("auto", "depth") and not self._image_only:
+            optional["depth"] = self.on_depth
+        for name, callback in optional.items():
             self._subscriptions.append(
                 node.create_subscription(
                     Image,
-                    f"{prefix}depth",
-                    self.on_depth,
-                    input_qos("depth"),
+                    f"{prefix}{name}",
+                    callback,
+                    input_qos(name),
                     callback_group=MutuallyExclusiveCallbackGroup(),
                     qos_overriding_options=overridable(),
                 )
@@ -150,6 +155,7 @@ class CameraStream:
         """Take new limits."""
         self._parameters = parameters
         self._gate.configure(parameters)
+        self.masks.configure(parameters.input.max_pixels, parameters.input.mask_max_age_s)
 
     def on_camera_info(self, message: CameraInfo) -> None:
         """Keep the newest calibration; it is read when an image needs it."""
@@ -172,6 +178,13 @@ class CameraStream:
             self.depth.add(message)
         except (BadMessageError, ValueError) as error:
             self._hooks.problem(f"A depth image is not used: {error}")
+
+    def on_mask(self, message: Image) -> None:
+        """Keep a mask of moving things; a malformed one is reported and forgotten."""
+        try:
+            self.masks.add(message)
+        except BadMessageError as error:
+            self._hooks.problem(f"A mask is not used: {error}")
 
     def _take(self, make: Callable[[float], SourceImage]) -> None:
         """Bring one image to its end or to the worker; whatever happens, its account is settled."""

@@ -42,6 +42,9 @@ class InputParameters:
         low=0.01,
         high=3600,
     )
+    mask_max_age_s: float = setting(
+        0.05, "A mask belongs to an image whose stamp differs by at most this, seconds.", low=0, high=1
+    )
     no_data_s: float = setting(5.0, "Silence on an image topic that diagnostics warn about, seconds.", low=0.1)
     min_std: float = setting(
         FrameCheckConfig.min_std,

@@ -6,7 +6,7 @@ import itertools
 import logging
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -18,13 +18,14 @@ from lsm_core.mapping import KeyframeAction, KeyframeDecision, KeyframeReason
 from lsm_core.types import Prediction
 from lsm_perception.accounting import Drop
 from lsm_perception.conversions.errors import BadMessageError
+from lsm_perception.dynamic_pixels import DynamicPixels, without_dynamic
 from lsm_perception.finite_check import non_finite_features, non_finite_prediction
 from lsm_perception.gate import CameraGate
 from lsm_perception.mapper import Mapper, MapUpdate, OutdatedError
 from lsm_perception.products import Candidate, Keyframe, Matrix, Products
 from lsm_perception.rig_pair import RigPair, RigPairer
 from lsm_perception.segmentation import Segmenter
-from lsm_perception.source_image import Rgb
+from lsm_perception.source_image import Rgb, SourceImage
 from lsm_perception.timings import Timings
 from lsm_perception.worker import Job
 
@@ -33,6 +34,7 @@ SOON_NS = 1_000_000_000
 STILL_FLOW_PX = 1.0  # of 320 columns, about 0.2 degrees
 OdometryLookup = Callable[[str, int], Matrix | None]
 DepthLookup = Callable[[int, int, int], NDArray[np.float32] | None]
+MaskLookup = Callable[[SourceImage], NDArray[np.bool_] | None]
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,7 @@ class Sinks:
         wants_segmentation: whether anybody listens to what needs the standing queries.
         odometry: T_odom_cam at (image frame, stamp in ns), None when unknown.
         depth: depth in metres at (stamp in ns, width, height) of the image, None when there is none.
+        moving: mask of what moves in an image, on its own pixels, None when there is none.
         dropped: told of candidates that did not become keyframes, with the reason.
         problem: told of a fault of the model, throttled by the receiver.
     """
@@ -52,6 +55,7 @@ class Sinks:
     wants_segmentation: Callable[[], bool]
     odometry: OdometryLookup
     depth: DepthLookup
+    moving: MaskLookup
     dropped: Callable[[Candidate, str], None]
     problem: Callable[[str], None]
 
@@ -157,6 +161,12 @@ class Pipeline:
         if not alone and (older is None or worth_a_pair(candidate, older)):
             with self._timings.measure("predict"):
                 prediction = self._predict(older, newer)
+        # Asked for now, not at the start: a mask may come while the model works.
+        newer = replace(newer, dynamic=self._moving(candidate))
+        if prediction is not None:
+            prediction = without_dynamic(prediction, [(older or newer).dynamic, newer.dynamic])
+        if rig is not None:
+            rig = replace(rig, prediction=without_dynamic(rig.prediction, [None, newer.dynamic]))
         if not is_current():
             raise DroppedError(Drop.RESET)
         with self._timings.measure("map"):
@@ -194,6 +204,12 @@ class Pipeline:
             return None
         with self._timings.measure("predict"):
             return self._rig.pair(newer, self._predict)
+
+    def _moving(self, candidate: Candidate) -> DynamicPixels | None:
+        mask = self._sinks.moving(candidate.image)
+        if mask is None or not mask.any():
+            return None
+        return DynamicPixels.from_mask(candidate.calibration.undistort_mask(mask))
 
     def _predict(self, older: Keyframe | None, newer: Keyframe) -> Prediction:
         """Predict the pair, or the first keyframe with itself: its masks are good, its geometry is not used."""

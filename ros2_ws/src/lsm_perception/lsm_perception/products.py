@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from lsm_core.mapping import KeyframeDecision, KeyframeRecord, ScaleEstimate
 from lsm_core.types import Prediction
 from lsm_perception.calibration import Calibration
+from lsm_perception.dynamic_pixels import DynamicPixels
 from lsm_perception.source_image import Rgb, SourceImage
 
 Matrix = NDArray[np.float64]
@@ -26,12 +27,14 @@ class Keyframe(KeyframeRecord):
             once it was used.
         in_map: whether its points belong into ~/map_points; False for one that only looks again from the place
             of another.
+        dynamic: what moves in its undistorted image, None when no mask came.
     """
 
     calibration: Calibration = field(default_factory=lambda: Calibration(1, 1))
     T_odom_cam: Matrix | None = None
     depth_m: NDArray[np.float32] | None = None
     in_map: bool = True
+    dynamic: DynamicPixels | None = None
 
 
 @dataclass(frozen=True)
