@@ -60,7 +60,7 @@ class Harness(Robot):
         self.settle()
         self.backend.calm()
         runtime.reset()
-        runtime.set_queries(initial_queries(runtime._parameters))
+        runtime.set_queries(initial_queries(runtime.parameters))
         runtime.account.clear()
         runtime.timings.clear()
         for context in runtime.cameras.values():

@@ -228,4 +228,4 @@ def test_diagnostics_report_counts_and_scale(node: Harness, views: list[View]) -
         5.0,
     )
     names = {s.name.rpartition(": ")[2] for s in node.messages("diagnostics")[-1].status}
-    assert names == {"input", "model", "scale"}
+    assert names == {"input", "model", "qos", "camera", "scale"}

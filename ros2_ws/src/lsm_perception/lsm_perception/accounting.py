@@ -46,12 +46,14 @@ class Counts:
         pending: images that wait or are in work; they become part of `delivered` when decided.
         used: images that became a keyframe.
         dropped: the others, by reason.
+        transport_lost: images that were sent and never reached a callback; not part of `delivered`.
     """
 
     delivered: int = 0
     pending: int = 0
     used: int = 0
     dropped: dict[str, int] = field(default_factory=dict)
+    transport_lost: int = 0
 
 
 class Ticket:
@@ -80,6 +82,7 @@ class Account:
         self._used = 0
         self._dropped: Counter[str] = Counter()
         self._pending = 0
+        self._transport_lost = 0
 
     def open(self) -> Ticket:
         """Start the account of one image that a callback received."""
@@ -87,16 +90,22 @@ class Account:
             self._pending += 1
         return Ticket(self)
 
+    def lose(self, count: int) -> None:
+        """Count images that were sent and never reached a callback."""
+        with self._lock:
+            self._transport_lost += count
+
     def counts(self) -> Counts:
         """Return the counters at this moment; they add up."""
         with self._lock:
             dropped = dict(sorted(self._dropped.items()))
-            return Counts(self._used + sum(dropped.values()), self._pending, self._used, dropped)
+            delivered = self._used + sum(dropped.values())
+            return Counts(delivered, self._pending, self._used, dropped, self._transport_lost)
 
     def clear(self) -> None:
         """Set the decided counters to zero; images in work stay pending."""
         with self._lock:
-            self._used = 0
+            self._used = self._transport_lost = 0
             self._dropped.clear()
 
     def _settle(self, ticket: Ticket, reason: str | None) -> bool:

@@ -23,6 +23,7 @@ from lsm_perception.publishers import Publishers
 from lsm_perception.rig import Rig
 from lsm_perception.segmentation import Segmenter
 from lsm_perception.timings import Timings
+from lsm_perception.topic_events import TopicEvents
 from lsm_perception.worker import Worker
 
 
@@ -59,17 +60,17 @@ class CameraContext:
         """The streams of its images: its own, and the second camera's of a rig."""
         return [self.stream] if self.rig is None else [self.stream, self.rig.stream]
 
-    def subscribe(self, node: Node) -> None:
+    def subscribe(self, node: Node, events: TopicEvents) -> None:
         """Start listening."""
         if self.rig is not None:
-            self.rig.subscribe(node)
-        self.stream.subscribe(node)
+            self.rig.subscribe(node, events)
+        self.stream.subscribe(node, events)
 
-    def unsubscribe(self, node: Node) -> None:
+    def unsubscribe(self) -> None:
         """Stop listening."""
-        self.stream.unsubscribe(node)
+        self.stream.unsubscribe()
         if self.rig is not None:
-            self.rig.unsubscribe(node)
+            self.rig.unsubscribe()
 
     def configure(self, parameters: NodeParameters) -> None:
         """Hand new parameters to every part."""

@@ -8,12 +8,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.clock import Clock
-from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.node import Node
-from rclpy.qos import QoSPolicyKind
-from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from lsm_core.mapping import KeyframeDecision, KeyframeReason
@@ -25,13 +21,14 @@ from lsm_perception.conversions.errors import BadMessageError, UnusableInfoError
 from lsm_perception.conversions.images import source_from_image
 from lsm_perception.depth_source import DepthSource
 from lsm_perception.gate import TimeJumpedBack
+from lsm_perception.listener import Listener
 from lsm_perception.mask_source import MaskSource
 from lsm_perception.parameters import NodeParameters
 from lsm_perception.products import Candidate
-from lsm_perception.qos import input_qos, overridable
 from lsm_perception.source_image import SourceImage
 from lsm_perception.stream_ports import CandidateQueue, ImageGate
 from lsm_perception.timings import Timings
+from lsm_perception.topic_events import TopicEvents
 
 logger = logging.getLogger(__name__)
 
@@ -43,13 +40,11 @@ class StreamHooks:
     Attributes:
         reset: forget everything because of the reason given (time jumped back, another image format).
         refused: told of each image that was not kept, with the reason.
-        lost: told how many images the middleware lost.
         problem: told of a fault that an operator can mend, throttled by the receiver.
     """
 
     reset: Callable[[str], None]
     refused: Callable[[SourceImage, str, KeyframeDecision | None], None]
-    lost: Callable[[int], None]
     problem: Callable[[str], None]
 
 
@@ -94,62 +89,32 @@ class CameraStream:
         self._info: CameraInfo | None = None
         self._calibration: Calibration | None = None
         self._calibration_of: CameraInfo | None = None
-        self._subscriptions: list[Subscription] = []
+        self.listeners: list[Listener] = []
+        self.stamp_offset_s = 0.0  # of the newest image: its stamp less the node's clock on arrival
         self.depth = DepthSource(parameters.input.max_pixels)
         self.masks = MaskSource(parameters.input.max_pixels, parameters.input.mask_max_age_s, hooks.problem)
-        self.last_image_s = float("-inf")
         self.calibrated = False
 
-    def subscribe(self, node: Node) -> None:
+    def subscribe(self, node: Node, events: TopicEvents) -> None:
         """Start listening."""
-        compressed = self._parameters.image_transport == "compressed"
         prefix = f"{self.camera}/" if self.camera else ""
-        group = MutuallyExclusiveCallbackGroup()
-        self._subscriptions = [
-            node.create_subscription(
-                CompressedImage if compressed else Image,
-                f"{prefix}image/compressed" if compressed else f"{prefix}image",
-                self.on_compressed if compressed else self.on_image,
-                input_qos("image"),
-                callback_group=group,
-                event_callbacks=self._events(f"{prefix}image"),
-                qos_overriding_options=overridable(),
-            ),
-            node.create_subscription(
-                CameraInfo,
-                f"{prefix}camera_info",
-                self.on_camera_info,
-                input_qos("camera_info"),
-                callback_group=MutuallyExclusiveCallbackGroup(),
-                qos_overriding_options=overridable(),
-            ),
-        ]
-
+        compressed = self._parameters.image_transport == "compressed"
+        kind, take = (CompressedImage, self.on_compressed) if compressed else (Image, self.on_image)
+        topic = f"{prefix}image/compressed" if compressed else f"{prefix}image"
+        image = Listener(node, "image", kind, topic, take, events, self._account.lose)
+        info = Listener(node, "camera_info", CameraInfo, f"{prefix}camera_info", self.on_camera_info, events)
+        self.listeners = [image, info]
         optional = {} if self._image_only else {"mask": self.on_mask}
         if self._parameters.scale.source in ("auto", "depth") and not self._image_only:
             optional["depth"] = self.on_depth
         for name, callback in optional.items():
-            self._subscriptions.append(
-                node.create_subscription(
-                    Image,
-                    f"{prefix}{name}",
-                    callback,
-                    input_qos(name),
-                    callback_group=MutuallyExclusiveCallbackGroup(),
-                    qos_overriding_options=overridable(),
-                )
-            )
+            self.listeners.append(Listener(node, name, Image, f"{prefix}{name}", callback, events))
 
-    def unsubscribe(self, node: Node) -> None:
+    def unsubscribe(self) -> None:
         """Stop listening."""
-        for subscription in self._subscriptions:
-            node.destroy_subscription(subscription)
-        self._subscriptions = []
-
-    @property
-    def topics(self) -> list[str]:
-        """Full names of the topics listened to."""
-        return [subscription.topic_name for subscription in self._subscriptions]
+        for listener in self.listeners:
+            listener.destroy()
+        self.listeners = []
 
     def configure(self, parameters: NodeParameters) -> None:
         """Take new limits."""
@@ -189,10 +154,10 @@ class CameraStream:
     def _take(self, make: Callable[[float], SourceImage]) -> None:
         """Bring one image to its end or to the worker; whatever happens, its account is settled."""
         received_s, arrived_ns = time.monotonic(), self._clock.now().nanoseconds
-        self.last_image_s = received_s
         ticket = self._account.open()
         try:
             image = make(received_s)
+            self.stamp_offset_s = (image.stamp_ns - arrived_ns) / 1e9
             self._timings.add_age("transport", image.stamp_ns, arrived_ns)
             with self._timings.measure("gate"):
                 candidate, reason, decision = self._judge(image)
@@ -262,17 +227,6 @@ class CameraStream:
         self._calibration, self._calibration_of = found, info
         self.calibrated = found.K is not None
         return found
-
-    def _events(self, name: str) -> SubscriptionEventCallbacks:
-        def incompatible(event: object) -> None:
-            kind = getattr(event, "last_policy_kind", None)
-            policy = "a policy" if kind is None else QoSPolicyKind(int(kind)).name.lower()
-            self._hooks.problem(f"A publisher of {name} offers incompatible QoS: {policy}.")
-
-        def lost(event: object) -> None:
-            self._hooks.lost(int(getattr(event, "total_count_change", 0)))
-
-        return SubscriptionEventCallbacks(incompatible_qos=incompatible, message_lost=lost)
 
 
 def frames_agree(info: CameraInfo, image: SourceImage, problem: Callable[[str], None]) -> bool:

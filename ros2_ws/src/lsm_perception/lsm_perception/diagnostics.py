@@ -1,92 +1,64 @@
-"""/diagnostics: what goes in, what comes out, what is wrong; once a second."""
+"""/diagnostics: what goes in, what comes out, what is wrong; levels by REP-107."""
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from std_msgs.msg import Header
 
 from lsm_core.mapping import ScaleEstimate, ScaleState
-from lsm_perception.accounting import Counts
-from lsm_perception.pipeline import PairCounts
+from lsm_perception.health import CameraHealth, Health
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
-
-
-@dataclass(frozen=True)
-class Health:
-    """What diagnostics report, read at one moment.
-
-    Attributes:
-        state: lifecycle state.
-        backend, device: of the model.
-        counts: of images.
-        pairs: of keyframes and pairs.
-        scale: the scale now.
-        waiting: images in line.
-        worker_alive: whether the inference thread runs.
-        silent: per image topic seconds since the last image (or the start), and its publishers.
-        last_problem: the newest complaint, "" for none, and its age in seconds.
-        transport_lost: images the middleware lost.
-        degraded: what the node does without since memory ran out, "" when it never did.
-        device_fault: why the device will not work any more, "" when it does.
-        out_of_memory: how often memory ran out.
-    """
-
-    state: str
-    backend: str
-    device: str
-    counts: Counts
-    pairs: PairCounts
-    scale: ScaleEstimate
-    waiting: int
-    worker_alive: bool
-    silent: Mapping[str, tuple[float, int]] = field(default_factory=dict)
-    last_problem: str = ""
-    problem_age_s: float = float("inf")
-    transport_lost: int = 0
-    degraded: str = ""
-    device_fault: str = ""
-    out_of_memory: int = 0
+ACTIVE = "active"
+PROBLEM_SHOWN_S = 5.0
 
 
 class DiagnosticsMaker:
     """Makes the messages; keeps the counters of the last one for the rates."""
 
-    def __init__(self, name: str, no_data_s: float) -> None:
+    def __init__(self, name: str) -> None:
         self._name = name
-        self._no_data_s = no_data_s
         self._before: tuple[float, int, int] | None = None
 
     def message(self, health: Health, stamp: Time) -> DiagnosticArray:
-        """Return the diagnostics of this moment."""
-        statuses = [self._input(health), self._model(health), self._scale(health)]
+        """Return the diagnostics of this moment: input, model, qos, and per camera camera and scale."""
+        statuses = [self._input(health), self._model(health), self._qos(health)]
+        for camera in health.cameras:
+            statuses.append(self._camera(camera, health))
+            if camera.scale is not None:
+                statuses.append(self._scale(camera, camera.scale))
         return DiagnosticArray(header=Header(stamp=stamp), status=statuses)
 
     def _input(self, health: Health) -> DiagnosticStatus:
+        """Report what became of images; the message is the first complaint there is."""
         level, text = OK, "images arrive"
-        for topic, (age_s, publishers) in health.silent.items():
-            if age_s > self._no_data_s:
-                found = f"{publishers} publisher(s); {health.last_problem or 'check their QoS and the network'}"
-                cause = found if publishers else "nobody publishes it"
-                level, text = WARN, f"no image on {topic} for {age_s:.0f} s: {cause}"
-        if level == OK and health.problem_age_s < self._no_data_s:
-            level, text = WARN, health.last_problem
+        complaints = [health.clock, *health.silent.values(), *health.incompatible]
+        if health.problem_age_s < PROBLEM_SHOWN_S:
+            complaints.append(health.last_problem)
+        if health.state != ACTIVE:
+            text = f"not listening: the node is {health.state}; activate it"
+        elif any(complaints):
+            level, text = WARN, next(c for c in complaints if c)
+        elif not any(camera.images for camera in health.cameras):
+            text = "no image yet"
         rate_in, rate_used = self._rates(health)
-        values = {
+        values: dict[str, object] = {
             "delivered": health.counts.delivered,
             "used": health.counts.used,
             "pending": health.counts.pending,
-            "transport_lost": health.transport_lost,
+            "transport_lost": health.counts.transport_lost,
             "rate_in_hz": f"{rate_in:.2f}",
             "rate_used_hz": f"{rate_used:.2f}",
             "last_problem": health.last_problem,
+            "last_problem_age_s": seconds(health.problem_age_s),
         }
         values |= {f"dropped.{reason}": count for reason, count in health.counts.dropped.items()}
+        values |= {f"silent.{topic}": line for topic, line in health.silent.items()}
         return self._status("input", level, text, values)
 
     def _model(self, health: Health) -> DiagnosticStatus:
@@ -95,14 +67,17 @@ class DiagnosticsMaker:
             level, text = WARN, f"DEGRADED: {health.degraded}"
         if health.device_fault:
             level, text = ERROR, f"the device is lost: {health.device_fault}"
-        elif health.state == "active" and not health.worker_alive:
+        elif health.state == ACTIVE and not health.worker_alive:
             level, text = ERROR, "the inference thread is gone: deactivate and activate the node"
-        values = {
+        values: dict[str, object] = {
             "state": health.state,
             "backend": health.backend,
             "device": health.device,
+            "memory_mib": f"{health.memory_mib:.0f}",
+            "device_memory_mib": f"{health.device_memory_mib:.0f}",
             "waiting": health.waiting,
             "out_of_memory": health.out_of_memory,
+            "output_age_s": seconds(health.output_age_s),
             "keyframes": health.pairs.keyframes,
             "pairs": health.pairs.pairs,
             "pairs_accepted": health.pairs.accepted,
@@ -110,9 +85,32 @@ class DiagnosticsMaker:
         values |= {f"rejected.{reason}": count for reason, count in health.pairs.rejected.items()}
         return self._status("model", level, text, values)
 
-    def _scale(self, health: Health) -> DiagnosticStatus:
-        scale = health.scale
+    def _qos(self, health: Health) -> DiagnosticStatus:
+        level, text = (WARN, "; ".join(health.incompatible)) if health.incompatible else (OK, "compatible")
+        return self._status("qos", level, text, health.events)
+
+    def _camera(self, camera: CameraHealth, health: Health) -> DiagnosticStatus:
+        level, text = OK, "images arrive" if camera.images else "no image yet"
+        if health.state != ACTIVE:
+            text = f"the node is {health.state}"
+        elif camera.topic in health.silent:
+            level, text = WARN, health.silent[camera.topic]
+        elif camera.images and abs(camera.stamp_offset_s) > 1:
+            text = f"images arrive; {offset_text(camera.stamp_offset_s)}"
+        values = {
+            "topic": camera.topic,
+            "publishers": camera.publishers,
+            "images": camera.images,
+            "image_age_s": seconds(camera.image_age_s),
+            "stamp_offset_s": f"{camera.stamp_offset_s:.3f}" if camera.images else "",
+            "transport_lost": camera.lost,
+            "calibration": camera.calibration,
+        }
+        return self._status(named("camera", camera), level, text, values)
+
+    def _scale(self, camera: CameraHealth, scale: ScaleEstimate) -> DiagnosticStatus:
         level = WARN if scale.state is ScaleState.DEGRADED else OK
+        why = f": {camera.scale_reason}" if camera.scale_reason else ""
         values = {
             "state": scale.state.value,
             "source": scale.source.value,
@@ -120,8 +118,9 @@ class DiagnosticsMaker:
             "spread": scale.spread,
             "epoch": scale.epoch,
             "samples": scale.samples,
+            "reason": camera.scale_reason,
         }
-        return self._status("scale", level, f"scale {scale.state.value}", values)
+        return self._status(named("scale", camera), level, f"scale {scale.state.value}{why}", values)
 
     def _rates(self, health: Health) -> tuple[float, float]:
         now = time.monotonic()
@@ -137,3 +136,19 @@ class DiagnosticsMaker:
         return DiagnosticStatus(
             level=level, name=f"{self._name}: {part}", message=text, hardware_id="", values=pairs
         )
+
+
+def named(part: str, camera: CameraHealth) -> str:
+    """Return the name of a camera's status: `camera`, or `camera left` where there are several."""
+    return f"{part} {camera.camera}" if camera.camera else part
+
+
+def seconds(age_s: float) -> str:
+    """Return an age for people; empty where there is none."""
+    return f"{age_s:.1f}" if math.isfinite(age_s) else ""
+
+
+def offset_text(offset_s: float) -> str:
+    """Return how far the stamps of images are from the node's clock."""
+    side = "behind" if offset_s < 0 else "ahead of"
+    return f"their stamps are {abs(offset_s):.1f} s {side} this node's clock"

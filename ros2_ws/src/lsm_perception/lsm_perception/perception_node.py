@@ -23,6 +23,7 @@ from lsm_perception.declaration import ParameterServer
 from lsm_perception.device_memory import give_back_memory
 from lsm_perception.device_watch import one_line
 from lsm_perception.diagnostics import DiagnosticsMaker
+from lsm_perception.health import collect_health
 from lsm_perception.parameters import NodeParameters
 from lsm_perception.process_memory import return_free_memory
 from lsm_perception.runtime import Runtime
@@ -161,7 +162,7 @@ class PerceptionNode(LifecycleNode):
             self._runtime = Runtime(self, parameters, backend, self._fail)
             self._runtime.warm_up()
             self._own_services.attach(self._runtime, parameters)
-            self._diagnostics = DiagnosticsMaker(self.get_fully_qualified_name(), parameters.input.no_data_s)
+            self._diagnostics = DiagnosticsMaker(self.get_fully_qualified_name())
         except Exception as error:
             if device_fault(error) is DeviceFault.LOST:
                 self._fail(one_line(error))
@@ -240,12 +241,13 @@ class PerceptionNode(LifecycleNode):
             self.transitions.release()
 
     def _publish_diagnostics(self, runtime: Runtime) -> None:
-        message = self._diagnostics.message(runtime.health(self.state_label), self.get_clock().now().to_msg())
+        health = collect_health(runtime, self.state_label)
+        message = self._diagnostics.message(health, self.get_clock().now().to_msg())
         runtime.publishers.publish("diagnostics", message)
 
     def _image_topics(self) -> list[str]:
         assert self._runtime is not None
-        return [topic for c in self._runtime.cameras.values() for s in c.streams for topic in s.topics[:1]]
+        return [heard.topic for c in self._runtime.cameras.values() for s in c.streams for heard in s.listeners[:1]]
 
 
 def default_threads() -> int:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import functools
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
@@ -16,6 +17,7 @@ from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from vision_msgs.msg import Detection3DArray, LabelInfo
 
 from lsm_perception.qos import output_qos, overridable
+from lsm_perception.topic_events import TopicEvents
 
 TYPES: dict[str, type] = {
     "points": PointCloud2,
@@ -41,17 +43,35 @@ GLOBAL = ("diagnostics",)
 class Publishers:
     """All publishers by name; created in configure, destroyed in cleanup."""
 
-    def __init__(self, node: Node, names: Iterable[str] = tuple(TYPES)) -> None:
+    def __init__(
+        self,
+        node: Node,
+        events: TopicEvents,
+        on_listener: Callable[[str], None] = lambda _name: None,
+        names: Iterable[str] = tuple(TYPES),
+    ) -> None:
+        """Create them.
+
+        Args:
+            node: that publishes.
+            events: counts what the middleware reports.
+            on_listener: told the name of an output that somebody new listens to.
+            names: the outputs wanted.
+        """
         self._node = node
         self._publishers: dict[str, Publisher] = {}
         group = MutuallyExclusiveCallbackGroup()  # of their events; the node's own group would remember them all
         for name in names:
             topic = f"/{name}" if name in GLOBAL else f"~/{name}"
+            qos = output_qos(name)
             self._publishers[name] = node.create_publisher(
                 TYPES[name],
                 topic,
-                output_qos(name),
+                qos,
                 callback_group=group,
+                event_callbacks=events.of_publisher(
+                    node.resolve_topic_name(topic), qos, functools.partial(on_listener, name)
+                ),
                 qos_overriding_options=overridable(),
             )
 

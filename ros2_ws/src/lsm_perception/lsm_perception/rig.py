@@ -21,6 +21,7 @@ from lsm_perception.rig_gate import SecondGate
 from lsm_perception.rig_images import PrimaryQueue, SecondImages
 from lsm_perception.rig_pair import RigPairer
 from lsm_perception.timings import Timings
+from lsm_perception.topic_events import TopicEvents
 from lsm_perception.worker import Worker
 
 
@@ -57,14 +58,14 @@ class Rig:
         self.stream.configure(parameters)
         self.pairer.configure(parameters)
 
-    def subscribe(self, node: Node) -> None:
+    def subscribe(self, node: Node, events: TopicEvents) -> None:
         """Start listening."""
         self.images.start()
-        self.stream.subscribe(node)
+        self.stream.subscribe(node, events)
 
-    def unsubscribe(self, node: Node) -> None:
+    def unsubscribe(self) -> None:
         """Stop listening."""
-        self.stream.unsubscribe(node)
+        self.stream.unsubscribe()
         self.images.stop()
 
     def reset(self) -> None:

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import itertools
 import logging
-import threading
 import time
 from collections.abc import Callable
 
 import numpy as np
 from nav_msgs.msg import Odometry
-from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.duration import Duration
 from rclpy.node import Node
-from rclpy.subscription import Subscription
 from tf2_ros import Buffer, TransformListener
 
 from lsm_core.backends.base import Backend
@@ -25,25 +22,26 @@ from lsm_perception.camera_stream import StreamHooks
 from lsm_perception.capture import CaptureWaiter
 from lsm_perception.device_memory import give_back_memory
 from lsm_perception.device_watch import DeviceWatch
-from lsm_perception.diagnostics import Health
+from lsm_perception.graph import Graph
 from lsm_perception.guarded_backend import GuardedBackend
+from lsm_perception.listener import Listener
 from lsm_perception.odometry import OdometrySource
 from lsm_perception.parameters import NodeParameters
-from lsm_perception.pipeline import PairCounts
+from lsm_perception.problems import Problems
 from lsm_perception.products import Candidate, Products
 from lsm_perception.publishers import Publishers
-from lsm_perception.qos import input_qos, overridable
 from lsm_perception.rig import Rig, rig_cameras
 from lsm_perception.segmentation import Segmenter, StandingQueries, make_queries
 from lsm_perception.source_image import SourceImage
 from lsm_perception.statistics_reply import StatisticsReply
 from lsm_perception.timings import Timings
+from lsm_perception.topic_events import TopicEvents
+from lsm_perception.watchdog import Watchdog
 from lsm_perception.worker import Job, Worker
 
 logger = logging.getLogger(__name__)
 
 TF_CACHE_S = 30.0
-PROBLEM_PERIOD_S = 5.0
 
 
 class Runtime:
@@ -64,28 +62,29 @@ class Runtime:
             UnsupportedError: a combination of parameters this version does not have.
         """
         self._node = node
-        self._parameters = parameters
+        self.parameters = parameters
         self.device = DeviceWatch(self._free_memory, on_lost)
         self.backend = backend = GuardedBackend(backend, self.device)
         self.active = False
         self.timings = Timings()
         self.account = Account()
         self.captures = CaptureWaiter()
-        self.publishers = Publishers(node)
+        self.problems = Problems(node.get_logger().warning)
+        self.graph = Graph(node)
+        self.events = TopicEvents(self.graph, self.problems.note)
+        self.watchdog = Watchdog(self.graph, node.get_logger().warning, node.get_logger().info)
+        self.publishers = Publishers(node, self.events, self._serve)
         self.segmenter = Segmenter(backend, initial_queries(parameters))
         self._buffer = Buffer(cache_time=Duration(seconds=TF_CACHE_S))
-        self._odometry = OdometrySource(self._buffer, parameters.odom_frame, parameters.odometry)
+        self.odometry = OdometrySource(self._buffer, parameters.odom_frame, parameters.odometry)
         self.worker: Worker[Candidate] = Worker(self._process, "lsm_inference")
         self.cameras = self._make_cameras(parameters)
         self.statistics = StatisticsReply(
-            self.account, [c.pipeline for c in self.cameras.values()], self.timings, backend
+            self.account, [c.pipeline for c in self.cameras.values()], self.timings, backend, self.events
         )
         self._listener: TransformListener | None = None
-        self._odom: Subscription | None = None
-        self._problem_lock = threading.Lock()
-        self._problem: tuple[str, float] = ("", float("-inf"))
-        self._problem_logged_s = float("-inf")
-        self._started_s = time.monotonic()
+        self.odometry_listener: Listener | None = None
+        self.last_output_s = float("-inf")
 
     def warm_up(self) -> None:
         """Run the model once on a pattern, and ask it the standing queries, so the first keyframe is not slow."""
@@ -99,21 +98,13 @@ class Runtime:
 
     def start(self) -> None:
         """Start the worker and listen."""
-        self._started_s = time.monotonic()
         self.worker.start()
-        if self._parameters.odometry.source != "none" or self._parameters.pairing == "rig":
+        if self.parameters.odometry.source != "none" or self.parameters.pairing == "rig":
             self._listener = TransformListener(self._buffer, self._node)
-        if self._parameters.odometry.source in ("auto", "topic"):
-            self._odom = self._node.create_subscription(
-                Odometry,
-                "odom",
-                self._odometry.add,
-                input_qos("odom"),
-                callback_group=MutuallyExclusiveCallbackGroup(),
-                qos_overriding_options=overridable(),
-            )
+        if self.parameters.odometry.source in ("auto", "topic"):
+            self.odometry_listener = Listener(self._node, "odom", Odometry, "odom", self.odometry.add, self.events)
         for context in self.cameras.values():
-            context.subscribe(self._node)
+            context.subscribe(self._node, self.events)
             context.outputs.publish_scale(context.mapper.scale, context.camera)
             context.outputs.publish_label_info(self.segmenter.queries)
         self.active = True
@@ -122,14 +113,15 @@ class Runtime:
         """Stop listening and working; False when the inference in work did not end in time."""
         self.active = False
         self.captures.give_up()
+        self.watchdog.forget()
         for context in self.cameras.values():
-            context.unsubscribe(self._node)
+            context.unsubscribe()
         if self._listener is not None:
             self._listener.unregister()
             self._listener = None
-        if self._odom is not None:
-            self._node.destroy_subscription(self._odom)
-            self._odom = None
+        if self.odometry_listener is not None:
+            self.odometry_listener.destroy()
+            self.odometry_listener = None
         return self.worker.stop(timeout_s)
 
     def close(self) -> None:
@@ -142,12 +134,12 @@ class Runtime:
 
     def configure(self, parameters: NodeParameters) -> None:
         """Hand changed parameters to every part."""
-        self._odometry.configure(parameters.odometry)
+        self.odometry.configure(parameters.odometry)
         for context in self.cameras.values():
             context.configure(parameters)
-        if parameters.queries != self._parameters.queries:
+        if parameters.queries != self.parameters.queries:
             self.set_queries(initial_queries(parameters))
-        self._parameters = parameters
+        self.parameters = parameters
 
     def set_queries(self, queries: StandingQueries) -> None:
         """Replace the standing queries; their embeddings are made here, not in the worker."""
@@ -159,63 +151,20 @@ class Runtime:
 
     def reset(self) -> int:
         """Forget keyframes, trajectories, maps and scale of all cameras; return the epoch from now on."""
-        self._odometry.reset()
+        self.odometry.reset()
         for context in self.cameras.values():
             context.reset(self.worker)
         return max(context.mapper.scale.epoch for context in self.cameras.values())
 
-    def problem(self, text: str) -> None:
-        """Note a fault that an operator can mend; the log gets one line in a while."""
-        now = time.monotonic()
-        with self._problem_lock:
-            self._problem = (text, now)
-            quiet = now - self._problem_logged_s < PROBLEM_PERIOD_S
-            self._problem_logged_s = self._problem_logged_s if quiet else now
-        if not quiet:
-            self._node.get_logger().warning(text)
+    def waits_for_clock(self) -> bool:
+        """Whether the node's clock is a simulation's that has not begun."""
+        simulated = bool(self._node.get_parameter("use_sim_time").value)
+        return simulated and self._node.get_clock().now().nanoseconds == 0
 
     def refresh(self) -> None:
-        """Serve late listeners of products that are made on demand."""
+        """Publish what is made on demand, where it has changed and somebody listens."""
         for context in self.cameras.values():
             context.outputs.refresh()
-
-    def health(self, state: str) -> Health:
-        """Return what diagnostics report."""
-        parts = [context.pipeline.counts() for context in self.cameras.values()]
-        rejected: dict[str, int] = {}
-        for part in parts:
-            for reason, count in part.rejected.items():
-                rejected[reason] = rejected.get(reason, 0) + count
-        pairs = PairCounts(
-            sum(p.keyframes for p in parts), sum(p.pairs for p in parts), sum(p.accepted for p in parts), rejected
-        )
-        now = time.monotonic()
-        silent = {}
-        for context in self.cameras.values():
-            for stream in context.streams:
-                last = max(stream.last_image_s, self._started_s)
-                for topic in stream.topics[:1]:
-                    silent[topic] = (now - last, self._node.count_publishers(topic))
-        with self._problem_lock:
-            text, when = self._problem
-        first = next(iter(self.cameras.values()))
-        return Health(
-            state,
-            self.backend.name,
-            str(self.backend.device),
-            self.account.counts(),
-            pairs,
-            first.mapper.scale,
-            self.worker.waiting,
-            self.worker.alive,
-            silent,
-            text,
-            now - when,
-            self.statistics.transport_lost,
-            self.device.degraded,
-            self.device.fault,
-            self.device.out_of_memory,
-        )
 
     def _make_cameras(self, parameters: NodeParameters) -> dict[str, CameraContext]:
         shared = Shared(
@@ -223,7 +172,7 @@ class Runtime:
             self.backend,
             self.publishers,
             self.segmenter,
-            self._odometry,
+            self.odometry,
             self.account,
             self.timings,
             self.worker,
@@ -251,16 +200,13 @@ class Runtime:
             logger.warning(f"Starting anew{' for ' + camera if camera else ''}: {reason}.")
             if reason == "time jumped back":
                 self._buffer.clear()
-                self._odometry.reset()
+                self.odometry.reset()
             self.cameras[camera].reset(self.worker)
 
         def refused(image: SourceImage, reason: str, decision: KeyframeDecision | None) -> None:
             self.cameras[camera].outputs.publish_refused(image, reason, decision)
 
-        def lost(count: int) -> None:
-            self.statistics.transport_lost += count
-
-        return StreamHooks(reset, refused, lost, self.problem)
+        return StreamHooks(reset, refused, self.problems.note)
 
     def _process(self, job: Job[Candidate], is_current: object) -> None:
         self.timings.add("wait", (time.monotonic() - job.payload.image.received_s) * 1e3)
@@ -276,10 +222,16 @@ class Runtime:
         kept = [context.keep_half() for context in self.cameras.values()]
         give_back_memory()
         without = f"keeps at most {min(kept)} keyframes"
-        self.problem(f"Memory ran out: {reason}. The node {without} from now on.")
+        self.problems.note(f"Memory ran out: {reason}. The node {without} from now on.")
         return without
 
+    def _serve(self, output: str) -> None:
+        """Serve a new listener of a latched product that is made on demand at once."""
+        if output == "map_points" and self.active:
+            self.refresh()
+
     def _on_products(self, products: Products) -> None:
+        self.last_output_s = time.monotonic()
         self.timings.add("total", (time.monotonic() - products.image.received_s) * 1e3)
         self.timings.add_age("latency", products.image.stamp_ns, self._node.get_clock().now().nanoseconds)
         self.captures.notice(products)

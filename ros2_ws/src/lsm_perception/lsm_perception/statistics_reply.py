@@ -13,6 +13,7 @@ from lsm_core.backends.base import Backend
 from lsm_perception.accounting import Account
 from lsm_perception.pipeline import Pipeline
 from lsm_perception.timings import StageQuantiles, Timings
+from lsm_perception.topic_events import TopicEvents
 
 MIB = 1024.0 * 1024.0
 
@@ -20,13 +21,20 @@ MIB = 1024.0 * 1024.0
 class StatisticsReply:
     """Fills replies from the counters; `reset` sets them to zero after reading."""
 
-    def __init__(self, account: Account, pipelines: list[Pipeline], timings: Timings, backend: Backend) -> None:
+    def __init__(
+        self,
+        account: Account,
+        pipelines: list[Pipeline],
+        timings: Timings,
+        backend: Backend,
+        events: TopicEvents,
+    ) -> None:
         self._account = account
         self._pipelines = pipelines
         self._timings = timings
         self._backend = backend
+        self._events = events
         self._since = time.monotonic()
-        self.transport_lost = 0
 
     def work(self, request: Stats.Request, response: Stats.Response) -> None:
         """Fill the response."""
@@ -39,7 +47,8 @@ class StatisticsReply:
         response.duration_s = time.monotonic() - self._since
         response.delivered, response.used = counts.delivered, counts.used
         response.dropped = [DropCount(reason=r, count=c) for r, c in counts.dropped.items()]
-        response.transport_lost = self.transport_lost
+        response.transport_lost = counts.transport_lost
+        response.message = " ".join(self._events.standing())
         response.keyframes = sum(p.keyframes for p in pairs)
         response.pairs = sum(p.pairs for p in pairs)
         response.pairs_accepted = sum(p.accepted for p in pairs)
@@ -56,7 +65,7 @@ class StatisticsReply:
         self._timings.clear()
         for pipeline in self._pipelines:
             pipeline.clear_counts()
-        self.transport_lost = 0
+        self._events.clear()
         self._since = time.monotonic()
 
 
