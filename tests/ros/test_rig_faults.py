@@ -63,7 +63,7 @@ def test_wrong_extrinsics_reject_every_rig_pair_and_give_no_metres(
 
 def problem_of(harness: RigHarness) -> str:
     assert harness.node.runtime is not None
-    return harness.node.runtime.health("active").last_problem
+    return harness.node.runtime.problems.newest()[0]
 
 
 def test_missing_tf_is_named_and_the_map_goes_on_over_time(rclpy_session: None) -> None:
