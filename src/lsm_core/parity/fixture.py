@@ -43,18 +43,21 @@ class Fixture:
         """
         return self._read("io", f"{self.name}.io.safetensors")
 
-    def weights(self, of: str | None = None) -> dict[str, Tensor]:
+    def weights(self) -> dict[str, Tensor]:
         """Read the recorded weights, under the reference's keys.
-
-        Args:
-            of: another fixture of the same folder, whose weights this one shares.
 
         Raises:
             FileFormatError: the file is absent or unreadable.
         """
-        if of is not None:
-            return read_fixture(self.folder / f"{of}.json").weights()
         return self._read("weights", f"{self.name}.weights.safetensors")
+
+    def sibling(self, name: str) -> Fixture:
+        """Return another fixture of the same folder, whose files this one shares.
+
+        Raises:
+            FileFormatError: it is not there.
+        """
+        return read_fixture(self.folder / f"{name}.json")
 
     def _read(self, role: str, usual_name: str) -> dict[str, Tensor]:
         files = self.spec.get("files")

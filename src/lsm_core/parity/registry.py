@@ -15,6 +15,7 @@ from lsm_core.parity.tolerance import Tolerance, tolerance_of
 Answer = Callable[[Fixture, Mapping[str, Tensor]], dict[str, Tensor]]
 IsAnswer = Callable[[str], bool]
 ToleranceOf = Callable[[Mapping[str, Any], str], Tolerance]
+Stated = Callable[[Mapping[str, Any]], dict[str, Tensor]]
 Counted = Callable[[Mapping[str, Any], str, Mapping[str, Tensor]], Tensor | None]
 
 
@@ -33,6 +34,7 @@ class Family:
         is_answer: which recorded tensors are answers.
         optional: which answers may be left out (intermediates).
         tolerance: the rule per tensor; by default what the JSON states.
+        stated: answers that the JSON itself holds.
         counted: (spec, tensor, answers) -> bool mask of the elements that are compared, None for all.
     """
 
@@ -41,6 +43,7 @@ class Family:
     is_answer: IsAnswer = prefixed_answer
     optional: IsAnswer = field(default=lambda tensor: tensor.startswith("mid."))
     tolerance: ToleranceOf = tolerance_of
+    stated: Stated = field(default=lambda spec: {})
     counted: Counted = field(default=lambda spec, tensor, answers: None)
 
 

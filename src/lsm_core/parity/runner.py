@@ -80,6 +80,7 @@ def _compare(fixture: Fixture, family: Family) -> FixtureReport:
     recorded = fixture.tensors()
     answers = {name: tensor for name, tensor in recorded.items() if family.is_answer(name)}
     inputs = {name: tensor for name, tensor in recorded.items() if name not in answers}
+    answers |= family.stated(fixture.spec)
     ours = family.answer(fixture, inputs)
     required = {name for name in answers if not family.optional(name)}
     missing = sorted(required - set(ours))

@@ -19,6 +19,7 @@ from lsm_core.parity import family_keys, run_fixture, run_folder
 
 FAMILY_FIXTURES = {
     "lsm": (
+        "camera",
         "clip_tokenizer",
         "dust3r_dpt",
         "dust3r_linear",
@@ -27,18 +28,24 @@ FAMILY_FIXTURES = {
         "focal",
         "fusion_block",
         "gaussian_head",
+        "gaussian_loss",
+        "load_images",
+        "losses",
         "lseg",
         "lseg_clip",
         "lsm_tiny",
         "lsm_tiny_clip",
         "lsm_tiny_dup",
         "lsm_tiny_part_dust3r",
+        "pair_viewer_a",
+        "pair_viewer_b",
         "ptv3",
         "ptv3_fusion",
         "rasterizer",
         "rope2d",
         "serialization",
         "submconv3d",
+        "train_crop",
     ),
     "splatt3r_noposplat_pixelsplat": (
         "covariance_xyzw",

@@ -1,8 +1,36 @@
 """The families that can be answered: each module has `FAMILIES`; a new one is added to the list here."""
 
-from lsm_core.parity.families import clip, dust3r, focal, gaussians, harmonics, lseg, lsm, points, pose, rasterizer
+from lsm_core.parity.families import (
+    clip,
+    dust3r,
+    focal,
+    gaussians,
+    harmonics,
+    images,
+    losses,
+    lseg,
+    lsm,
+    pair,
+    points,
+    pose,
+    rasterizer,
+)
 from lsm_core.parity.registry import register_family
 
-for _module in (clip, dust3r, focal, gaussians, harmonics, lseg, lsm, points, pose, rasterizer):
+for _module in (
+    clip,
+    dust3r,
+    focal,
+    gaussians,
+    harmonics,
+    images,
+    losses,
+    lseg,
+    lsm,
+    pair,
+    points,
+    pose,
+    rasterizer,
+):
     for _family in _module.FAMILIES:
         register_family(_family)

@@ -40,7 +40,7 @@ def lseg_model(stated: Mapping[str, Any], weights: Mapping[str, Tensor], source:
 def answer(fixture: Fixture, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Run each case, stage by stage."""
     model = lseg_model(fixture.spec["config"], fixture.weights(), fixture.name)
-    tower = text_tower(fixture.spec["config"]["clip"], fixture.weights(TEXT), TEXT)
+    tower = text_tower(fixture.spec["config"]["clip"], fixture.sibling(TEXT).weights(), TEXT)
     texts = tower(tokenize(fixture.spec["labels"]), torch.float16)
     out: dict[str, Tensor] = {}
     for case in fixture.spec["cases"]:

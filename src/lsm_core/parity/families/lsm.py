@@ -50,7 +50,7 @@ def lsm_config(stated: Mapping[str, Any], weights: Mapping[str, Tensor], grid_si
 
 def lsm_model(fixture: Fixture, reference: bool) -> Lsm:
     """Make the model of a fixture from the files its weights are spread over."""
-    state = fixture.weights(fixture.spec["weights_of"]) | fixture.weights(DUST3R_PART)
+    state = fixture.sibling(fixture.spec["weights_of"]).weights() | fixture.sibling(DUST3R_PART).weights()
     model = Lsm(lsm_config(fixture.spec["config"], state, fixture.spec["grid_size"]), reference).eval()
     load_strict(model, renamed(state, PREFIXES), RULES, fixture.name)
     return model
@@ -64,7 +64,7 @@ def answer(fixture: Fixture, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
     views = [model.encode(inputs[name]) for name in ("img1", "img2")]
     permutations = [torch.tensor(p) for p in spec["perms"]]
     found = model(views, permutations, orders=inputs.get("first.serialized_order"))
-    tower = text_tower(spec["config"]["clip"], fixture.weights(CLIP_PART), CLIP_PART)
+    tower = text_tower(spec["config"]["clip"], fixture.sibling(CLIP_PART).weights(), CLIP_PART)
     texts = tower(tokenize(spec["labels"]), torch.float16)
     out = {
         "lseg_tokens": torch.cat([view.language for view in views], 1),

@@ -1,0 +1,84 @@
+"""How DUSt3R and its heirs bring an image to the model's size: resize the long edge, crop about the middle."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+PATCH = 16
+SQUARE_SIZES = (224, 256)  # sizes that mean a square crop; any other is the long edge
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedImage:
+    """An image at the model's size.
+
+    Attributes:
+        pixels: [h, w, 3] uint8.
+        grid_to_image: [3, 3] float32, pixel of the model's grid -> pixel of the image given, centres at integers.
+    """
+
+    pixels: NDArray[np.uint8]
+    grid_to_image: Tensor
+
+    @property
+    def tensor(self) -> Tensor:
+        """[1, 3, h, w] float32 in [-1, 1], the network's input."""
+        values = torch.from_numpy(self.pixels).permute(2, 0, 1).float() / 255
+        return ((values - 0.5) / 0.5)[None]
+
+
+@dataclass(frozen=True)
+class CropPlan:
+    """Size after the resize, and the box (left, top, right, bottom) cut from it; pixels."""
+
+    resized: tuple[int, int]
+    box: tuple[int, int, int, int]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) of the result."""
+        return self.box[2] - self.box[0], self.box[3] - self.box[1]
+
+
+def crop_plan(width: int, height: int, size: int, square_ok: bool = False, multiple: int = 32) -> CropPlan:
+    """Plan the crop of the reference's loader.
+
+    Args:
+        width, height: of the image, pixels.
+        size: 224 or 256 for a square of that side, else the length of the long edge (512).
+        square_ok: keep a square at other sizes; by default it becomes 4:3, as in the reference.
+        multiple: the sides of the result are multiples of this (32 with LSeg, 16 without); at least one each.
+    """
+    square = size in SQUARE_SIZES
+    longest = round(size * max(width / height, height / width)) if square else size
+    scale = longest / max(width, height)
+    w, h = max(1, round(width * scale)), max(1, round(height * scale))
+    cx, cy = w // 2, h // 2
+    if square:
+        half_w = half_h = min(cx, cy)
+    else:
+        half_w, half_h = (2 * cx) // multiple * (multiple // 2), (2 * cy) // multiple * (multiple // 2)
+        if not square_ok and w == h:
+            half_h = 3 * half_w // 4
+    return CropPlan((w, h), (cx - half_w, cy - half_h, cx + half_w, cy + half_h))
+
+
+def prepare(image: NDArray[np.uint8], size: int, square_ok: bool = False, multiple: int = 32) -> PreparedImage:
+    """Resize and crop [H, W, 3] uint8 RGB; Lanczos where the image shrinks, bicubic where it grows."""
+    height, width = image.shape[:2]
+    plan = crop_plan(width, height, size, square_ok, multiple)
+    shrinks = max(width, height) > max(plan.resized)
+    method = Image.Resampling.LANCZOS if shrinks else Image.Resampling.BICUBIC
+    cut = Image.fromarray(image).resize(plan.resized, method).crop(plan.box)
+    sx, sy = width / plan.resized[0], height / plan.resized[1]
+    left, top = plan.box[:2]
+    grid_to_image = torch.tensor(
+        [[sx, 0, sx * (left + 0.5) - 0.5], [0, sy, sy * (top + 0.5) - 0.5], [0, 0, 1]], dtype=torch.float32
+    )
+    return PreparedImage(np.array(cut), grid_to_image)
