@@ -12,6 +12,7 @@ from lsm_core.mapping.clouds import (
     voxel_downsample,
 )
 from lsm_core.mapping.covariance import pose_covariance, unknown_covariance
+from lsm_core.mapping.floor import sample_from_camera_height
 from lsm_core.mapping.frame_check import FrameCheckConfig, FrameVerdict, check_frame
 from lsm_core.mapping.keyframes import (
     KeyframeAction,
@@ -34,7 +35,6 @@ from lsm_core.mapping.scale_samples import (
     SampleConfig,
     SampleResult,
     sample_from_baseline,
-    sample_from_camera_height,
     sample_from_depth,
 )
 from lsm_core.mapping.small_image import small_gray, small_intrinsics

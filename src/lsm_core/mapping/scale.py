@@ -179,18 +179,33 @@ class ScaleEstimator:
         new_epoch = self._update()
         return ScaleUpdate(self._estimate, False, "", new_epoch)
 
-    def on_new_segment(self, counted: bool = False) -> ScaleEstimate:
-        """Drop all samples, because the unit changed: UNKNOWN, and a new epoch if there was a scale.
-
-        Args:
-            counted: the segment begins because of a new epoch, which is counted already.
-        """
+    def on_new_segment(self) -> ScaleEstimate:
+        """Drop all samples, because the unit changed: UNKNOWN, and a new epoch if there was a scale."""
         had_scale = self._estimate.state is not ScaleState.UNKNOWN
         self._windows.clear()
         self._set_aside.clear()
         self._fitted.clear()
         self._silent_pairs.clear()
-        self._estimate = _unknown(self._estimate.epoch + int(had_scale and not counted))
+        self._estimate = _unknown(self._estimate.epoch + int(had_scale))
+        return self._estimate
+
+    def change_unit(self, old_per_new: float) -> ScaleEstimate:
+        """Keep the samples for a new segment whose unit is known in the old one's (a new epoch begins it).
+
+        Args:
+            old_per_new: old segment units per new one.
+        """
+
+        def moved(sample: ScaleSample) -> ScaleSample:
+            return replace(sample, metres_per_unit=sample.metres_per_unit * old_per_new)
+
+        for window in self._windows.values():
+            held = [moved(sample) for sample in window]
+            window.clear()
+            window.extend(held)
+        self._set_aside = {source: [moved(s) for s in aside] for source, aside in self._set_aside.items()}
+        value = self._estimate.metres_per_unit * old_per_new
+        self._estimate = replace(self._estimate, metres_per_unit=value)
         return self._estimate
 
     def reset(self) -> ScaleEstimate:

@@ -11,6 +11,7 @@ from rclpy.node import Node
 from lsm_core.backends.base import Backend
 from lsm_perception.accounting import Account
 from lsm_perception.camera_stream import CameraStream, StreamHooks
+from lsm_perception.floor_finder import FloorFinder
 from lsm_perception.frames import FrameNames, frame_names
 from lsm_perception.gate import CameraGate
 from lsm_perception.mapper import Mapper
@@ -143,5 +144,8 @@ def make_context(
         hooks.problem,
     )
     pairer = None if rig is None else rig.pairer
-    pipeline = Pipeline(shared.backend, gate, mapper, shared.segmenter, shared.timings, sinks, shared.ids, pairer)
+    floor = FloorFinder(shared.backend) if parameters.scale.wants_floor else None
+    pipeline = Pipeline(
+        shared.backend, gate, mapper, shared.segmenter, shared.timings, sinks, shared.ids, pairer, floor
+    )
     return CameraContext(camera, names, gate, mapper, outputs, pipeline, stream, rig)

@@ -19,6 +19,7 @@ from lsm_core.mapping import (
     ScaleEstimate,
     ScaleEstimator,
     ScaleSample,
+    ScaleSource,
     ScaleState,
     Trajectory,
     WindowConfig,
@@ -85,6 +86,11 @@ class Mapper:
         """The scale now."""
         with self._lock:
             return self._scale.estimate
+
+    def knows_better_than_height(self) -> bool:
+        """Whether metres come from a source before the camera's height, so that looking for the floor is no use."""
+        scale = self.scale
+        return is_metric(scale) and scale.source is not ScaleSource.CAMERA_HEIGHT
 
     @property
     def segment(self) -> int:
@@ -248,7 +254,15 @@ class Mapper:
 
     def _masks_only(self, keyframe: Keyframe, prediction: Prediction) -> MapUpdate:
         """Keep a keyframe (view 1) without a place in space."""
-        kept = replace(keyframe, prediction=single_view(prediction, 1), view=0, T_map_cam=None, segment=0)
+        kept = replace(
+            keyframe,
+            prediction=single_view(prediction, 1),
+            view=0,
+            T_map_cam=None,
+            segment=0,
+            depth_m=None,
+            floor=None,
+        )
         return MapUpdate(kept, None, None, self._scale.estimate, False, self._store(kept))
 
     def _reject(
@@ -326,11 +340,13 @@ class Mapper:
         if step.new_segment:
             self._scale.on_new_segment()
         cleared = step.new_segment
-        if self._take_samples(pair_samples(older, newer, prediction, step, rig, self._sample_config())):
+        height_m = self._parameters.scale.camera_height_m
+        config = self._sample_config()
+        if self._take_samples(pair_samples(older, newer, prediction, step, rig, height_m, config)):
             # The value was replaced at once: nothing of the old segment may be mixed with what comes.
             self._chain.start_segment()
+            self._scale.change_unit(step.scale)  # the new segment's unit is this pair's
             step = self._chain.add(PairGeometry.from_prediction(prediction, older.id, newer.id))
-            self._scale.on_new_segment(counted=True)
             cleared = True
         in_map = prediction.transform(step.map_from_pair)
         removed: tuple[Keyframe, ...] = ()
@@ -357,6 +373,7 @@ class Mapper:
             T_map_cam=T_map_cam,
             segment=segment,
             depth_m=None,
+            floor=None,
         )
 
     def _sample_config(self) -> SampleConfig:

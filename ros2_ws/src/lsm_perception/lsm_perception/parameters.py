@@ -226,6 +226,11 @@ class ScaleParameters:
         ScaleConfig.stale_pairs, "Pairs without a sample after which METRIC is DEGRADED.", low=1, read_only=True
     )
 
+    @property
+    def wants_floor(self) -> bool:
+        """Whether the floor is looked for."""
+        return self.camera_height_m > 0 and self.source in ("auto", "camera_height")
+
     def config(self) -> ScaleConfig:
         """Return how samples become a scale."""
         order = (

@@ -20,6 +20,7 @@ from lsm_perception.accounting import Drop
 from lsm_perception.conversions.errors import BadMessageError
 from lsm_perception.dynamic_pixels import DynamicPixels, without_dynamic
 from lsm_perception.finite_check import non_finite_features, non_finite_prediction
+from lsm_perception.floor_finder import FloorFinder
 from lsm_perception.gate import CameraGate
 from lsm_perception.mapper import Mapper, MapUpdate, OutdatedError
 from lsm_perception.products import Candidate, Keyframe, Matrix, Products
@@ -91,6 +92,7 @@ class Pipeline:
         sinks: Sinks,
         ids: itertools.count[int] | None = None,
         rig: RigPairer | None = None,
+        floor: FloorFinder | None = None,
     ) -> None:
         self._backend = backend
         self._gate = gate
@@ -100,6 +102,7 @@ class Pipeline:
         self._sinks = sinks
         self._ids = itertools.count(1) if ids is None else ids
         self._rig = rig
+        self._floor = floor
         self._lock = threading.Lock()
         self._keyframes = self._pairs = self._accepted = 0
         self._rejected: dict[str, int] = {}
@@ -167,6 +170,8 @@ class Pipeline:
             prediction = without_dynamic(prediction, [(older or newer).dynamic, newer.dynamic])
         if rig is not None:
             rig = replace(rig, prediction=without_dynamic(rig.prediction, [None, newer.dynamic]))
+        if self._floor is not None and prediction is not None and not self._mapper.knows_better_than_height():
+            newer = replace(newer, floor=self._floor.floor(prediction, 1))
         if not is_current():
             raise DroppedError(Drop.RESET)
         with self._timings.measure("map"):

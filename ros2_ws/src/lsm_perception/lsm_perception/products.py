@@ -25,6 +25,7 @@ class Keyframe(KeyframeRecord):
         T_odom_cam: [4, 4] camera pose by odometry at its stamp, metres, None without odometry.
         depth_m: [H, W] float32 metres on the undistorted image, NaN for none; None without a depth image, and
             once it was used.
+        floor: [h, w] on the model grid, where it may show the floor; None when nobody asks, and once it was used.
         in_map: whether its points belong into ~/map_points; False for one that only looks again from the place
             of another.
         dynamic: what moves in its undistorted image, None when no mask came.
@@ -33,6 +34,7 @@ class Keyframe(KeyframeRecord):
     calibration: Calibration = field(default_factory=lambda: Calibration(1, 1))
     T_odom_cam: Matrix | None = None
     depth_m: NDArray[np.float32] | None = None
+    floor: NDArray[np.bool_] | None = None
     in_map: bool = True
     dynamic: DynamicPixels | None = None
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,6 +14,7 @@ from lsm_core.mapping import (
     ScaleSample,
     ScaleSource,
     sample_from_baseline,
+    sample_from_camera_height,
     sample_from_depth,
 )
 from lsm_core.mapping.pose_gate import MIN_RIG_BASELINE_M
@@ -20,6 +23,8 @@ from lsm_perception.products import Keyframe
 from lsm_perception.rig_pair import RigPair
 
 FloatMap = NDArray[np.float32]
+UNSURE_TILT_DEG = 35.0  # of a floor against the image's vertical, for a camera whose pitch is not known
+MIN_FLOOR_SHARE = 0.4  # of the pixels that may be floor
 
 
 def pair_samples(
@@ -28,6 +33,7 @@ def pair_samples(
     prediction: Prediction,
     step: ChainStep,
     rig: RigPair | None,
+    camera_height_m: float,
     config: SampleConfig,
 ) -> list[ScaleSample]:
     """Return the samples of metres per segment unit that a chained pair gives.
@@ -37,6 +43,7 @@ def pair_samples(
         prediction: in the pair's own unit.
         step: its place in the chain.
         rig: the rig's pair of the newer keyframe; the pair itself where the older one is its second image.
+        camera_height_m: height of the newer camera above the floor, 0 when it is not known.
         config: limits of odometry and depth.
     """
     results: list[SampleResult] = []
@@ -55,6 +62,8 @@ def pair_samples(
     if older.T_odom_cam is not None and newer.T_odom_cam is not None:
         T_metric = np.linalg.inv(older.T_odom_cam) @ newer.T_odom_cam
         results.append(sample_from_baseline(T_metric, T_older_newer, stamp_ns=newer.stamp_ns, config=config))
+    if camera_height_m > 0 and newer.floor is not None:
+        results.append(height_sample(newer, prediction, step.scale, camera_height_m, config))
     if prediction.unit == "metric":
         results.append(SampleResult(ScaleSample(1 / step.scale, ScaleSource.MODEL, 1.0, newer.stamp_ns)))
     return [result.sample for result in results if result.sample is not None]
@@ -83,6 +92,25 @@ def rig_sample(
     if measured.shape != depth_units.shape:
         return SampleResult(None, "few_pixels")
     return sample_from_depth(measured, depth_units, confidence, None, stamp_ns, config, ScaleSource.RIG)
+
+
+def height_sample(
+    keyframe: Keyframe, prediction: Prediction, segment_per_pair: float, height_m: float, config: SampleConfig
+) -> SampleResult:
+    """Compare the camera's known height with its distance from the floor in view 1, in segment units.
+
+    Up is odometry's, which gravity aligns; without odometry it is the image's, with some room for a pitched camera.
+    """
+    assert keyframe.floor is not None
+    points = prediction.pointmaps[1].detach().cpu().double().numpy()
+    T_cam_pair = np.linalg.inv(prediction.poses[1].detach().cpu().double().numpy())
+    points = segment_per_pair * (points[keyframe.floor] @ T_cam_pair[:3, :3].T + T_cam_pair[:3, 3])
+    limits, up = replace(config, max_floor_tilt_deg=UNSURE_TILT_DEG), np.array([0.0, -1.0, 0.0])
+    if keyframe.T_odom_cam is not None:
+        limits, up = config, keyframe.T_odom_cam[2, :3]
+    confidence = confidence_map(prediction, 1)[keyframe.floor]
+    limits = replace(limits, min_floor_share=MIN_FLOOR_SHARE)
+    return sample_from_camera_height(points.astype(np.float32), confidence, up, height_m, keyframe.stamp_ns, limits)
 
 
 def depth_map(prediction: Prediction, view: int) -> FloatMap:
