@@ -1,7 +1,8 @@
 """The real node process around a backend that misbehaves on demand: `python stub_node.py CONTROL --ros-args ...`.
 
 CONTROL is a JSON file, read again before each use of the backend:
-`delay_s` (sleep per prediction), `fail` (a key of FAILURES), `fail_in` (load, encode, predict or query),
+`delay_s` (sleep per prediction), `fail` (a key of FAILURES), `fail_in` (load, encode, predict or query), `times`
+(how often it fails, always by default), `load_s` and `close_s` (how long loading and closing take),
 `poison` (a part of `poison.PARTS`, or "encoded") with `poison_value` ("nan", "inf", "-inf"), `bad_pose`,
 `validity`. Missing keys mean good behaviour; so does a missing file.
 """
@@ -11,6 +12,7 @@ from __future__ import annotations
 import json
 import sys
 import threading
+import time
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -50,7 +52,10 @@ class StubBackend(FakeBackend):
         super().__init__(known_views())
         self._control = control
         self._control_lock = threading.Lock()
+        self._told: dict[str, Any] = {}
+        self._failures = 0
         self.obey("load")
+        time.sleep(self._told.get("load_s", 0.0))
 
     def obey(self, stage: str) -> None:
         """Read the file, take over its settings, and raise what it asks for at this stage."""
@@ -64,8 +69,13 @@ class StubBackend(FakeBackend):
             self.poison_value = float(told.get("poison_value", "nan"))
             self.bad_pose = bool(told.get("bad_pose", False))
             self.validity = float(told.get("validity", 1.0))
-        if told.get("fail") and told.get("fail_in", "predict") == stage:
-            raise FAILURES[told["fail"]]()
+            if told != self._told:
+                self._told, self._failures = told, 0
+            fails = bool(told.get("fail")) and told.get("fail_in", "predict") == stage
+            if not fails or self._failures >= told.get("times", sys.maxsize):
+                return
+            self._failures += 1
+        raise FAILURES[told["fail"]]()
 
     def encode(self, *args: Any, **kwargs: Any) -> Any:
         self.obey("encode")
@@ -74,6 +84,10 @@ class StubBackend(FakeBackend):
     def predict(self, *args: Any, **kwargs: Any) -> Any:
         self.obey("predict")
         return super().predict(*args, **kwargs)
+
+    def close(self) -> None:
+        self.obey("close")
+        time.sleep(self._told.get("close_s", 0.0))
 
     def encode_texts(self, texts: Sequence[str]) -> Any:
         self.obey("query")

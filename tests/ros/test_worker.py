@@ -145,6 +145,50 @@ def test_stop_reports_an_inference_that_does_not_end(work: Gatekeeper) -> None:
     assert wait_until(lambda: not worker.alive)
 
 
+def test_a_start_during_the_last_job_makes_no_second_thread_and_publishes_nothing_of_before(
+    work: Gatekeeper,
+) -> None:
+    account, worker = Account(), start(work)
+    worker.submit("", 0, account.open())
+    assert work.started.wait(5)
+    first = {t for t in threading.enumerate() if t.name == "worker"}
+    assert not worker.stop(0.05)
+    worker.start()
+    worker.submit("", 1, account.open())
+    assert {t for t in threading.enumerate() if t.name == "worker"} == first
+    work.go.set()
+    assert worker.wait_idle(5) and worker.alive
+    assert work.done == [(0, False), (1, True)]
+    worker.stop(5)
+
+
+def test_starting_and_stopping_at_once_never_leaves_a_worker_without_its_thread() -> None:
+    worker = start(lambda job, _is_current: job.ticket.use() and None)
+    for _ in range(300):
+        worker.stop(0.0)
+        worker.start()
+    account = Account()
+    worker.submit("", 0, account.open())
+    assert worker.wait_idle(5) and account.counts().used == 1
+    assert sum(t.name == "worker" for t in threading.enumerate()) == 1
+    assert worker.stop(5) and not worker.alive
+
+
+@pytest.mark.parametrize("error", [SystemExit(1), KeyboardInterrupt(), GeneratorExit()])
+def test_a_model_that_wants_to_end_the_process_does_not_end_the_thread(error: BaseException) -> None:
+    def process(job: Job[int], _is_current: Current) -> None:
+        if job.payload == 0:
+            raise error
+        job.ticket.use()
+
+    account, worker = Account(), start(process)
+    for payload in range(2):
+        worker.submit("", payload, account.open())
+        assert worker.wait_idle(5)
+    assert worker.alive and account.counts().used == 1 and account.counts().dropped == {Drop.INTERNAL: 1}
+    worker.stop(5)
+
+
 def test_counts_add_up_at_every_moment_under_load() -> None:
     account = Account()
     worker = start(lambda job, _current: time.sleep(0.0005) or (job.ticket.use() and None))

@@ -37,6 +37,16 @@ def test_bytes_are_bounded_but_the_newest_stays() -> None:
     assert latest is not None and latest.id == 6
 
 
+def test_halving_pushes_out_the_oldest_and_holds_from_then_on() -> None:
+    window = KeyframeWindow(WindowConfig(max_keyframes=6))
+    for i in range(1, 7):
+        window.add(record(i))
+    assert [r.id for r in window.keep_half()] == [1, 2, 3] and window.max_keyframes == 3
+    assert [r.id for r in window.add(record(7))] == [4]
+    assert [r.id for r in window.keep_half()] == [5] and window.max_keyframes == 2
+    assert window.keep_half() == [] and window.max_keyframes == 2
+
+
 def test_lookup_by_stamp_prefers_exact_then_nearest_and_respects_cameras() -> None:
     window = KeyframeWindow()
     for i in range(1, 7):

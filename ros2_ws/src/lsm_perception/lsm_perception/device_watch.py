@@ -112,4 +112,4 @@ def lost_error(reason: str) -> DeviceError:
 def one_line(error: BaseException) -> str:
     """Return an error's kind and first line; torch's go on for a page."""
     lines = str(error).splitlines()
-    return f"{type(error).__name__}: {lines[0][:200]}" if lines else type(error).__name__
+    return f"{type(error).__name__}: {lines[0][:200].rstrip('.')}" if lines else type(error).__name__

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from lsm_core.backends.base import Backend
@@ -122,7 +121,7 @@ class Pipeline:
     def process(self, job: Job[Candidate], is_current: Callable[[], bool]) -> None:
         """Make a keyframe of a candidate and publish what follows; settles the job's ticket.
 
-        Errors of the model or the image drop the candidate with a reason; anything else is left to the worker.
+        Errors of the model or the image drop the candidate with a reason; anything else is left to the caller.
         """
         candidate = job.payload
         try:
@@ -131,9 +130,8 @@ class Pipeline:
             self._drop(job, error.reason, str(error))
         except BadMessageError as error:
             self._drop(job, error.reason, str(error))
-        except (LsmError, torch.OutOfMemoryError) as error:
-            self.last_error = str(error)
-            self._drop(job, Drop.BACKEND, f"The model failed on an image: {error}")
+        except LsmError as error:
+            self.give_up(job, str(error))
         else:
             job.ticket.use()
             if self._rig is not None:
@@ -145,6 +143,11 @@ class Pipeline:
         finally:
             if self._rig is not None:
                 self._rig.settle(Drop.INTERNAL)
+
+    def give_up(self, job: Job[Candidate], reason: str) -> None:
+        """Drop a candidate that the model, or the device under it, failed on."""
+        self.last_error = reason
+        self._drop(job, Drop.BACKEND, f"The model failed on an image: {reason}")
 
     def _make(self, candidate: Candidate, is_current: Callable[[], bool]) -> Products:
         if not is_current():

@@ -16,12 +16,12 @@ from tf2_ros import Buffer, TransformListener
 from lsm_core.backends.base import Backend
 from lsm_core.mapping import KeyframeDecision
 from lsm_perception import garbage
-from lsm_perception.accounting import Account, Drop
+from lsm_perception.accounting import Account
 from lsm_perception.camera_context import CameraContext, Shared, make_context
 from lsm_perception.camera_stream import StreamHooks
 from lsm_perception.capture import CaptureWaiter
 from lsm_perception.device_memory import give_back_memory
-from lsm_perception.device_watch import DeviceWatch
+from lsm_perception.device_watch import DeviceWatch, one_line
 from lsm_perception.graph import Graph
 from lsm_perception.guarded_backend import GuardedBackend
 from lsm_perception.listener import Listener
@@ -210,12 +210,13 @@ class Runtime:
 
     def _process(self, job: Job[Candidate], is_current: object) -> None:
         self.timings.add("wait", (time.monotonic() - job.payload.image.received_s) * 1e3)
+        pipeline = self.cameras[job.camera].pipeline
         try:
-            self.cameras[job.camera].pipeline.process(job, is_current)  # type: ignore[arg-type]
+            pipeline.process(job, is_current)  # type: ignore[arg-type]
         except Exception as error:
             if not self.device.notice(error):
                 raise
-            job.ticket.drop(Drop.BACKEND)
+            pipeline.give_up(job, one_line(error))
 
     def _free_memory(self, reason: str) -> str:
         """Keep half as many keyframes and give back what that frees; return what the node does without."""
