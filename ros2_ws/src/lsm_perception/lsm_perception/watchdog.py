@@ -75,7 +75,8 @@ class Watchdog:
         kind = re.sub(r"\d+", "#", line)
         if kind != known.kind or now - known.logged_s >= repeat_s:
             known.kind, known.logged_s = kind, now
-            self._warn(f"{line[0].upper()}{line[1:]}. See {GUIDE}.")
+            end = "" if line.endswith("?") else "."
+            self._warn(f"{line[0].upper()}{line[1:]}{end} See {GUIDE}.")
 
     def forget(self) -> None:
         """Begin anew: the node listens to nothing now."""
