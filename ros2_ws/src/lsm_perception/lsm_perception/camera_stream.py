@@ -178,6 +178,10 @@ class CameraStream:
 
     def _judge(self, image: SourceImage) -> tuple[Candidate | None, str, KeyframeDecision | None]:
         if self._too_old(image.stamp_ns):
+            self._hooks.problem(
+                f"Images are {-self.stamp_offset_s:.1f} s behind this node's clock and dropped as stale: "
+                "synchronise the clocks, or set input.max_age_s to 0 for a bag."
+            )
             return None, Drop.STALE, None
         if self._gate.changed_format(image):
             self._hooks.reset("the images have another size or frame_id")

@@ -203,7 +203,7 @@ def clock_complaint(runtime: Runtime) -> str:
     publishers = runtime.graph.publishers(CLOCK)
     who = f"publishers {names_of(publishers)}" if publishers else "nobody publishes it"
     line = (
-        f"use_sim_time is true and nothing comes on {CLOCK} ({who}): "
+        f"this node's clock stands at zero: use_sim_time is true and nothing comes on {CLOCK} ({who}); "
         "play the bag with --clock, or set use_sim_time:=false"
     )
     runtime.watchdog.report(CLOCK, line)
