@@ -165,7 +165,7 @@ class ScaleEstimator:
                 fitted.clear()
         fitted.append(used)
         if used:
-            self._silent_pairs[sample.source] = 0
+            self._silent_pairs[sample.source] = -1  # end_pair makes it 0
         new_epoch = self._update()
         return ScaleUpdate(self._estimate, used, "" if used else "outlier", new_epoch)
 

@@ -180,6 +180,7 @@ def test_scale_grows_stale_without_samples_and_recovers() -> None:
     estimator = ScaleEstimator(ScaleConfig(stale_pairs=5))
     for s in samples([0.4] * 3):
         estimator.add_sample(s)
+    estimator.end_pair()
     states = [estimator.end_pair().estimate.state for _ in range(6)]
     assert states == [ScaleState.METRIC] * 5 + [ScaleState.DEGRADED]
     assert estimator.add_sample(samples([0.4])[0]).estimate.state is ScaleState.METRIC
