@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -90,13 +91,21 @@ class NodeProcess:
 class StubProcess(NodeProcess):
     """The node process with the stub backend, see stub_node.py for what it obeys."""
 
-    def __init__(self, folder: Path, parameters: dict[str, Any] | None = None, namespace: str = "") -> None:
-        """Start it with parameters given as YAML values on the command line."""
+    def __init__(
+        self,
+        folder: Path,
+        parameters: dict[str, Any] | None = None,
+        namespace: str = "",
+        remaps: Sequence[str] = (),
+    ) -> None:
+        """Start it with parameters given as YAML values, and remaps such as "image:=left/image"."""
         self._control = folder / "control.json"
         self.behave()
         arguments = [str(self._control), "--ros-args"]
         if namespace:
             arguments += ["-r", f"__ns:={namespace}"]
+        for remap in remaps:
+            arguments += ["-r", remap]
         for name, value in ({"odometry.max_wait_s": 0.05} | (parameters or {})).items():
             arguments += ["-p", f"{name}:={json.dumps(value)}"]
         super().__init__(folder / "node.log", *arguments, command=[sys.executable, str(STUB)])

@@ -34,7 +34,12 @@ class Robot:
     """A client node that publishes images and records what comes out of the node; spun in a thread of its own."""
 
     def __init__(
-        self, listen: Sequence[str] = tuple(TYPES), namespace: str = "", name: str = "robot", camera: str = ""
+        self,
+        listen: Sequence[str] = tuple(TYPES),
+        namespace: str = "",
+        name: str = "robot",
+        camera: str = "",
+        tf: str = "/tf",
     ) -> None:
         """Create publishers and subscriptions.
 
@@ -43,6 +48,7 @@ class Robot:
             namespace: of this client and of the node it talks to.
             name: of the client node.
             camera: topics are <camera>/image ... of this camera; "" for the only one.
+            tf: topic of transforms; static ones are on <tf>_static.
         """
         self.client = Node(name, namespace=namespace or None)
         self.heard: dict[str, list[Any]] = {name: [] for name in (*TYPES, "tf")}
@@ -52,12 +58,12 @@ class Robot:
             topic = f"/{output}" if output == "diagnostics" else f"lsm_perception/{output}"
             qos = LATCHED if output in LATCHED_TOPICS else RELIABLE
             self.client.create_subscription(TYPES[output], topic, self._recorder(output), qos)
-        self.client.create_subscription(TFMessage, "/tf", self._recorder("tf"), RELIABLE)
+        self.client.create_subscription(TFMessage, tf, self._recorder("tf"), RELIABLE)
         prefix = f"{camera}/" if camera else ""
         self.images = self.client.create_publisher(Image, f"{prefix}image", 10)
         self.infos = self.client.create_publisher(CameraInfo, f"{prefix}camera_info", 10)
-        self.tf = self.client.create_publisher(TFMessage, "/tf", 100)
-        self.tf_static = self.client.create_publisher(TFMessage, "/tf_static", LATCHED)
+        self.tf = self.client.create_publisher(TFMessage, tf, 100)
+        self.tf_static = self.client.create_publisher(TFMessage, f"{tf}_static", LATCHED)
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(self.client)
         self._thread = threading.Thread(target=self._executor.spin, daemon=True)

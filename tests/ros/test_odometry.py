@@ -99,6 +99,34 @@ def test_broken_messages_are_ignored_with_a_reason() -> None:
     assert found is not None and np.allclose(found, pose_at(0.05) @ T_BASE_CAM, atol=1e-4)
 
 
+def test_odometry_of_another_frame_is_refused_by_name() -> None:
+    buffer = Buffer()
+    static(buffer)
+    odometry = source(buffer)
+    foreign = message(0.0)
+    foreign.header.frame_id = "map"
+    odometry.add(foreign)
+    assert odometry.pose("cam", BASE) is None and "in frame 'map'" in odometry.last_reason
+
+
+def test_a_stamp_far_ahead_is_forgotten_by_a_reset() -> None:
+    buffer = Buffer()
+    static(buffer)
+    odometry = source(buffer)
+
+    def drive() -> None:
+        for seconds in (0.0, 0.1):
+            stamp_ns = BASE + round(seconds * 1e9)
+            buffer.set_transform(transform_message(pose_at(seconds), "odom", "base_link", stamp_ns), "test")
+
+    buffer.set_transform(transform_message(np.eye(4), "odom", "base_link", BASE + 3600 * 10**9), "test")
+    drive()
+    assert odometry.pose("cam", BASE + 50_000_000) is None and "past" in odometry.last_reason
+    odometry.reset()
+    drive()
+    assert odometry.pose("cam", BASE + 50_000_000) is not None
+
+
 def test_without_extrinsics_there_is_no_answer_but_a_reason() -> None:
     odometry = source(Buffer(), source="topic")
     odometry.add(message(0.0))

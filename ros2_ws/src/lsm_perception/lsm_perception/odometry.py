@@ -33,6 +33,7 @@ class OdometrySource:
         self._parameters = parameters
         self._lock = threading.Lock()
         self._messages: deque[tuple[int, Matrix, str]] = deque(maxlen=KEPT)
+        self._refusal = ""  # of the newest message of the topic
         self.last_reason = ""
 
     def configure(self, parameters: OdometryParameters) -> None:
@@ -40,13 +41,19 @@ class OdometrySource:
         self._parameters = parameters
 
     def add(self, message: Odometry) -> None:
-        """Take a message of the odom topic; malformed or older ones are ignored with a reason."""
+        """Take a message of the odom topic; malformed, foreign or older ones are ignored with a reason."""
         stamp_ns = stamp_to_ns(message.header.stamp)
+        frame = message.header.frame_id.removeprefix("/")
+        if frame not in ("", self._odom_frame):
+            # Its poses would hang the map under the wrong frame.
+            self._refusal = f"odometry is in frame '{frame[:80]}', and odom_frame is '{self._odom_frame}'"
+            return
         try:
             T_odom_base = matrix_from_pose(message.pose.pose)
         except InputError as error:
-            self.last_reason = str(error)
+            self._refusal = str(error)
             return
+        self._refusal = ""
         with self._lock:
             if self._messages and stamp_ns <= self._messages[-1][0]:
                 if self._messages[-1][0] - stamp_ns < 1_000_000_000:
@@ -70,9 +77,13 @@ class OdometrySource:
         return found
 
     def reset(self) -> None:
-        """Forget the odom topic's messages."""
+        """Forget the odom topic's messages and the moving frames of tf.
+
+        One stamp far ahead would otherwise make tf's buffer refuse all that comes after it.
+        """
         with self._lock:
             self._messages.clear()
+        self._buffer.clear()
 
     def _from_tf(self, image_frame: str, stamp_ns: int) -> Matrix | None:
         # Waiting helps only where odometry comes by tf at all.
@@ -94,7 +105,7 @@ class OdometrySource:
         with self._lock:
             messages = list(self._messages)
         if not messages:
-            self.last_reason = self.last_reason or "no odometry has come"
+            self.last_reason = self._refusal or self.last_reason or "no odometry has come"
             return None
         base_frame = messages[-1][2]
         T_base_cam = np.eye(4) if base_frame == image_frame else self._lookup(base_frame, image_frame, 0, 0.0)

@@ -199,7 +199,6 @@ class Runtime:
             # Through logging: a driver that changes with every image must not flood the log.
             logger.warning(f"Starting anew{' for ' + camera if camera else ''}: {reason}.")
             if reason == "time jumped back":
-                self._buffer.clear()
                 self.odometry.reset()
             self.cameras[camera].reset(self.worker)
 
