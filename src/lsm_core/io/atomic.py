@@ -33,6 +33,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     try:
         yield temporary
         temporary.chmod(0o666 & ~_umask())
+        _sync(temporary)
         os.replace(temporary, target)
     except OSError as error:
         raise InputError(
@@ -46,6 +47,12 @@ def write_text(path: str | Path, text: str) -> None:
     """Write a UTF-8 text file atomically."""
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def _sync(path: Path) -> None:
+    """Bring a file's content to the disk: after a power cut a name may otherwise point at nothing."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
 
 
 def _umask() -> int:
