@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from conftest import wait_until
-from fake_backend import FakeBackend
 from lsm_perception.perception_node import PerceptionNode
 from lsm_perception.publishers import TYPES
 from lsm_perception.runtime import initial_queries
@@ -25,7 +24,7 @@ class Harness(Robot):
 
     def __init__(
         self,
-        backend: FakeBackend,
+        backend: Any,
         parameters: dict[str, Any] | None = None,
         listen: Sequence[str] = tuple(TYPES),
         namespace: str = "",

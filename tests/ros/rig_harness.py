@@ -7,27 +7,40 @@ from typing import Any
 
 import numpy as np
 from conftest import wait_until
-from fake_backend import FakeBackend
 from harness import Harness, camera_info, image_message
 from lsm_perception.conversions.poses import transform_message
 from lsm_perception.publishers import TYPES
+from rig_views import TRUE_EXTRINSICS
+from robot import Robot
 from sensor_msgs.msg import CameraInfo, Image
-from synthetic_world import View, look, render, stand, stereo, walk
+from synthetic_world import View
 from tf2_msgs.msg import TFMessage
 
+from lsm_core.backends.base import Backend
+
 LEFT, RIGHT = "left_optical_frame", "right_optical_frame"
-BASELINE_M = 0.25
 HEARD = ("scale", "pair_pose", "points", "depth/image", "keyframes")
 
 
-def standing(count: int) -> tuple[list[View], list[View]]:
-    left = render(look(-1.0, 0.0, -1.5), 1_700_000_000_123_456_789)
-    return stand(left, count, seed=1), stand(stereo([left], BASELINE_M)[0], count, seed=2)
+class RightCamera:
+    """The second camera of a robot whose own one is `left`."""
 
+    def __init__(self, robot: Robot) -> None:
+        self._robot = robot
+        self.images = robot.client.create_publisher(Image, "right/image", 10)
+        self.infos = robot.client.create_publisher(CameraInfo, "right/camera_info", 10)
 
-def moving(count: int, late_ns: int = 0) -> tuple[list[View], list[View]]:
-    left = walk(count)
-    return left, stereo(left, BASELINE_M, late_ns)
+    def send(self, view: View, info: bool = True) -> None:
+        """Publish a view."""
+        if info:
+            self.infos.publish(camera_info(view.stamp_ns, RIGHT))
+        self.images.publish(image_message(view.rgb, view.stamp_ns, RIGHT))
+
+    def send_extrinsics(self, T_left_right: np.ndarray | None = None) -> None:
+        """Publish where it is, by default the truth."""
+        T = TRUE_EXTRINSICS if T_left_right is None else T_left_right
+        links = [transform_message(np.eye(4), "head", LEFT, 0), transform_message(T, LEFT, RIGHT, 0)]
+        self._robot.tf_static.publish(TFMessage(transforms=links))
 
 
 class RigHarness(Harness):
@@ -35,35 +48,25 @@ class RigHarness(Harness):
 
     def __init__(
         self,
-        backend: FakeBackend,
+        backend: Backend,
         parameters: dict[str, Any] | None = None,
         listen: Sequence[str] = tuple(TYPES),
     ) -> None:
         given = {"pairing": "rig", "cameras": ["left", "right"], "keyframes.max_age_s": 0.25}
         super().__init__(backend, given | (parameters or {}), listen, camera="left")
-        self.right_images = self.client.create_publisher(Image, "right/image", 10)
-        self.right_infos = self.client.create_publisher(CameraInfo, "right/camera_info", 10)
+        self.right = RightCamera(self)
 
     def wait_ready(self, *names: str) -> None:
         """Wait until the node listens to both cameras, and hears who listens to these outputs."""
         self.wait_active()
-        assert wait_until(lambda: self.right_images.get_subscription_count() > 0)
+        assert wait_until(lambda: self.right.images.get_subscription_count() > 0)
         self.wait_connected(*names)
 
     def send_extrinsics(self, T_left_right: np.ndarray | None = None) -> None:
-        """Publish where the right camera is (by default the truth) and wait until the node knows."""
-        if T_left_right is None:
-            T_left_right = np.eye(4)
-            T_left_right[0, 3] = BASELINE_M
-        base = transform_message(np.eye(4), "head", LEFT, 0)
-        self.tf_static.publish(TFMessage(transforms=[base, transform_message(T_left_right, LEFT, RIGHT, 0)]))
+        """Publish where the right camera is and wait until the node knows."""
+        self.right.send_extrinsics(T_left_right)
         rig = self.node.runtime.cameras["left"].rig  # type: ignore[union-attr]
         assert wait_until(lambda: rig.extrinsics(RIGHT, LEFT, 1) is not None)  # type: ignore[union-attr]
-
-    def send_right(self, view: View) -> None:
-        """Publish the right camera's view."""
-        self.right_infos.publish(camera_info(view.stamp_ns, RIGHT))
-        self.right_images.publish(image_message(view.rgb, view.stamp_ns, RIGHT))
 
     def feed(self, left: Sequence[View], right: Sequence[View | None]) -> None:
         """Send both cameras' views one time after the other, each after the node is done with the one before."""
@@ -71,7 +74,7 @@ class RigHarness(Harness):
         assert runtime is not None
         for a, b in zip(left, right, strict=True):
             if b is not None:
-                self.expect(1, lambda b=b: self.send_right(b))
+                self.expect(1, lambda b=b: self.right.send(b))
             self.expect(1, lambda a=a: self.send(a, LEFT))
             assert runtime.worker.wait_idle(20.0)
 

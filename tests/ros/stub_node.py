@@ -23,6 +23,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import torch
 from fake_backend import FakeBackend
 from lsm_perception.node import exit_now, main
+from rig_views import standing
 from synthetic_world import View, walk
 
 from lsm_core.backends.base import Backend
@@ -48,8 +49,8 @@ def known_views() -> list[View]:
 class StubBackend(FakeBackend):
     """A FakeBackend that reads its behaviour from a file."""
 
-    def __init__(self, control: Path) -> None:
-        super().__init__(known_views())
+    def __init__(self, control: Path, views: Sequence[View] = ()) -> None:
+        super().__init__([*known_views(), *views])
         self._control = control
         self._control_lock = threading.Lock()
         self._told: dict[str, Any] = {}
@@ -97,9 +98,13 @@ class StubBackend(FakeBackend):
 def start(arguments: list[str]) -> int:
     """Run the node with the stub; the first argument is the control file."""
     control = Path(arguments[0])
+    views: list[View] = []
+    if 'pairing:="rig"' in arguments:
+        left, right = standing(VIEWS)
+        views = [*left, *right]
 
     def load(name: str, device: str, weights: Path | None) -> Backend:
-        return StubBackend(control)
+        return StubBackend(control, views)
 
     return main(arguments[1:], load)
 

@@ -16,7 +16,8 @@ from fake_backend import FakeBackend
 from lsm_perception.conversions.poses import matrix_from_pose
 from lsm_perception_msgs.msg import PairPose, Scale
 from lsm_perception_msgs.srv import Stats
-from rig_harness import BASELINE_M, HEARD, LEFT, RIGHT, RigHarness, standing
+from rig_harness import HEARD, LEFT, RIGHT, RigHarness
+from rig_views import BASELINE_M, standing
 from sensor_msgs_py import point_cloud2
 from synthetic_world import HEIGHT, WIDTH, View
 

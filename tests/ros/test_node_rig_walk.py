@@ -15,7 +15,8 @@ from fake_backend import FakeBackend
 from lsm_perception.conversions.poses import matrix_from_pose, matrix_from_transform
 from lsm_perception.conversions.stamps import stamp_to_ns
 from lsm_perception_msgs.msg import PairPose, Scale
-from rig_harness import BASELINE_M, HEARD, LEFT, RIGHT, RigHarness, moving
+from rig_harness import HEARD, LEFT, RIGHT, RigHarness
+from rig_views import BASELINE_M, moving
 from synthetic_world import View
 
 

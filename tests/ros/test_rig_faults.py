@@ -15,13 +15,13 @@ from lsm_perception.health import collect_health
 from lsm_perception.rig import rig_cameras
 from lsm_perception_msgs.msg import Scale
 from lsm_perception_msgs.srv import Stats
-from rig_harness import BASELINE_M, HEARD, LEFT, RIGHT, RigHarness, moving
+from rig_harness import HEARD, LEFT, RIGHT, RigHarness
+from rig_views import TRUE_EXTRINSICS, moving
 from synthetic_world import View
 
 from lsm_core.errors import UnsupportedError
 
 OFF = {"pose_gate.two_view_check": False}
-TRUE_EXTRINSICS = np.eye(4) + np.diag([BASELINE_M], 3)
 
 
 def run(left: list[View], right: list[View], extrinsics: np.ndarray | None, **parameters: object) -> RigHarness:
