@@ -1,4 +1,4 @@
-"""`lsm bench pair`: how long a backend takes for two images."""
+"""`lsm bench`: how long a backend takes for two images (pair), and how fast the ROS 2 node is (node)."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import torch
 import typer
 
 from lsm_core.backends import load_backend
+from lsm_core.cli import bench_node
 from lsm_core.cli.arguments import BackendOption, DeviceOption, JsonOption, WeightsOption, image_size
 from lsm_core.cli.console import err, out, print_json
 from lsm_core.evaluation.bench import bench_pair, bench_table
@@ -31,6 +32,7 @@ def _bench() -> None:
 
 def register(main: typer.Typer) -> None:
     """Add the commands to the program."""
+    app.command("node")(bench_node.node)
     main.add_typer(app, name="bench")
 
 

@@ -61,12 +61,14 @@ def run(argv: list[str], stop: threading.Event, load: BackendLoader | None = Non
     from rclpy.signals import SignalHandlerOptions
 
     from lsm_core.errors import LsmError
+    from lsm_perception.dds_profile import use_profile
     from lsm_perception.node_executor import NodeExecutor
     from lsm_perception.perception_node import PerceptionNode
     from lsm_perception.process_memory import limit_heaps
     from lsm_perception.ros_logging import RosLogHandler
 
     limit_heaps()
+    use_profile()
     rclpy.init(args=argv, signal_handler_options=SignalHandlerOptions.NO)
     logging.basicConfig(level=logging.INFO, handlers=[RosLogHandler()])
     try:

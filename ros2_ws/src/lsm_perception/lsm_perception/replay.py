@@ -29,6 +29,8 @@ from rosbags.highlevel import AnyReader, AnyReaderError
 from rosbags.interfaces import Connection
 from rosgraph_msgs.msg import Clock
 
+from lsm_perception.dds_profile import use_profile
+
 logger = logging.getLogger("lsm_perception.replay")
 
 IMAGE_TYPES = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")
@@ -233,6 +235,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
+    use_profile()
     rclpy.init(args=argv, signal_handler_options=SignalHandlerOptions.NO)
     node = Node("lsm_replay", parameter_overrides=[])
     try:
