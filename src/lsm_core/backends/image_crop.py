@@ -65,14 +65,21 @@ def crop_plan(width: int, height: int, size: int, square_ok: bool = False, multi
     else:
         half_w, half_h = (2 * cx) // multiple * (multiple // 2), (2 * cy) // multiple * (multiple // 2)
         if not square_ok and w == h:
-            half_h = 3 * half_w // 4
+            half_h = 3 * half_w // 4 // (multiple // 2) * (multiple // 2)
     return CropPlan((w, h), (cx - half_w, cy - half_h, cx + half_w, cy + half_h))
 
 
-def prepare(image: NDArray[np.uint8], size: int, square_ok: bool = False, multiple: int = 32) -> PreparedImage:
+def cover_plan(width: int, height: int, target: tuple[int, int]) -> CropPlan:
+    """Plan a resize that covers a target (width, height), and the cut of its middle."""
+    scale = max(target[0] / width, target[1] / height)
+    w, h = max(target[0], round(width * scale)), max(target[1], round(height * scale))
+    left, top = (w - target[0]) // 2, (h - target[1]) // 2
+    return CropPlan((w, h), (left, top, left + target[0], top + target[1]))
+
+
+def prepare(image: NDArray[np.uint8], plan: CropPlan) -> PreparedImage:
     """Resize and crop [H, W, 3] uint8 RGB; Lanczos where the image shrinks, bicubic where it grows."""
     height, width = image.shape[:2]
-    plan = crop_plan(width, height, size, square_ok, multiple)
     shrinks = max(width, height) > max(plan.resized)
     method = Image.Resampling.LANCZOS if shrinks else Image.Resampling.BICUBIC
     cut = Image.fromarray(image).resize(plan.resized, method).crop(plan.box)

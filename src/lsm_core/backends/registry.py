@@ -15,6 +15,7 @@ from lsm_core.errors import DeviceError, UnknownBackendError
 # name -> module; each module has `load(device: torch.device, weights: Path | None) -> Backend`
 _MODULES: dict[str, str] = {
     "lsm-tiny": "lsm_core.backends.tiny",
+    "lsm": "lsm_core.backends.lsm",
 }
 
 Loader = Callable[[torch.device, Path | None], Backend]

@@ -98,29 +98,32 @@ class Lsm(nn.Module):
             bias = bias + reduction.bias
         return tokens, F.conv2d(path, weight[..., None, None], bias)
 
-    def pointmaps(self, views: Sequence[EncodedView]) -> list[Pointmap]:
-        """Return the pointmaps of the views in view 0's frame."""
-        layers = self.dust3r.decode([view.geometry for view in views])
-        sizes = [(view.image.shape[2], view.image.shape[3]) for view in views]
-        raws = [self.dust3r.head(v, layers[v], size) for v, size in enumerate(sizes)]
+    def pointmaps(self, geometry: Sequence[ViewTokens], size: tuple[int, int]) -> list[Pointmap]:
+        """Return the pointmaps [B, H, W, 3] of views of one size (H, W) in view 0's frame.
+
+        The batch may hold several orders of the same encoded views.
+        """
+        layers = self.dust3r.decode(geometry)
+        raws = [self.dust3r.head(v, layers[v], size) for v in range(len(geometry))]
         return [self.dust3r.pointmap(raw) for raw in raws]
 
-    def forward(
+    def fuse(
         self,
         views: Sequence[EncodedView],
+        pointmaps: Sequence[Pointmap],
         permutations: Sequence[Tensor],
         mode: AttentionMode | None = None,
         orders: Tensor | None = None,
     ) -> LsmOutput:
-        """Predict a pair.
+        """Make Gaussians of pointmaps and what the views say.
 
         Args:
             views: encoded images of one size.
+            pointmaps: of the views in view 0's frame.
             permutations: of the curves, see `PointTransformer.permutations`.
             mode: of the point attention.
             orders: of the first stage, see `PointTransformer.forward`.
         """
-        pointmaps = self.pointmaps(views)
         images = [view.image for view in views]
         merged = merge_points([p.points for p in pointmaps], images)
         geometry = torch.cat([view.geometry.tokens for view in views], 1)
@@ -129,7 +132,19 @@ class Lsm(nn.Module):
             merged.features, merged.coords, merged.counts, permutations, geometry, language, mode, orders
         )
         gaussians = self.gaussian_head(features, merged, images, [view.residual for view in views])
-        return LsmOutput(pointmaps, gaussians, merged, features)
+        return LsmOutput(list(pointmaps), gaussians, merged, features)
+
+    def forward(
+        self,
+        views: Sequence[EncodedView],
+        permutations: Sequence[Tensor],
+        mode: AttentionMode | None = None,
+        orders: Tensor | None = None,
+    ) -> LsmOutput:
+        """Predict a pair in one order: pointmaps, then `fuse`."""
+        height, width = views[0].image.shape[2:]
+        pointmaps = self.pointmaps([view.geometry for view in views], (height, width))
+        return self.fuse(views, pointmaps, permutations, mode, orders)
 
     def expand(self, features: Tensor) -> Tensor:
         """Bring drawn features [B, feature_dim, H, W] into LSeg's space, [B, 512, H/2, W/2]."""

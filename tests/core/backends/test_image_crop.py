@@ -36,7 +36,7 @@ def test_the_grid_maps_back_to_where_the_pixel_came_from(size: int, shape: tuple
     ramp_x = np.linspace(0, 255, width, dtype=np.float32)[None].repeat(height, 0)
     ramp_y = np.linspace(0, 255, height, dtype=np.float32)[:, None].repeat(width, 1)
     image = np.stack([ramp_x, ramp_y, np.zeros(shape)], -1).round().astype(np.uint8)
-    found = prepare(image, size)
+    found = prepare(image, crop_plan(width, height, size))
     h, w = found.pixels.shape[:2]
     for x, y in ((w // 2, h // 2), (w // 4, h // 3), (3 * w // 4, 2 * h // 3)):
         at = found.grid_to_image @ torch.tensor([float(x), float(y), 1.0])
@@ -47,6 +47,6 @@ def test_the_grid_maps_back_to_where_the_pixel_came_from(size: int, shape: tuple
 def test_the_network_sees_minus_one_to_one() -> None:
     image = np.zeros((64, 64, 3), np.uint8)
     image[:, 32:] = 255
-    tensor = prepare(image, 256).tensor
+    tensor = prepare(image, crop_plan(64, 64, 256)).tensor
     assert tensor.shape == (1, 3, 256, 256)
     assert float(tensor.min()) == -1.0 and float(tensor.max()) == 1.0

@@ -27,7 +27,8 @@ def answer_load(fixture: Fixture, inputs: Mapping[str, Tensor]) -> dict[str, Ten
     """Prepare the images, and plan the crops of the table."""
     out: dict[str, Tensor] = {}
     for i, (_, _, size) in enumerate(fixture.spec["imgs"]):
-        image = prepare(inputs[f"img{i}.rgb_u8_in"].numpy(), size)
+        given = inputs[f"img{i}.rgb_u8_in"].numpy()
+        image = prepare(given, crop_plan(given.shape[1], given.shape[0], size))
         pixels = torch.from_numpy(image.pixels.copy()).permute(2, 0, 1)
         out |= {f"img{i}.out": pixels, f"img{i}.true_shape": torch.tensor(pixels.shape[1:])}
     for row, (width, height, size, square_ok, _) in enumerate(fixture.spec["rows"]):

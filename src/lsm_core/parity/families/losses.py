@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lsm_core.parity.families.lsm import lsm_model, pinhole, scene_of
+from lsm_core.backends.lsm import joined
+from lsm_core.parity.families.lsm import lsm_model, pinhole
 from lsm_core.parity.fixture import Fixture
 from lsm_core.parity.registry import Family
 from lsm_core.parity.tolerance import Tolerance
@@ -52,7 +53,7 @@ def answer_gaussian_loss(fixture: Fixture, inputs: Mapping[str, Tensor]) -> dict
     predicted = [view.means for view in found.gaussians]
     valid = [inputs[f"gt{v}.valid_mask"].bool() for v in VIEWS]
     scale = optimal_scale(predicted, in_first_camera(inputs), valid)[0]
-    scene, targets = scene_of(found), []
+    scene, targets = joined(found.gaussians), []
     for v, image in enumerate((*images, inputs["gt3.img"]), 1):
         relative = torch.linalg.inv(inputs["gt1.camera_pose"][0]) @ inputs[f"gt{v}.camera_pose"][0]
         relative[:3, 3] *= scale

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lsm_core.backends.lsm import joined
 from lsm_core.backends.lsm_keys import DUST3R_PREFIX, PREFIXES, RULES
 from lsm_core.nn.gaussian_head import GaussianHead, PixelGaussians, merge_points
 from lsm_core.nn.lseg import LsegConfig, text_logits
@@ -22,7 +23,7 @@ from lsm_core.parity.tolerance import Tolerance
 from lsm_core.query.clip_tokenizer import tokenize
 from lsm_core.render import choose_rasterizer
 from lsm_core.render.projection import rotation_matrices
-from lsm_core.types import Camera, Gaussians
+from lsm_core.types import Camera
 from lsm_core.weights import load_strict, renamed
 
 DUST3R_PART, CLIP_PART = "lsm_tiny_part_dust3r", "lsm_tiny_clip"
@@ -90,7 +91,7 @@ def drawn(
 ) -> dict[str, Tensor]:
     """Draw all Gaussians into a view, with features and what the labels score there."""
     reference, c2w = inputs["view0.c2w"], inputs[f"view{view}.c2w"]
-    scene, camera = scene_of(found), pinhole(inputs["K"], size, torch.linalg.inv(reference) @ c2w)
+    scene, camera = joined(found.gaussians), pinhole(inputs["K"], size, torch.linalg.inv(reference) @ c2w)
     image = choose_rasterizer(scene)(scene, camera, torch.zeros(3), True)  # colours above 1 are not cut, as there
     assert image.features is not None
     features = image.features.permute(2, 0, 1)
@@ -103,19 +104,6 @@ def drawn(
         f"{prefix}expanded_stride16": expanded[0, ::16],
         f"{prefix}logits": text_logits(expanded, texts),
     }
-
-
-def scene_of(found: LsmOutput) -> Gaussians:
-    """Return the Gaussians of all views of the first sample, with the constant colour only."""
-    views = found.gaussians
-    return Gaussians(
-        torch.cat([v.means[0].flatten(0, 1) for v in views]),
-        torch.cat([v.rotations[0].flatten(0, 1) for v in views]),
-        torch.cat([v.scales[0].flatten(0, 1) for v in views]),
-        torch.cat([v.opacities[0].flatten() for v in views]),
-        torch.cat([v.sh[0, ..., :1, :].flatten(0, 1) for v in views]),
-        torch.cat([v.features[0].flatten(0, 1) for v in views]),
-    )
 
 
 def pinhole(K: Tensor, size: tuple[int, int], T_scene_cam: Tensor) -> Camera:

@@ -1,0 +1,121 @@
+"""The three files of the Large Spatial Model: which is which, and how they become a network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from torch import Tensor
+
+from lsm_core.backends import lseg_keys, lsm_keys
+from lsm_core.backends.lsm_sizes import clip_sizes, dust3r_sizes, lseg_sizes, point_sizes
+from lsm_core.errors import WeightsError
+from lsm_core.nn.clip_text import ClipText
+from lsm_core.nn.lsm import Lsm, LsmConfig
+from lsm_core.weights import load_strict, renamed
+from lsm_core.weights.files import CheckpointFile, read_checkpoint
+
+Backbone = Literal["original", "finetuned"]
+FILES = {
+    "dust3r": "DUSt3R_ViTLarge_BaseDecoder_512_dpt.pth",
+    "lseg": "demo_e200.ckpt",
+    "lsm": "checkpoint-final.pth",
+}
+HEADS = {
+    "gaussian_head": "gaussian_head.",
+    "feature_expansion": "feature_expansion.1.",
+    "feature_reduction": "feature_reduction.0.",
+}
+BRING = "Put the files into one folder and name it (lsm weights fetch lsm --accept-licence, or lsm weights list)."
+
+
+@dataclass(frozen=True, eq=False)
+class LsmFiles:
+    """The opened files, and the part of each."""
+
+    dust3r: dict[str, Tensor]
+    lseg: dict[str, Tensor]
+    lsm: dict[str, Tensor]
+    sources: dict[str, str] = field(default_factory=dict)
+
+
+def open_files(folder: Path) -> LsmFiles:
+    """Open the three files of a folder.
+
+    Raises:
+        WeightsError: the folder or a file is missing, unreadable or of another model.
+    """
+    if not folder.is_dir():
+        what = "is a file; three are needed" if folder.exists() else "does not exist"
+        raise WeightsError(f"The folder {folder} {what}: {', '.join(FILES.values())}.", BRING)
+    missing = [name for name in FILES.values() if not (folder / name).is_file()]
+    if missing:
+        raise WeightsError(f"{folder} lacks {', '.join(missing)}.", BRING)
+    opened: dict[str, CheckpointFile] = {part: read_checkpoint(folder / name) for part, name in FILES.items()}
+    lseg = opened["lseg"].under(lseg_keys.PREFIX)
+    return LsmFiles(
+        with_second_decoder(opened["dust3r"].tensors),
+        lseg,
+        opened["lsm"].tensors,
+        {k: str(f.path) for k, f in opened.items()},
+    )
+
+
+def with_second_decoder(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return DUSt3R's tensors; a file with one decoder only uses it for both streams."""
+    if any(key.startswith("dec_blocks2") for key in state):
+        return state
+    return state | {
+        k.replace("dec_blocks.", "dec_blocks2.", 1): v for k, v in state.items() if k.startswith("dec_blocks.")
+    }
+
+
+def build(files: LsmFiles, backbone: Backbone = "original", reference: bool = False) -> tuple[Lsm, ClipText]:
+    """Make the network and the text tower.
+
+    Args:
+        files: opened.
+        backbone: "original" takes DUSt3R and LSeg from their own files, as the reference's default loader does;
+            "finetuned" takes them from the LSM checkpoint.
+        reference: keep the slow readable twin of LSeg's tail.
+
+    Raises:
+        WeightsError: a key or shape does not fit.
+    """
+    own = files.lsm
+    sources = {part: files.sources.get(part, part) for part in FILES}
+    if backbone == "finetuned":
+        dust3r, lseg = part_of(own, lsm_keys.DUST3R_PREFIX), part_of(own, lsm_keys.LSEG_PREFIX)
+        sources |= {"dust3r": sources["lsm"], "lseg": sources["lsm"]}
+    else:
+        dust3r, lseg = files.dust3r, files.lseg
+    points = part_of(own, "point_transformer.")
+    config = LsmConfig(
+        dust3r_sizes(dust3r, sources["dust3r"]),
+        lseg_sizes(lseg, sources["lseg"]),
+        point_sizes(points, sources["lsm"]),
+    )
+    network = Lsm(config, reference).eval()
+    load_strict(network.dust3r, dust3r, lsm_keys.DUST3R_RULES, sources["dust3r"])
+    load_strict(network.lseg, renamed(lseg, lseg_keys.IMAGE_PREFIXES), lseg_keys.IMAGE_RULES, sources["lseg"])
+    load_strict(network.point_transformer, points, source=sources["lsm"])
+    for part in ("gaussian_head", "feature_expansion", "feature_reduction"):
+        prefix = {"feature_expansion": "feature_expansion.1.", "feature_reduction": "feature_reduction.0."}.get(
+            part
+        )
+        load_strict(getattr(network, part), part_of(own, prefix or f"{part}."), source=sources["lsm"])
+    return network, text_tower(files.lseg, sources["lseg"])
+
+
+def text_tower(lseg: dict[str, Tensor], source: str) -> ClipText:
+    """Make CLIP's text tower from LSeg's file."""
+    state = part_of(lseg, lseg_keys.TEXT_PREFIX)
+    tower = ClipText(clip_sizes(state, source)).eval()
+    load_strict(tower, state, lseg_keys.TEXT_RULES, source)
+    return tower
+
+
+def part_of(state: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """Return the tensors under a prefix, without it."""
+    return {key[len(prefix) :]: tensor for key, tensor in state.items() if key.startswith(prefix)}

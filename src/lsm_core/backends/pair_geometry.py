@@ -1,0 +1,149 @@
+"""From pointmaps in both orders to cameras: what every backend with a DUSt3R-like trunk does."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from lsm_core.errors import GeometryError
+from lsm_core.geometry import invert, transform_points, view_overlap
+from lsm_core.geometry.focal import FocalMethod, focal_from_pointmap
+from lsm_core.geometry.pair_cameras import MIN_CONFIDENCE, MIN_INLIER_SHARE, OrderedPrediction
+from lsm_core.geometry.pnp import PnpOptions, PnpResult, pnp_from_pointmap
+
+MAX_CORRESPONDENCES = 5000
+
+
+@dataclass(frozen=True)
+class CameraOptions:
+    """How cameras are recovered.
+
+    Attributes:
+        focal: "median" is robust to points near the camera plane; "weiszfeld" is the reference's.
+        average_focal: one focal length for both views, their mean, where neither is known.
+        reference: "first" finds the pose in camera 0's frame, the one of the Gaussians. "confidence" finds it in
+            the frame of the order that is surer of itself, as in the reference's demo, and brings it to that unit.
+        min_confidence: of a pixel that is used.
+        max_error_px: reprojection error of an inlier.
+        full_share, full_overlap, full_parallax_deg: figures from which more do not raise `validity`.
+    """
+
+    focal: FocalMethod = "median"
+    average_focal: bool = False
+    reference: Literal["first", "confidence"] = "first"
+    min_confidence: float = MIN_CONFIDENCE
+    max_error_px: float = 5.0
+    full_share: float = 0.6
+    full_overlap: float = 0.25
+    full_parallax_deg: float = 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class PairGeometry:
+    """Cameras of a pair on the model grid.
+
+    Attributes:
+        poses: two [4, 4] T_cam0_cam_i; NaN where none was found.
+        pose_valid: whether each was found.
+        intrinsics: two [3, 3].
+        validity: in [0, 1], 0 without a pose.
+        stats: "inliers", "matches", "overlap", "parallax_deg".
+    """
+
+    poses: list[Tensor]
+    pose_valid: list[bool]
+    intrinsics: list[Tensor]
+    validity: float
+    stats: dict[str, float]
+
+
+def pair_geometry(
+    orders: Sequence[OrderedPrediction], known: Sequence[Tensor | None], options: CameraOptions | None = None
+) -> PairGeometry:
+    """Find focal lengths and the pose of camera 1.
+
+    Args:
+        orders: the prediction in the frame of image 0, and the one in the frame of image 1; float32 on the CPU.
+        known: per view intrinsics [3, 3] on the model grid, or None.
+        options: thresholds and choices.
+    """
+    limits = options or CameraOptions()
+    K = intrinsics_of(orders, known, limits)
+    masks = [
+        torch.maximum(orders[i].own_confidence, orders[1 - i].other_confidence) > limits.min_confidence
+        for i in (0, 1)
+    ]
+    swapped = limits.reference == "confidence" and orders[0].score <= orders[1].score
+    try:
+        found = _pnp(orders[1 if swapped else 0].other, K[0 if swapped else 1], masks[0 if swapped else 1], limits)
+        T_0_1 = _in_first_unit(found, orders, masks[0]) if swapped else found.T_scene_cam
+    except GeometryError:
+        stats = {"inliers": 0.0, "matches": float(masks[1].sum()), "overlap": 0.0, "parallax_deg": 0.0}
+        return PairGeometry([torch.eye(4), torch.full((4, 4), torch.nan)], [True, False], K, 0.0, stats)
+    stats = _stats(found, orders[0].own, masks[0], T_0_1, K)
+    share = stats["inliers"] / max(stats["matches"], 1.0)
+    figures = (
+        share / limits.full_share,
+        stats["overlap"] / limits.full_overlap,
+        stats["parallax_deg"] / limits.full_parallax_deg,
+    )
+    validity = math.prod(min(figure, 1.0) for figure in figures) ** (1 / len(figures))
+    return PairGeometry([torch.eye(4), T_0_1], [True, True], K, validity, stats)
+
+
+def intrinsics_of(
+    orders: Sequence[OrderedPrediction], known: Sequence[Tensor | None], options: CameraOptions
+) -> list[Tensor]:
+    """Return intrinsics [3, 3] per view: those known, else from each image's points in its own frame."""
+    focals = [float(focal_from_pointmap(order.own, method=options.focal)) for order in orders]
+    if options.average_focal and known[0] is None and known[1] is None:
+        focals = [sum(focals) / 2] * 2
+    found = []
+    for focal, given, order in zip(focals, known, orders, strict=True):
+        height, width = order.own.shape[:2]
+        # A focal length that is no number or zero would spoil everything after it: a wide view instead.
+        usable = focal if math.isfinite(focal) and focal > 1e-3 * width else float(max(height, width))
+        K = torch.tensor([[usable, 0, width / 2], [0, usable, height / 2], [0, 0, 1]])
+        found.append(K if given is None else given.float())
+    return found
+
+
+def _pnp(points: Tensor, K: Tensor, mask: Tensor, options: CameraOptions) -> PnpResult:
+    stride = max(1, math.ceil(math.sqrt(mask.numel() / MAX_CORRESPONDENCES)))
+    used = int(mask[::stride, ::stride].sum())
+    enough = max(12, int(MIN_INLIER_SHARE * used))
+    search = PnpOptions(max_error_px=options.max_error_px, min_inliers=enough)
+    return pnp_from_pointmap(points, K, mask, search, stride)
+
+
+def _in_first_unit(found: PnpResult, orders: Sequence[OrderedPrediction], mask: Tensor) -> Tensor:
+    """Turn the pose of camera 0 in camera 1 into that of camera 1 in camera 0, in the unit of the first order."""
+    ours, theirs = orders[0].own[..., 2], transform_points(found.T_cam_scene, orders[1].other)[..., 2]
+    usable = mask & (ours > 0) & (theirs > 0)
+    if not bool(usable.any()):
+        raise GeometryError("The two orders share no pixel in front of the camera.")
+    T_0_1 = invert(found.T_scene_cam)
+    T_0_1[:3, 3] *= float((ours[usable] / theirs[usable]).median())
+    return T_0_1
+
+
+def _stats(found: PnpResult, points: Tensor, mask: Tensor, T_0_1: Tensor, K: Sequence[Tensor]) -> dict[str, float]:
+    """Return the figures of the pose; parallax is the median angle between the rays to view 0's trusted points."""
+    depth = torch.where(mask, points[..., 2], 0.0)
+    trusted = points[mask & (depth > 0)]
+    overlap, parallax = 0.0, 0.0
+    if len(trusted):
+        overlap = view_overlap(depth, K[0], T_0_1, K[1], (points.shape[0], points.shape[1]))
+        cosine = torch.cosine_similarity(trusted, trusted - T_0_1[:3, 3], dim=-1)
+        parallax = math.degrees(float(cosine.clamp(-1, 1).acos().median()))
+    return {
+        "inliers": float(found.inlier_count),
+        "matches": float(len(found.inliers)),
+        "overlap": overlap,
+        "parallax_deg": parallax,
+    }

@@ -1,0 +1,109 @@
+"""Seeded checkpoints in the three official file formats of the Large Spatial Model, small or full size."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from lsm_core.backends.lseg_keys import IMAGE_PREFIXES
+from lsm_core.backends.lsm_files import FILES
+from lsm_core.nn.clip_text import ClipText, ClipTextConfig
+from lsm_core.nn.croco import CrocoConfig
+from lsm_core.nn.dpt import ALIASES
+from lsm_core.nn.dust3r import Dust3rConfig
+from lsm_core.nn.lseg import LsegConfig
+from lsm_core.nn.lsm import Lsm, LsmConfig
+from lsm_core.nn.vit import VitConfig
+from lsm_core.points.ptv3 import FusionConfig, PointTransformerConfig
+
+SMALL = LsmConfig(
+    Dust3rConfig(
+        CrocoConfig(enc_dim=64, enc_depth=2, enc_heads=1, dec_dim=64, dec_depth=4, dec_heads=1),
+        (8, 8, 16, 16),
+        16,
+        8,
+    ),
+    LsegConfig(VitConfig(64, 4, 1, 6), (0, 1, 2, 3), (8, 8, 16, 16), 16, 512),
+    PointTransformerConfig(
+        enc_depths=(1, 1, 1),
+        enc_channels=(16, 32, 64),
+        enc_heads=(1, 2, 4),
+        enc_patches=(1024,) * 3,
+        dec_depths=(1, 1),
+        dec_channels=(16, 64),
+        dec_heads=(1, 4),
+        dec_patches=(1024,) * 2,
+        fusion=FusionConfig(64, 512, 1, 1),
+    ),
+)
+SMALL_TEXT = ClipTextConfig(width=64, heads=1, layers=2)
+
+
+class Callback:
+    """Stands for a Lightning class that the loader must not need."""
+
+    def __init__(self) -> None:
+        self.monitor = "loss"
+
+
+def seeded(module: nn.Module, seed: int) -> nn.Module:
+    """Fill a module with small random numbers that keep its outputs finite."""
+    generator = torch.Generator().manual_seed(seed)
+    for name, tensor in module.state_dict().items():
+        if tensor.dtype.is_floating_point:
+            spread = 0.02 if tensor.ndim > 1 else 0.1
+            tensor.copy_(torch.randn(tensor.shape, generator=generator) * spread)
+            if name.endswith(("norm.weight", "running_var")) or ("norm" in name and name.endswith("weight")):
+                tensor.fill_(1.0)
+    return module.eval()
+
+
+def dust3r_state(network: Lsm) -> dict[str, Tensor]:
+    """Return DUSt3R's tensors as its file has them: with aliases and what is stored and never used."""
+    state = dict(network.dust3r.state_dict())
+    for head in ("downstream_head1.dpt.", "downstream_head2.dpt."):
+        state |= {head + alias: state[head + key] for alias, key in ALIASES.items()}
+        unit = f"{head}scratch.refinenet4.resConfUnit2."
+        state |= {k.replace("Unit2", "Unit1"): v.clone() for k, v in state.items() if k.startswith(unit)}
+    return state | {"mask_token": torch.zeros(1, 1, network.dust3r.config.dec_dim)}
+
+
+def lseg_state(network: Lsm, texts: ClipText | None) -> dict[str, Tensor]:
+    """Return LSeg's tensors under the released keys, with the text tower where it is stored with them."""
+    backwards = {new: old for old, new in IMAGE_PREFIXES.items()}
+    state = {}
+    for key, tensor in network.lseg.state_dict().items():
+        prefix = max((p for p in backwards if key.startswith(p)), key=len)
+        state[backwards[prefix] + key[len(prefix) :]] = tensor
+    state |= {"pretrained.model.norm.weight": torch.ones(4), "pretrained.model.head.weight": torch.ones(4, 4)}
+    if texts is not None:
+        state |= {f"clip_pretrained.{k}": v for k, v in texts.state_dict().items()}
+        state |= {"clip_pretrained.visual.proj": torch.ones(2, 2), "clip_pretrained.logit_scale": torch.ones(())}
+    return state
+
+
+def write_checkpoints(
+    folder: Path, config: LsmConfig = SMALL, text: ClipTextConfig = SMALL_TEXT, seed: int = 0
+) -> tuple[Lsm, ClipText]:
+    """Write the three files; return the network (original backbone) and the text tower they hold."""
+    folder.mkdir(parents=True, exist_ok=True)
+    network, texts = Lsm(config), ClipText(text)
+    seeded(network, seed)
+    seeded(texts, seed + 1)
+    arguments = argparse.Namespace(model="AsymmetricCroCo3DStereo(enc_depth=2)", lr=1e-4)
+    torch.save({"args": arguments, "model": dust3r_state(network)}, folder / FILES["dust3r"])
+    lseg = {f"net.{k}": v for k, v in lseg_state(network, texts).items()}
+    torch.save({"state_dict": lseg, "epoch": 200, "callbacks": [Callback()]}, folder / FILES["lseg"])
+    own = {f"dust3r.dust3r.{k}": v + 0.001 if v.ndim > 1 else v for k, v in dust3r_state(network).items()}
+    own |= {f"lseg_feature_extractor.{k}": v for k, v in lseg_state(network, None).items()}
+    own |= {f"point_transformer.{k}": v for k, v in network.point_transformer.state_dict().items()}
+    own |= {f"gaussian_head.{k}": v for k, v in network.gaussian_head.state_dict().items()}
+    own |= {f"feature_expansion.1.{k}": v for k, v in network.feature_expansion.state_dict().items()}
+    own |= {f"feature_reduction.0.{k}": v for k, v in network.feature_reduction.state_dict().items()}
+    torch.save(
+        {"args": argparse.Namespace(model="LSM_Dust3R(config={})"), "model": own, "epoch": 3}, folder / FILES["lsm"]
+    )
+    return network, texts
