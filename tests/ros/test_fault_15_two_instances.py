@@ -1,4 +1,4 @@
-"""Fault 15: two nodes in one domain, in namespaces of their own, each with its camera; one has odometry, one has not."""
+"""Fault 15: two nodes in one domain, each in its namespace with its own camera; one has odometry, one has not."""
 
 from __future__ import annotations
 
@@ -94,9 +94,12 @@ def newest_values(instance: Instance, part: str) -> dict[str, str]:
 def test_streams_frames_and_scales_do_not_mix(instances: dict[str, Instance]) -> None:
     walk_until_clouds(instances)
     left, right = instances["left"], instances["right"]
-    assert wait_until(
-        lambda: left.robot.messages("scale")[-1].state == Scale.METRIC or bool(step_both(instances)), 30
-    )
+
+    def left_is_metric() -> bool:
+        step_both(instances)
+        return bool(left.robot.messages("scale")[-1].state == Scale.METRIC)
+
+    assert wait_until(left_is_metric, 40.0)
     walk_until_clouds(instances)
     border = left.walker.next().stamp_ns + LATER_NS // 2
     for name in LISTEN:
