@@ -17,6 +17,7 @@ from typing import Any
 NETWORK = {name: os.environ[name] for name in ("ROS_DOMAIN_ID", "ROS_AUTOMATIC_DISCOVERY_RANGE")}
 
 import rclpy
+from diagnostic_msgs.msg import DiagnosticStatus
 from lsm_perception.conversions import stamp_to_ns
 from lsm_perception_msgs.msg import Keyframe
 from lsm_perception_msgs.srv import QueryText, Stats
@@ -61,7 +62,7 @@ def heard(robot: Robot) -> dict[str, Any]:
         "added": [k.id for k in keyframes if k.action == Keyframe.ADDED],
         "accepted": [p.id for p in pairs if p.accepted],
         "clouds": [stamp_to_ns(c.header.stamp) for c in robot.messages("points")],
-        "warnings": sorted({s.message for s in statuses if s.level != b"\x00"}),
+        "warnings": sorted({s.message for s in statuses if s.level != DiagnosticStatus.OK}),
     }
     robot.forget()
     return found
@@ -75,6 +76,8 @@ def main(control: Path, result: Path) -> int:
     robot = Robot(("keyframes", "pair_pose", "points", "diagnostics"))
     if not until(lambda: robot.images.get_subscription_count() > 0, READY_S):
         return 1
+    for kind, name in ((QueryText, "query_text"), (Stats, "stats")):
+        robot.client_of(kind, name)  # found while the link is clear: a node drops replies to whom it does not know
     walker = Walker(robot, walk(40))
     out: dict[str, Any] = {}
     for name, loss, delay_s, seconds in PHASES:
