@@ -12,7 +12,7 @@ pytest.importorskip("rclpy", reason="ROS 2 is not here: source tools/env.sh")
 
 from lsm_perception.graph import Peer, mismatches, names_of
 from lsm_perception.silence import Listened, why_silent
-from rclpy.duration import Duration
+from rclpy.duration import Duration, Infinite
 from rclpy.qos import (
     DurabilityPolicy,
     LivelinessPolicy,
@@ -25,6 +25,7 @@ from rclpy.qos import (
 IMAGE, COMPRESSED, INFO = (f"sensor_msgs/msg/{kind}" for kind in ("Image", "CompressedImage", "CameraInfo"))
 BEST_EFFORT = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 RELIABLE = QoSProfile(depth=1)
+LIMITS = (Duration(), Duration(seconds=1), Duration(seconds=5))
 
 
 @dataclass
@@ -98,8 +99,8 @@ def profiles() -> list[QoSProfile]:
         (ReliabilityPolicy.RELIABLE, ReliabilityPolicy.BEST_EFFORT),
         (DurabilityPolicy.VOLATILE, DurabilityPolicy.TRANSIENT_LOCAL),
         (LivelinessPolicy.AUTOMATIC, LivelinessPolicy.MANUAL_BY_TOPIC),
-        (0, 1, 5),
-        (0, 1, 5),
+        LIMITS,
+        LIMITS,
     ):
         out.append(
             QoSProfile(
@@ -107,8 +108,8 @@ def profiles() -> list[QoSProfile]:
                 reliability=reliability,
                 durability=durability,
                 liveliness=liveliness,
-                deadline=Duration(seconds=deadline),
-                liveliness_lease_duration=Duration(seconds=lease),
+                deadline=deadline,
+                liveliness_lease_duration=lease,
             )
         )
     return out
@@ -118,3 +119,9 @@ def test_rules_agree_with_those_of_the_middleware() -> None:
     for offered, requested in itertools.product(profiles(), repeat=2):
         verdict, reason = qos_check_compatible(offered, requested)
         assert bool(mismatches(offered, requested)) == (verdict == QoSCompatibility.ERROR), reason
+
+
+def test_no_limit_is_what_the_graph_calls_infinite() -> None:
+    unlimited = QoSProfile(depth=1, deadline=Infinite, liveliness_lease_duration=Infinite)
+    assert mismatches(QoSProfile(depth=1), unlimited) == [] == mismatches(unlimited, QoSProfile(depth=1))
+    assert mismatches(unlimited, QoSProfile(depth=1, deadline=Duration(seconds=1))) == ["deadline"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import threading
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -14,9 +15,11 @@ from rclpy.parameter import Parameter
 from lsm_core.errors import InputError, QueryError
 from lsm_core.query import check_texts
 from lsm_perception.parameters import NodeParameters, settings
+from lsm_perception.qos import override_complaint
 from lsm_perception.settings import Setting, Spec, Value, replaced
 
 OWN_TO_RCLPY = ("use_sim_time", "start_type_description_service")
+QOS = "qos_overrides."
 NO_LIMIT = {int: (-(2**63), 2**63 - 1), float: (-1.0e308, 1.0e308)}
 
 
@@ -40,14 +43,31 @@ class ParameterServer:
         self._tree = replaced(NodeParameters(), {name: self._declare(e) for name, e in self._settings.items()})
         node.add_on_set_parameters_callback(self._check)
         node.add_post_set_parameters_callback(self._apply)
+        self._refuse_bad_qos()
         for name in unknown_overrides(node, self._settings):
-            node.get_logger().warning(f"Parameter '{name}' is not one of this node's; it has no effect.")
+            hint = nearest(name, self._settings)
+            node.get_logger().warning(f"Parameter '{name}' is not one of this node's; it has no effect.{hint}")
 
     @property
     def tree(self) -> NodeParameters:
         """The values in force."""
         with self._lock:
             return self._tree
+
+    def warn_of_unused_qos(self) -> None:
+        """Warn of `qos_overrides` of topics that are not there; called when all topics are open."""
+        declared = [QOS + rest for rest in self._node.get_parameters_by_prefix(QOS[:-1])]
+        for name in overrides_of(self._node):
+            if name.startswith(QOS) and name not in declared:
+                self._node.get_logger().warning(
+                    f"Parameter '{name}' has no effect: no such topic is open.{nearest(name, declared)}"
+                )
+
+    def _refuse_bad_qos(self) -> None:
+        for name, parameter in overrides_of(self._node).items():
+            complaint = override_complaint(name, parameter.value) if name.startswith(QOS) else None
+            if complaint is not None:
+                raise refusal(name, complaint)
 
     def _declare(self, entry: Setting) -> Value:
         override = overrides_of(self._node).get(entry.name)
@@ -61,10 +81,7 @@ class ParameterServer:
         except (ParameterException, InvalidParameterException, TypeError, ValueError) as error:
             complaint, value = str(error), entry.default
         if complaint is not None:
-            raise InputError(
-                f"Parameter '{entry.name}' is refused: {complaint}.",
-                "Correct it in the parameter file or on the command line (docs/parameters.md).",
-            )
+            raise refusal(entry.name, complaint)
         return value
 
     def _check(self, parameters: Iterable[Parameter]) -> SetParametersResult:
@@ -83,6 +100,20 @@ class ParameterServer:
             self._on_change(self.tree)
 
 
+def refusal(name: str, complaint: str) -> InputError:
+    """Return the error of a value that the node does not start with."""
+    return InputError(
+        f"Parameter '{name}' is refused: {complaint}.",
+        "Correct it in the parameter file or on the command line (docs/parameters.md).",
+    )
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return a question about the known name that looks most like a wrong one, "" where none does."""
+    found = difflib.get_close_matches(name, list(known), 1, 0.7)
+    return f" Did you mean '{found[0]}'?" if found else ""
+
+
 def overrides_of(node: Node) -> dict[str, Parameter]:
     """Return the values given on the command line and in parameter files (rclpy has no public call for it)."""
     overrides: dict[str, Parameter] = getattr(node, "_parameter_overrides", {})
@@ -92,7 +123,7 @@ def overrides_of(node: Node) -> dict[str, Parameter]:
 def unknown_overrides(node: Node, known: Iterable[str]) -> list[str]:
     """Return override names that are neither in `known`, nor rclpy's own, nor QoS overrides."""
     names = set(known) | set(OWN_TO_RCLPY)
-    return [name for name in overrides_of(node) if name not in names and not name.startswith("qos_overrides.")]
+    return [name for name in overrides_of(node) if name not in names and not name.startswith(QOS)]
 
 
 def as_setting_value(value: Any) -> Value:

@@ -11,6 +11,7 @@ from rclpy.qos import DurabilityPolicy, LivelinessPolicy, QoSProfile, Reliabilit
 
 UNKNOWN_NODE = "_NODE_NAME_UNKNOWN_"
 MAX_NAMES = 4
+INFINITE_NS = 2**62  # the graph tells "no limit" as the largest number of nanoseconds
 
 
 @dataclass(frozen=True)
@@ -82,8 +83,9 @@ def mismatches(offered: QoSProfile, requested: QoSProfile) -> list[str]:
 
 
 def longer(offered_ns: int, requested_ns: int) -> bool:
-    """Whether a duration offered does not keep one requested; 0 stands for no limit."""
-    return requested_ns > 0 and (offered_ns == 0 or offered_ns > requested_ns)
+    """Whether a duration offered does not keep one requested; 0 and infinity stand for no limit."""
+    limited = [0 < duration < INFINITE_NS for duration in (offered_ns, requested_ns)]
+    return limited[1] and (not limited[0] or offered_ns > requested_ns)
 
 
 def describe_mismatch(policies: Iterable[str], offered: QoSProfile, requested: QoSProfile) -> str:
@@ -98,5 +100,5 @@ def describe_mismatch(policies: Iterable[str], offered: QoSProfile, requested: Q
 def value_text(value: Any) -> str:
     """Return a policy's value in words."""
     if hasattr(value, "nanoseconds"):
-        return f"{value.nanoseconds / 1e9:g} s" if 0 < value.nanoseconds < 2**62 else "no limit"
+        return f"{value.nanoseconds / 1e9:g} s" if 0 < value.nanoseconds < INFINITE_NS else "no limit"
     return str(getattr(value, "name", value)).lower().replace("_", " ")

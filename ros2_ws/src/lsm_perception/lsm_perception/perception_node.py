@@ -114,6 +114,7 @@ class PerceptionNode(LifecycleNode):
         """Listen and work."""
         assert self._runtime is not None
         self._runtime.start()
+        self._server.warn_of_unused_qos()
         self.get_logger().info("Active; listening to " + ", ".join(self._image_topics()) + ".")
         return super().on_activate(state)
 

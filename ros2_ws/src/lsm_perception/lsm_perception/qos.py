@@ -43,6 +43,14 @@ _OUTPUTS: dict[str, tuple[bool, bool, int]] = {
 }
 
 
+MAX_DEPTH = 10_000
+_WORDS = {
+    "reliability": ("reliable", "best_effort"),
+    "durability": ("volatile", "transient_local"),
+    "history": ("keep_last", "keep_all"),
+}
+
+
 def input_qos(name: str) -> QoSProfile:
     """Return the QoS of an input (image, camera_info, odom, depth, mask)."""
     return _profile(*_INPUTS[name])
@@ -53,9 +61,24 @@ def output_qos(name: str) -> QoSProfile:
     return _profile(*_OUTPUTS[name])
 
 
+def input_names() -> tuple[str, ...]:
+    """Return the names of all inputs in the table."""
+    return tuple(_INPUTS)
+
+
 def output_names() -> tuple[str, ...]:
     """Return the names of all outputs in the table."""
     return tuple(_OUTPUTS)
+
+
+def override_complaint(name: str, value: object) -> str | None:
+    """Return why the value of a `qos_overrides` parameter is refused, None when it is fine or of no such policy."""
+    policy = name.rpartition(".")[2]
+    if policy == "depth":
+        fine = type(value) is int and 1 <= value <= MAX_DEPTH
+        return None if fine else f"{value} is not a whole number from 1 to {MAX_DEPTH}"
+    words = _WORDS.get(policy, ())
+    return None if value in words or not words else f"'{value}' is not one of: {', '.join(words)}"
 
 
 def overridable() -> QoSOverridingOptions:
