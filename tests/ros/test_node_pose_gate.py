@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+
+import numpy as np
 import pytest
 from conftest import wait_until
 
@@ -12,6 +15,7 @@ pytest.importorskip("lsm_perception_msgs.msg", reason="the workspace is not buil
 from fake_backend import FakeBackend
 from harness import Harness
 from lsm_perception_msgs.msg import Scale
+from lsm_perception_msgs.srv import Stats
 from synthetic_world import View, walk
 
 
@@ -20,7 +24,10 @@ def views() -> list[View]:
     return walk(16)
 
 
-def test_odometry_that_disagrees_rejects_the_pose_but_refreshes_masks(
+TRACES = ("points", "relative_pose", "path", "map_points", "depth/image", "gaussians", "detections")
+
+
+def test_a_rejected_pose_is_reported_and_counted_and_leaves_no_other_trace(
     rclpy_session: None, views: list[View]
 ) -> None:
     backend = FakeBackend(views)
@@ -28,16 +35,44 @@ def test_odometry_that_disagrees_rejects_the_pose_but_refreshes_masks(
     harness = Harness(backend, {"queries.texts": ["wall"], "pose_gate.two_view_check": False})
     try:
         harness.wait_active()
-        harness.wait_connected("pair_pose", "segmentation/label", "points")
+        harness.wait_connected("pair_pose", "segmentation/label", *TRACES)
         harness.send_odometry(views)
         harness.walk(views[:8])
+        counted = harness.call(Stats, "stats")
+        assert wait_until(lambda: len(harness.messages("pair_pose")) == counted.pairs)
         pairs = harness.messages("pair_pose")
         assert pairs and not any(m.accepted for m in pairs)
         assert {m.reason for m in pairs} == {"odometry_rotation"}
-        assert len(harness.messages("segmentation/label")) == len(pairs) + 1
-        assert harness.messages("points") == [] and harness.messages("relative_pose") == []
+        assert {d.reason: d.count for d in counted.pairs_rejected} == {"odometry_rotation": len(pairs)}
+        assert counted.pairs_accepted == 0 and counted.used == len(pairs) + 1  # the images are used: for masks
+        assert wait_until(lambda: len(harness.messages("segmentation/label")) == len(pairs) + 1)
+        assert {name: len(harness.messages(name)) for name in TRACES} == dict.fromkeys(TRACES, 0)
         lsm = [t for m in harness.messages("tf") for t in m.transforms if "lsm" in t.child_frame_id]
-        assert lsm == []
+        assert lsm == [] and {m.state for m in harness.messages("scale")} == {Scale.UNKNOWN}
+    finally:
+        harness.close()
+
+
+def test_a_rejected_pose_in_a_metric_map_changes_nothing_of_it(rclpy_session: None, views: list[View]) -> None:
+    backend = FakeBackend(views)
+    harness = Harness(backend, {"keyframes.retries": 3})
+    try:
+        harness.wait_active()
+        harness.wait_connected("pair_pose", *TRACES)
+        harness.send_odometry(views)
+        harness.walk(views[:12])
+        assert wait_until(lambda: any(m.state == Scale.METRIC for m in harness.messages("scale")))
+        mapper = harness.node.runtime.cameras[""].mapper  # type: ignore[union-attr]
+        scale, path, anchor = mapper.scale, mapper.path()[1], mapper.partner()[0]
+        time.sleep(0.3)
+        harness.forget()
+        backend.bad_pose = True
+        harness.walk(views[12:15])
+        assert wait_until(lambda: any(not m.accepted for m in harness.messages("pair_pose")))
+        assert not any(m.accepted for m in harness.messages("pair_pose"))
+        assert {name: len(harness.messages(name)) for name in TRACES} == dict.fromkeys(TRACES, 0)
+        assert not any("lsm" in t.child_frame_id for m in harness.messages("tf") for t in m.transforms)
+        assert mapper.scale == scale and np.array_equal(mapper.path()[1], path) and mapper.partner()[0] is anchor
     finally:
         harness.close()
 

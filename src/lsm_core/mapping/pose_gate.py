@@ -29,6 +29,7 @@ class GateReason(StrEnum):
     RIG_ROTATION = "rig_rotation"
     RIG_DIRECTION = "rig_direction"
     TWO_VIEW_ROTATION = "two_view_rotation"
+    TWO_VIEW_DIRECTION = "two_view_direction"
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,9 @@ class PoseGateConfig:
         max_direction_error_deg: largest disagreement of the direction of motion with them.
         min_baseline_m: odometry below it has no direction to compare with.
         max_two_view_error_deg: largest disagreement of rotation with the feature-based two-view check.
+        max_two_view_direction_error_deg: largest disagreement of the direction of motion with it.
         min_two_view_inliers: the check counts only with this many inliers.
+        min_two_view_parallax_deg: with less parallax its direction is noise (none at all for a pure rotation).
     """
 
     min_validity: float = 0.2
@@ -51,15 +54,26 @@ class PoseGateConfig:
     max_direction_error_deg: float = 60.0
     min_baseline_m: float = 0.05
     max_two_view_error_deg: float = 12.0
+    max_two_view_direction_error_deg: float = 60.0
     min_two_view_inliers: int = 60
+    min_two_view_parallax_deg: float = 1.0
 
 
 @dataclass(frozen=True)
 class TwoViewCheck:
-    """Outcome of a feature-based two-view estimate: rotation R_older_newer [3, 3] and its inliers."""
+    """Outcome of a feature-based two-view estimate.
+
+    Attributes:
+        R_older_newer: [3, 3] rotation.
+        inliers: matches behind it.
+        direction: [3] from the older to the newer camera, in the older one's frame; None where it is not known.
+        parallax_deg: median angle between the rays of the matches, rotation removed.
+    """
 
     R_older_newer: NDArray[np.float64]
     inliers: int
+    direction: NDArray[np.float64] | None = None
+    parallax_deg: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -70,7 +84,7 @@ class GateVerdict:
         accepted: whether the pose may be published and chained.
         reason: GateReason, empty when accepted.
         rotation_error_deg, direction_error_deg: against odometry or the rig's extrinsics; NaN where not compared.
-        two_view_error_deg: rotation against the two-view check; NaN where not compared.
+        two_view_error_deg, two_view_direction_error_deg: against the two-view check; NaN where not compared.
     """
 
     accepted: bool
@@ -78,6 +92,7 @@ class GateVerdict:
     rotation_error_deg: float
     direction_error_deg: float
     two_view_error_deg: float
+    two_view_direction_error_deg: float = math.nan
 
 
 def check_pair_pose(
@@ -107,7 +122,7 @@ def check_pair_pose(
     if not np.isfinite(T).all():
         reason = GateReason.NOT_FINITE if pose_valid else GateReason.NO_POSE
         return GateVerdict(False, reason, math.nan, math.nan, math.nan)
-    rotation_error = direction_error = two_view_error = math.nan
+    rotation_error = direction_error = two_view_error = two_view_direction = math.nan
     rig = T_older_newer_rig is not None
     known = T_older_newer_rig if rig else T_older_newer_odometry
     if known is not None:
@@ -118,6 +133,8 @@ def check_pair_pose(
     moved = GateReason.RIG_DIRECTION if rig else GateReason.ODOMETRY_DIRECTION
     if two_view is not None and two_view.inliers >= limits.min_two_view_inliers:
         two_view_error = rotation_angle_deg(T[:3, :3], two_view.R_older_newer)
+        if two_view.direction is not None and two_view.parallax_deg >= limits.min_two_view_parallax_deg:
+            two_view_direction = direction_angle_deg(T[:3, 3], two_view.direction)
     tests = (
         (not pose_valid, GateReason.NO_POSE),
         (not validity >= limits.min_validity, GateReason.LOW_VALIDITY),
@@ -125,9 +142,11 @@ def check_pair_pose(
         (rotation_error > limits.max_rotation_error_deg, turned),
         (direction_error > limits.max_direction_error_deg, moved),
         (two_view_error > limits.max_two_view_error_deg, GateReason.TWO_VIEW_ROTATION),
+        (two_view_direction > limits.max_two_view_direction_error_deg, GateReason.TWO_VIEW_DIRECTION),
     )
     reason = next((why for failed, why in tests if failed), GateReason.ACCEPTED)
-    return GateVerdict(reason is GateReason.ACCEPTED, reason, rotation_error, direction_error, two_view_error)
+    accepted = reason is GateReason.ACCEPTED
+    return GateVerdict(accepted, reason, rotation_error, direction_error, two_view_error, two_view_direction)
 
 
 def rotation_angle_deg(A: NDArray[np.floating], B: NDArray[np.floating]) -> float:

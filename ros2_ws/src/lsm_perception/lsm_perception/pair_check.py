@@ -117,7 +117,7 @@ class PairJudge:
 
 
 def two_view_check(older: Keyframe, newer: Keyframe, prediction: Prediction) -> TwoViewCheck | None:
-    """Return the rotation of matched features, or None when there are too few of them."""
+    """Return the motion that matched features show, or None when there are too few of them."""
     if older.encoded is None or newer.encoded is None:
         return None
     grays, intrinsics = [], []
@@ -134,7 +134,12 @@ def two_view_check(older: Keyframe, newer: Keyframe, prediction: Prediction) -> 
         found = two_view_pose(grays[0], grays[1], intrinsics[0], intrinsics[1])
     except GeometryError:
         return None
-    return TwoViewCheck(found.R_cam0_cam1.double().numpy(), found.inlier_count)
+    return TwoViewCheck(
+        found.R_cam0_cam1.double().numpy(),
+        found.inlier_count,
+        found.direction_cam0_cam1.double().numpy(),
+        found.parallax_deg,
+    )
 
 
 def pair_covariance(prediction: Prediction) -> NDArray[np.float64]:

@@ -148,6 +148,12 @@ class PoseGateParameters:
         low=0.1,
         high=180,
     )
+    max_two_view_direction_error_deg: float = setting(
+        PoseGateConfig.max_two_view_direction_error_deg,
+        "Largest difference from the direction that matched image features moved in, degrees.",
+        low=0.1,
+        high=180,
+    )
 
     def config(self, min_baseline_m: float) -> PoseGateConfig:
         """Return the limits of the pose gate; `min_baseline_m` is scale.min_baseline_m."""
@@ -158,6 +164,7 @@ class PoseGateParameters:
             max_direction_error_deg=self.max_direction_error_deg,
             min_baseline_m=min_baseline_m,
             max_two_view_error_deg=self.max_two_view_error_deg,
+            max_two_view_direction_error_deg=self.max_two_view_direction_error_deg,
         )
 
 
