@@ -158,11 +158,11 @@ def test_jump_to_another_scene_is_lost() -> None:
 
 def test_blurred_frame_waits_for_a_sharper_one() -> None:
     selector = KeyframeSelector(BASE)
-    feed(selector, sideways(1))
+    feed(selector, sideways(3))
     blurred = cv2.GaussianBlur(wall_view(WALL, pose(t=(0.15, 0, 0))), (0, 0), 4.0)
-    held = selector.consider(blurred, 2 * TENTH, K_SMALL)
+    held = selector.consider(blurred, 4 * TENTH, K_SMALL)
     assert (held.action, held.reason) == (KeyframeAction.SKIP, KeyframeReason.BLUR) and held.blur < 0.6
-    sharp = selector.consider(wall_view(WALL, pose(t=(0.17, 0, 0))), 3 * TENTH, K_SMALL)
+    sharp = selector.consider(wall_view(WALL, pose(t=(0.17, 0, 0))), 5 * TENTH, K_SMALL)
     assert sharp.action is KeyframeAction.KEEP
 
 
