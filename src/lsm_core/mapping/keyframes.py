@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,12 +18,10 @@ from lsm_core.mapping.frame_check import sharpness
 from lsm_core.mapping.view_motion import overlap, parallax_deg
 
 KEPT_CANDIDATES = 64  # frames to be kept or refreshed that wait for `accept`: a slow model takes seconds
-# Hysteresis: a view whose corners moved less than STILL_PX is taken as still. There, an estimate from few tracks
-# must have been half-way there the frame before, and few corners that run out are no loss of the view.
-STILL_PX = 6.0
-FEW = 2  # in multiples of min_tracks
-SOME_TRACKS = 5  # their median flow tells still from moving
-LOST_AGAIN_NS = 1_000_000_000  # between losses that are in doubt
+# Hysteresis: while the picture as a whole has not changed, corners that run out are noise and no loss of the view,
+# and an estimate of motion must have been half-way there the frame before.
+COARSE = (32, 24)
+STILL_GREY = 3.0  # mean difference of coarse pictures, brightness removed, below which nothing has changed
 
 
 class KeyframeAction(StrEnum):
@@ -117,20 +116,19 @@ class _Candidate:
     K: NDArray[np.float64]
     sharpness: float
     action: KeyframeAction = KeyframeAction.SKIP
-    reason: KeyframeReason = KeyframeReason.SIMILAR
 
 
 @dataclass(frozen=True)
 class _Motion:
-    """How far the view has moved from the reference: tracks, overlap, parallax, flow in reduced pixels."""
+    """How far the view has moved from the reference: tracks, overlap, parallax, whether the picture is the same."""
 
     tracks: int
     overlap: float
     parallax_deg: float
-    flow_px: float
+    still: bool
 
 
-_UNMOVED = _Motion(0, 1.0, 0.0, 0.0)
+_UNMOVED = _Motion(0, 1.0, 0.0, True)
 
 
 class KeyframeSelector:
@@ -153,7 +151,6 @@ class KeyframeSelector:
         self._used_ns = 0  # stamp of the last accepted frame, refreshes included
         self._blurred_since_ns: int | None = None
         self._before = _UNMOVED  # the last good look at the present reference
-        self._lost_unfollowed = False  # the present reference replaced one that was never followed
 
     @property
     def reference_stamp_ns(self) -> int | None:
@@ -178,7 +175,7 @@ class KeyframeSelector:
         frame = _Candidate(gray, stamp_ns, self._intrinsics(gray, K), sharpness(gray))
         decision = self._decide(frame)
         if decision.action is not KeyframeAction.SKIP:
-            self._candidates[stamp_ns] = replace(frame, action=decision.action, reason=decision.reason)
+            self._candidates[stamp_ns] = replace(frame, action=decision.action)
             while len(self._candidates) > KEPT_CANDIDATES:
                 self._candidates.popitem(last=False)
         return decision
@@ -204,7 +201,6 @@ class KeyframeSelector:
         if frame.action is KeyframeAction.KEEP:
             self._reference = frame
             self._tracks = CornerTracks(frame.gray, self._config.max_corners, self._config.track_check_px)
-            self._lost_unfollowed = frame.reason is KeyframeReason.LOST and self._before is _UNMOVED
             self._before = _UNMOVED
             # The stream has gone on since: follow it image by image, a jump would lose the corners.
             for stamp, gray in self._recent:
@@ -227,7 +223,6 @@ class KeyframeSelector:
         self._used_ns = 0
         self._blurred_since_ns = None
         self._before = _UNMOVED
-        self._lost_unfollowed = False
 
     def _intrinsics(self, gray: NDArray[np.uint8], K: NDArray[Any] | None) -> NDArray[np.float64]:
         if K is not None:
@@ -244,14 +239,14 @@ class KeyframeSelector:
         tracks.advance(frame.gray)
         seen = overlap(tracks.reference, tracks.current, frame.gray.shape, tracks.survived)
         parallax = parallax_deg(tracks.reference, tracks.current, self._reference.K, frame.K)
-        now = _Motion(len(tracks.current), seen, parallax, tracks.flow_px)
+        now = _Motion(len(tracks.current), seen, parallax, same_picture(self._reference.gray, frame.gray))
         blur = min(frame.sharpness / max(self._reference.sharpness, 1e-6), 1.0)
         action, reason = self._due(frame.stamp_ns, now, tracks)
         if action is KeyframeAction.KEEP and reason is not KeyframeReason.REQUESTED:
             action, reason = self._hold_back(frame.stamp_ns, reason, seen, blur)
         if now.tracks >= self._config.min_tracks:
             self._before = now
-        return KeyframeDecision(action, reason, frame.stamp_ns, seen, parallax, blur, now.tracks, now.flow_px)
+        return KeyframeDecision(action, reason, frame.stamp_ns, seen, parallax, blur, now.tracks, tracks.flow_px)
 
     def _due(self, stamp_ns: int, now: _Motion, tracks: CornerTracks) -> tuple[KeyframeAction, KeyframeReason]:
         """Say what the view's motion and the reference's age ask for."""
@@ -260,35 +255,26 @@ class KeyframeSelector:
             return KeyframeAction.KEEP, KeyframeReason.REQUESTED
         if now.tracks < limits.min_tracks:
             return self._due_without_tracks(stamp_ns, now, tracks.started)
-        trusted = now.tracks >= FEW * limits.min_tracks or now.flow_px >= STILL_PX
         if now.overlap <= limits.target_overlap and (
-            trusted or self._before.overlap <= 0.5 * (1 + limits.target_overlap)
+            not now.still or self._before.overlap <= 0.5 * (1 + limits.target_overlap)
         ):
             return KeyframeAction.KEEP, KeyframeReason.OVERLAP
         far = now.parallax_deg >= limits.min_parallax_deg and now.overlap <= limits.max_overlap
-        if far and (trusted or self._before.parallax_deg >= 0.5 * limits.min_parallax_deg):
+        if far and (not now.still or self._before.parallax_deg >= 0.5 * limits.min_parallax_deg):
             return KeyframeAction.KEEP, KeyframeReason.PARALLAX
         if stamp_ns - self._used_ns >= limits.max_age_s * 1e9:
             some = now.parallax_deg >= 0.5 * limits.min_parallax_deg
             return (KeyframeAction.KEEP if some else KeyframeAction.REFRESH), KeyframeReason.AGE
-        static = now.flow_px < limits.static_flow_px
+        static = tracks.flow_px < limits.static_flow_px
         return KeyframeAction.SKIP, KeyframeReason.STATIC if static else KeyframeReason.SIMILAR
 
     def _due_without_tracks(
         self, stamp_ns: int, now: _Motion, started: int
     ) -> tuple[KeyframeAction, KeyframeReason]:
-        """Decide where corners cannot tell: a bare wall is replaced by age, an abrupt change of view at once."""
-        age_ns = stamp_ns - self._used_ns
-        few = FEW * self._config.min_tracks
-        flow_px = now.flow_px if now.tracks >= SOME_TRACKS else self._before.flow_px
-        if self._before is _UNMOVED:  # the reference was never followed: a cut, or corners that are noise
-            abrupt = started >= few and not self._lost_unfollowed
-        else:
-            abrupt = flow_px >= STILL_PX or (started >= few and self._before.tracks >= few)
-        still = now.tracks >= SOME_TRACKS and flow_px < STILL_PX
-        if started >= self._config.min_tracks and (abrupt or (not still and age_ns >= LOST_AGAIN_NS)):
+        """Decide where corners cannot tell: without corners (bare wall) or any change only age replaces it."""
+        if started >= self._config.min_tracks and not now.still:
             return KeyframeAction.KEEP, KeyframeReason.LOST
-        old = age_ns >= self._config.max_age_s * 1e9
+        old = stamp_ns - self._used_ns >= self._config.max_age_s * 1e9
         return (KeyframeAction.KEEP, KeyframeReason.AGE) if old else (KeyframeAction.SKIP, KeyframeReason.SIMILAR)
 
     def _hold_back(
@@ -306,3 +292,10 @@ class KeyframeSelector:
             if stamp_ns - since < limits.max_blur_wait_s * 1e9:
                 return KeyframeAction.SKIP, KeyframeReason.BLUR
         return KeyframeAction.KEEP, reason
+
+
+def same_picture(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> bool:
+    """Whether two images [h, w] of one size show the same view, looked at so coarsely that noise does not count."""
+    small = [cv2.resize(image, COARSE, interpolation=cv2.INTER_AREA).astype(np.float32) for image in (a, b)]
+    difference = (small[0] - small[0].mean()) - (small[1] - small[1].mean())
+    return float(np.abs(difference).mean()) < STILL_GREY

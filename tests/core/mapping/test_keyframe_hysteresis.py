@@ -71,16 +71,23 @@ def run(
 ) -> list[KeyframeDecision]:
     """Move the camera at 10 Hz, accept what is to be kept, and return all decisions."""
     monkeypatch.setattr(module, "CornerTracks", scene.tracks)
-    gray = texture()[: SIZE[0], : SIZE[1]].copy()  # only its sharpness matters
+    wall = texture()
     selector = KeyframeSelector(config)
     out = []
     for i in range(frames):
         scene.T_world_cam = motion(i)
-        decision = selector.consider(gray, (i + 1) * TENTH, K_SMALL)
+        decision = selector.consider(picture(wall, scene.T_world_cam), (i + 1) * TENTH, K_SMALL)
         if decision.action is not KeyframeAction.SKIP:
             selector.accept(decision.stamp_ns)
         out.append(decision)
     return out
+
+
+def picture(wall: np.ndarray, T_world_cam: np.ndarray) -> np.ndarray:
+    """Return a part of the wall that shifts as the view does; only how much it changes matters."""
+    yaw = np.arctan2(T_world_cam[0, 2], T_world_cam[2, 2])
+    x = 800 + round(float(K_SMALL[0, 0]) * (yaw + T_world_cam[0, 3] / 3.0))
+    return wall[800 : 800 + SIZE[0], x : x + SIZE[1]].copy()
 
 
 def kept(decisions: list[KeyframeDecision]) -> list[KeyframeDecision]:
@@ -96,21 +103,14 @@ def hovering(metres: float, swing: float) -> Motion:
     return lambda i: pose(t=(min(metres * i / 6, metres) + (swing * (-1) ** i if i > 6 else 0.0), 0, 0))
 
 
-@pytest.mark.parametrize("count", [22, 38, 60])
-@pytest.mark.parametrize(("survive", "most"), [(1.0, 3), (0.93, 10)])
-def test_a_camera_that_stands_still_makes_no_burst(
-    monkeypatch: pytest.MonkeyPatch, count: int, survive: float, most: int
+@pytest.mark.parametrize("count", [22, 38, 200])
+@pytest.mark.parametrize("survive", [1.0, 0.93, 0.0])
+def test_a_camera_that_stands_still_makes_no_keyframe_faster_than_by_age(
+    monkeypatch: pytest.MonkeyPatch, count: int, survive: float
 ) -> None:
-    """Three by age in ten seconds; where all corners run out again and again, one a second."""
     decisions = run(monkeypatch, Scene(count, 0.7, survive), still, 100)
-    assert len([d for d in decisions[1:] if d.action is not KeyframeAction.SKIP]) <= most
-
-
-def test_corners_that_are_nothing_but_noise_are_lost_once_a_second_at_most(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    decisions = run(monkeypatch, Scene(200, 0.7, survive=0.0), still, 50)
-    assert {d.reason for d in kept(decisions)} == {KeyframeReason.LOST} and len(kept(decisions)) <= 6
+    used = [d for d in decisions[1:] if d.action is not KeyframeAction.SKIP]
+    assert len(used) <= 3 and {d.reason for d in used} <= {KeyframeReason.AGE}
 
 
 @pytest.mark.parametrize("metres", [0.12, 0.15, 0.18])  # parallax of 2.4, 3.0, 3.6 degrees
@@ -141,14 +141,16 @@ def test_steady_motion_is_not_held_up(monkeypatch: pytest.MonkeyPatch) -> None:
         assert max(d.parallax_deg for d in chosen) < 2 * config.min_parallax_deg
 
 
-def test_one_wrong_estimate_from_few_tracks_makes_no_keyframe(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("changed", [False, True])
+def test_one_wrong_estimate_makes_no_keyframe_while_the_picture_stays(
+    monkeypatch: pytest.MonkeyPatch, changed: bool
+) -> None:
     at = 7
-    for count, believed in ((30, False), (200, True)):
-        angles = iter(5.0 if i == at - 1 else 0.1 for i in range(20))
-        monkeypatch.setattr(module, "parallax_deg", lambda *_, angles=angles: next(angles))
-        decisions = run(monkeypatch, Scene(count, 0.3), still, 20)
-        assert decisions[at].parallax_deg == 5.0
-        assert (decisions[at].action is KeyframeAction.KEEP) is believed
+    angles = iter(5.0 if i == at - 1 else 0.1 for i in range(20))
+    monkeypatch.setattr(module, "parallax_deg", lambda *_: next(angles))
+    decisions = run(monkeypatch, Scene(100, 0.3), lambda i: pose(t=(0.1 * (changed and i == at), 0, 0)), 20)
+    assert decisions[at].parallax_deg == 5.0
+    assert (decisions[at].action is KeyframeAction.KEEP) is changed
 
 
 def test_a_cut_to_another_view_is_lost_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -172,4 +174,4 @@ def test_noisy_images_of_a_bare_wall_make_no_bursts() -> None:
         if decision.action is not KeyframeAction.SKIP:
             selector.accept(decision.stamp_ns)
             used.append(decision.reason)
-    assert len(used) <= 4, used
+    assert used == [KeyframeReason.FIRST, KeyframeReason.AGE, KeyframeReason.AGE]

@@ -87,12 +87,17 @@ class CameraContext:
         self.outputs.publish_removed(removed)
         return limit
 
-    def reset(self, worker: Worker[Candidate]) -> None:
-        """Forget keyframes, trajectory, map and scale; what is in work will not be published."""
+    def reset(self, worker: Worker[Candidate], clock_ns: Callable[[], int] | None = None) -> None:
+        """Forget keyframes, trajectory, map and scale; what is in work will not be published.
+
+        Args:
+            worker: where its images wait.
+            clock_ns: the clock that has jumped, None when it did not.
+        """
         worker.reset(self.camera)
-        self.gate.reset()
+        self.gate.reset(clock_ns)
         if self.rig is not None:
-            self.rig.reset()
+            self.rig.reset(clock_ns)
         self.stream.depth.clear()
         self.stream.masks.clear()
         removed = self.mapper.reset()

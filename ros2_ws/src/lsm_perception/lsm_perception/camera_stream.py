@@ -38,12 +38,14 @@ class StreamHooks:
     """What a stream asks of the node.
 
     Attributes:
-        reset: forget everything because of the reason given (time jumped back, another image format).
+        reset: forget everything because of the reason given (another image format or calibration).
+        jumped: the stamps of the images jumped back in time.
         refused: told of each image that was not kept, with the reason.
         problem: told of a fault that an operator can mend, throttled by the receiver.
     """
 
     reset: Callable[[str], None]
+    jumped: Callable[[], None]
     refused: Callable[[SourceImage, str, KeyframeDecision | None], None]
     problem: Callable[[str], None]
 
@@ -189,7 +191,7 @@ class CameraStream:
         try:
             result = self._gate.consider(image, calibration)
         except TimeJumpedBack:
-            self._hooks.reset("time jumped back")
+            self._hooks.jumped()
             result = self._gate.consider(image, calibration)
         if result.drop is not None or result.decision is None:
             return None, result.drop or Drop.INTERNAL, result.decision
@@ -197,7 +199,14 @@ class CameraStream:
 
     def _too_old(self, stamp_ns: int) -> bool:
         limit_s = self._parameters.input.max_age_s
-        return limit_s > 0 and self._clock.now().nanoseconds - stamp_ns > limit_s * 1e9
+        age_s = (self._clock.now().nanoseconds - stamp_ns) * 1e-9
+        if not 0 < limit_s < age_s:
+            return False
+        self._hooks.problem(
+            f"An image was {age_s:.1f} s old on arrival, and input.max_age_s allows {limit_s:g} s. "
+            "For a bag: play it with --clock and set use_sim_time, or set input.max_age_s to 0."
+        )
+        return True
 
     def _calibrate(self, image: SourceImage) -> Calibration:
         """Return the calibration for an image: from camera_info where it fits, else without intrinsics.

@@ -38,6 +38,8 @@ from lsm_perception.source_image import SourceImage
 from lsm_perception.timings import Timings
 from lsm_perception.worker import Job
 
+logger = logging.getLogger("lsm_perception.chain_study")
+
 
 @dataclass(frozen=True)
 class StudyOptions:
@@ -117,7 +119,9 @@ class Study:
             wants_segmentation=lambda: False,
             odometry=lambda _frame, stamp_ns: None if known is None else known.at(stamp_ns),
             depth=lambda *_: None,
+            moving=lambda *_: None,
             dropped=lambda *_: None,
+            problem=logger.warning,
         )
         segmenter = Segmenter(backend, StandingQueries())
         self._pipeline = Pipeline(backend, self._gate, self._mapper, segmenter, Timings(), sinks)

@@ -56,6 +56,7 @@ class DiagnosticsMaker:
             "rate_used_hz": f"{rate_used:.2f}",
             "last_problem": health.last_problem,
             "last_problem_age_s": seconds(health.problem_age_s),
+            "clock": health.clock_state.value,
         }
         values |= {f"dropped.{reason}": count for reason, count in health.counts.dropped.items()}
         values |= {f"silent.{topic}": line for topic, line in health.silent.items()}

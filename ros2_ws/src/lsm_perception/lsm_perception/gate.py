@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +23,9 @@ from lsm_perception.accounting import Drop
 from lsm_perception.calibration import Calibration
 from lsm_perception.parameters import NodeParameters
 from lsm_perception.source_image import Gray, SourceImage
+from lsm_perception.stamp_guard import StampGuard, StampVerdict
+
+logger = logging.getLogger(__name__)
 
 FRAME_DROPS = {"blank": Drop.BLANK, "saturated": Drop.SATURATED, "blurred": Drop.BLURRED, "frozen": Drop.FROZEN,
                 "torn": Drop.TORN}  # fmt: skip
@@ -51,7 +56,7 @@ class GateResult:
 
 
 class TimeJumpedBack(Exception):
-    """The stamp is much older than the newest: a bag looped or a clock was set. Reset, then ask again."""
+    """Stamps are much older than the newest one: a bag looped or a clock was set. Reset, then ask again."""
 
 
 class CameraGate:
@@ -62,7 +67,7 @@ class CameraGate:
         self._input = parameters.input
         self._selection = parameters.keyframes.selection()
         self._selector = KeyframeSelector(self._selection)
-        self._newest_ns: int | None = None
+        self._stamps = StampGuard(parameters.input.jump_back_s)
         self._previous: Gray | None = None
         self._shape: tuple[str, int, int] | None = None
 
@@ -70,6 +75,7 @@ class CameraGate:
         """Take new limits; the selection starts anew when its thresholds changed."""
         with self._lock:
             self._input = parameters.input
+            self._stamps.back_s = parameters.input.jump_back_s
             if parameters.keyframes.selection() != self._selection:
                 self._selection = parameters.keyframes.selection()
                 self._selector = KeyframeSelector(self._selection)
@@ -78,7 +84,7 @@ class CameraGate:
         """Judge one image.
 
         Raises:
-            TimeJumpedBack: the node must be reset first; nothing was changed.
+            TimeJumpedBack: the node must be reset first; then ask again.
         """
         with self._lock:
             drop = self._check_stamp(image.stamp_ns)
@@ -86,7 +92,7 @@ class CameraGate:
                 return GateResult(drop, drop.value)
             gray = image.preview()
             verdict = check_frame(gray, self._previous, self._input.frame_check())
-            self._newest_ns, self._previous = image.stamp_ns, gray
+            self._previous = gray
             if not verdict.ok:
                 drop = FRAME_DROPS.get(verdict.reason, Drop.BLANK)
                 return GateResult(drop, verdict.reason)
@@ -128,20 +134,20 @@ class CameraGate:
         with self._lock:
             self._selector.request_capture()
 
-    def reset(self) -> None:
-        """Forget everything: the next image is a first one."""
+    def reset(self, clock_ns: Callable[[], int] | None = None) -> None:
+        """Forget everything; after a jump of the clock the next image's stamp must fit that."""
         with self._lock:
             self._selector.reset()
-            self._newest_ns, self._previous = None, None
+            self._stamps.reset(clock_ns)
+            self._previous = None
 
     def _check_stamp(self, stamp_ns: int) -> Drop | None:
-        if stamp_ns <= 0:
-            return Drop.BAD_STAMP
-        if self._newest_ns is None or stamp_ns > self._newest_ns:
-            return None
-        if self._newest_ns - stamp_ns >= self._input.jump_back_s * 1e9:
+        verdict = self._stamps.judge(stamp_ns)
+        if verdict is StampVerdict.JUMPED_BACK:
             raise TimeJumpedBack
-        return Drop.BAD_STAMP
+        if verdict is StampVerdict.JUMPED_AHEAD:
+            logger.warning("The images' stamps jumped ahead; going on.")
+        return Drop.BAD_STAMP if verdict is StampVerdict.BAD else None
 
 
 def _small_K(calibration: Calibration, gray: Gray) -> NDArray[np.float64] | None:

@@ -12,6 +12,7 @@ from lsm_perception.accounting import Counts
 from lsm_perception.graph import names_of
 from lsm_perception.pipeline import PairCounts
 from lsm_perception.statistics_reply import device_mib, resident_mib
+from lsm_perception.time_watch import ClockState
 from lsm_perception.watchdog import Watched
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ class Health:
         cameras: each camera.
         silent: a line per silent topic.
         clock: what is wrong with the node's clock, "" for nothing.
+        clock_state: what drives it.
         incompatible: a line per topic with peers whose QoS does not fit.
         events: what the middleware reported, counts by name.
         last_problem, problem_age_s: the newest complaint, "" for none, and its age.
@@ -89,6 +91,7 @@ class Health:
     cameras: tuple[CameraHealth, ...]
     silent: Mapping[str, str] = field(default_factory=dict)
     clock: str = ""
+    clock_state: ClockState = ClockState.SYSTEM
     incompatible: tuple[str, ...] = ()
     events: Mapping[str, int] = field(default_factory=dict)
     last_problem: str = ""
@@ -116,6 +119,7 @@ def collect_health(runtime: Runtime, state: str) -> Health:
         cameras=tuple(camera_health(runtime, c, stream) for c in contexts for stream in c.streams),
         silent=runtime.watchdog.look(watched_topics(runtime), runtime.parameters.input.no_data_s),
         clock=clock_complaint(runtime),
+        clock_state=runtime.clock.state,
         incompatible=tuple(runtime.events.standing()),
         events=runtime.events.counts(),
         last_problem=text,
@@ -171,9 +175,10 @@ def streams_of(runtime: Runtime) -> list[CameraStream]:
 
 
 def watched_topics(runtime: Runtime) -> Iterator[Watched]:
-    """Yield the topics on which silence is worth a word: none while the node does not listen."""
-    if not runtime.active:
+    """Yield the topics on which silence is worth a word: none while inactive or while time stands still."""
+    if not runtime.active or runtime.clock.state is ClockState.STANDING:
         return
+    since_s = runtime.clock.resumed_s
     source = runtime.parameters.scale.source
     soon_s = time.monotonic() - runtime.parameters.input.no_data_s
     for stream in streams_of(runtime):
@@ -181,16 +186,20 @@ def watched_topics(runtime: Runtime) -> Iterator[Watched]:
         for heard in list(stream.listeners):
             if heard.name == "image":
                 images_come = heard.last_s > soon_s
-                yield Watched(heard)
+                yield Watched(heard, since_s=since_s)
             elif heard.name == "camera_info":
                 if images_come:
-                    yield Watched(heard, consequence="the focal length is estimated", repeat_s=float("inf"))
+                    yield Watched(
+                        heard, consequence="the focal length is estimated", repeat_s=float("inf"), since_s=since_s
+                    )
             else:
                 wanted = heard.name == "depth" and source == "depth"
-                yield Watched(heard, not wanted, "no metres from it" if heard.name == "depth" else "")
+                yield Watched(
+                    heard, not wanted, "no metres from it" if heard.name == "depth" else "", since_s=since_s
+                )
     if runtime.odometry_listener is not None:
         wanted = runtime.parameters.odometry.source == "topic"
-        yield Watched(runtime.odometry_listener, not wanted, "no metres from it")
+        yield Watched(runtime.odometry_listener, not wanted, "no metres from it", since_s=since_s)
 
 
 def clock_complaint(runtime: Runtime) -> str:

@@ -233,6 +233,7 @@ class PerceptionNode(LifecycleNode):
         try:
             if self._runtime is None:
                 return
+            self._runtime.clock.tick()
             if self._runtime.active and not self._runtime.worker.alive:
                 self._fail("the inference thread has ended")
             self._publish_diagnostics(self._runtime)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from rclpy.clock import Clock
 from rclpy.duration import Duration
@@ -68,9 +68,9 @@ class Rig:
         self.stream.unsubscribe()
         self.images.stop()
 
-    def reset(self) -> None:
-        """Forget the images that wait."""
-        self._gate.reset()
+    def reset(self, clock_ns: Callable[[], int] | None = None) -> None:
+        """Forget the images that wait; after a jump of the clock the stamp of the next one must fit that."""
+        self._gate.reset(clock_ns)
         self.images.reset()
 
     def extrinsics(self, second_frame: str, primary_frame: str, stamp_ns: int) -> Matrix | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
+from collections.abc import Callable
 
 from lsm_core.mapping import KeyframeAction, KeyframeDecision, KeyframeReason
 from lsm_perception.accounting import Drop
@@ -11,6 +12,7 @@ from lsm_perception.calibration import Calibration
 from lsm_perception.gate import GateResult, TimeJumpedBack
 from lsm_perception.parameters import NodeParameters
 from lsm_perception.source_image import SourceImage
+from lsm_perception.stamp_guard import StampGuard, StampVerdict
 
 
 class SecondGate:
@@ -18,32 +20,31 @@ class SecondGate:
 
     def __init__(self, parameters: NodeParameters) -> None:
         self._lock = threading.Lock()
-        self._jump_back_ns = parameters.input.jump_back_s * 1e9
-        self._newest_ns: int | None = None
+        self._stamps = StampGuard(parameters.input.jump_back_s)
         self._shape: tuple[str, int, int] | None = None
 
     def configure(self, parameters: NodeParameters) -> None:
         """Take new limits."""
-        self._jump_back_ns = parameters.input.jump_back_s * 1e9
+        with self._lock:
+            self._stamps.back_s = parameters.input.jump_back_s
 
     def consider(self, image: SourceImage, calibration: Calibration) -> GateResult:
         """Judge one image by its stamp.
 
         Raises:
-            TimeJumpedBack: the node must be reset first; nothing was changed.
+            TimeJumpedBack: the node must be reset first; then ask again.
         """
         with self._lock:
-            newest, stamp_ns = self._newest_ns, image.stamp_ns
-            if stamp_ns > 0 and newest is not None and newest - stamp_ns >= self._jump_back_ns:
-                raise TimeJumpedBack
-            if stamp_ns <= 0 or (newest is not None and stamp_ns <= newest):
-                return GateResult(Drop.BAD_STAMP, Drop.BAD_STAMP.value)
-            self._newest_ns = stamp_ns
+            verdict = self._stamps.judge(image.stamp_ns)
+        if verdict is StampVerdict.JUMPED_BACK:
+            raise TimeJumpedBack
+        if verdict is StampVerdict.BAD:
+            return GateResult(Drop.BAD_STAMP, Drop.BAD_STAMP.value)
         reason = KeyframeReason.REQUESTED  # the primary decides; this one only waits
         return GateResult(
             None,
             reason.value,
-            KeyframeDecision(KeyframeAction.KEEP, reason, stamp_ns, math.nan, math.nan, math.nan, 0),
+            KeyframeDecision(KeyframeAction.KEEP, reason, image.stamp_ns, math.nan, math.nan, math.nan, 0),
         )
 
     def changed_format(self, image: SourceImage) -> bool:
@@ -53,7 +54,7 @@ class SecondGate:
             before, self._shape = self._shape, shape
             return before is not None and before != shape
 
-    def reset(self) -> None:
-        """Forget the newest stamp."""
+    def reset(self, clock_ns: Callable[[], int] | None = None) -> None:
+        """Forget the stamps; after a jump of the clock the next one must fit that."""
         with self._lock:
-            self._newest_ns = None
+            self._stamps.reset(clock_ns)

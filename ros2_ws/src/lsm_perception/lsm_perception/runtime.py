@@ -16,7 +16,7 @@ from tf2_ros import Buffer, TransformListener
 from lsm_core.backends.base import Backend
 from lsm_core.mapping import KeyframeDecision
 from lsm_perception import garbage
-from lsm_perception.accounting import Account
+from lsm_perception.accounting import Account, Drop
 from lsm_perception.camera_context import CameraContext, Shared, make_context
 from lsm_perception.camera_stream import StreamHooks
 from lsm_perception.capture import CaptureWaiter
@@ -34,6 +34,7 @@ from lsm_perception.rig import Rig, rig_cameras
 from lsm_perception.segmentation import Segmenter, StandingQueries, make_queries
 from lsm_perception.source_image import SourceImage
 from lsm_perception.statistics_reply import StatisticsReply
+from lsm_perception.time_watch import TimeWatch
 from lsm_perception.timings import Timings
 from lsm_perception.topic_events import TopicEvents
 from lsm_perception.watchdog import Watchdog
@@ -72,12 +73,13 @@ class Runtime:
         self.problems = Problems(node.get_logger().warning)
         self.graph = Graph(node)
         self.events = TopicEvents(self.graph, self.problems.note)
+        self.clock = TimeWatch(node, self._clock_jumped)
         self.watchdog = Watchdog(self.graph, node.get_logger().warning, node.get_logger().info)
         self.publishers = Publishers(node, self.events, self._serve)
         self.segmenter = Segmenter(backend, initial_queries(parameters))
         self._buffer = Buffer(cache_time=Duration(seconds=TF_CACHE_S))
         self.odometry = OdometrySource(self._buffer, parameters.odom_frame, parameters.odometry)
-        self.worker: Worker[Candidate] = Worker(self._process, "lsm_inference")
+        self.worker: Worker[Candidate] = Worker(self._process, "lsm_inference", self._on_drop)
         self.cameras = self._make_cameras(parameters)
         self.statistics = StatisticsReply(
             self.account, [c.pipeline for c in self.cameras.values()], self.timings, backend, self.events
@@ -107,11 +109,13 @@ class Runtime:
             context.subscribe(self._node, self.events)
             context.outputs.publish_scale(context.mapper.scale, context.camera)
             context.outputs.publish_label_info(self.segmenter.queries)
+        self.clock.start(self.parameters.input.jump_back_s)
         self.active = True
 
     def stop(self, timeout_s: float) -> bool:
         """Stop listening and working; False when the inference in work did not end in time."""
         self.active = False
+        self.clock.stop()
         self.captures.give_up()
         self.watchdog.forget()
         for context in self.cameras.values():
@@ -198,14 +202,28 @@ class Runtime:
         def reset(reason: str) -> None:
             # Through logging: a driver that changes with every image must not flood the log.
             logger.warning(f"Starting anew{' for ' + camera if camera else ''}: {reason}.")
-            if reason == "time jumped back":
-                self.odometry.reset()
             self.cameras[camera].reset(self.worker)
+
+        def jumped() -> None:
+            if self.clock.is_new():
+                self._start_anew("time jumped back, as the images' stamps tell")
+            else:  # the clock told of it already; this camera had images on their way
+                self.cameras[camera].reset(self.worker)
 
         def refused(image: SourceImage, reason: str, decision: KeyframeDecision | None) -> None:
             self.cameras[camera].outputs.publish_refused(image, reason, decision)
 
-        return StreamHooks(reset, refused, self.problems.note)
+        return StreamHooks(reset, jumped, refused, self.problems.note)
+
+    def _start_anew(self, reason: str, clock_ns: Callable[[], int] | None = None) -> None:
+        """Forget all that belongs to a time before a jump: transforms, odometry, depth, masks, keyframes, maps."""
+        logger.warning("Starting anew: %s.", reason)
+        self.odometry.reset()
+        for context in self.cameras.values():
+            context.reset(self.worker, clock_ns)
+
+    def _clock_jumped(self, reason: str) -> None:
+        self._start_anew(reason, lambda: self._node.get_clock().now().nanoseconds)
 
     def _process(self, job: Job[Candidate], is_current: object) -> None:
         self.timings.add("wait", (time.monotonic() - job.payload.image.received_s) * 1e3)
@@ -216,6 +234,9 @@ class Runtime:
             if not self.device.notice(error):
                 raise
             pipeline.give_up(job, one_line(error))
+
+    def _on_drop(self, camera: str, candidate: Candidate, reason: Drop) -> None:
+        self.cameras[camera].outputs.publish_refused(candidate.image, reason, candidate.decision)
 
     def _free_memory(self, reason: str) -> str:
         """Keep half as many keyframes and give back what that frees; return what the node does without."""

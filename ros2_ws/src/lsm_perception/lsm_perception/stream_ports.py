@@ -22,7 +22,7 @@ class ImageGate(Protocol):
         """Judge one image.
 
         Raises:
-            TimeJumpedBack: the node must be reset first; nothing was changed.
+            TimeJumpedBack: the node must be reset first; then ask again.
         """
 
     def changed_format(self, image: SourceImage) -> bool:

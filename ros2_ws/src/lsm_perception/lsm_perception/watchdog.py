@@ -24,12 +24,14 @@ class Watched:
         optional: silence is reported only where somebody publishes the topic.
         consequence: what the node does without the data, "" where it can do nothing.
         repeat_s: time after which the same line is logged again.
+        since_s: silence before this time does not count (monotonic): the clock stood still.
     """
 
     listener: Listener
     optional: bool = False
     consequence: str = ""
     repeat_s: float = REPEAT_S
+    since_s: float = float("-inf")
 
 
 @dataclass
@@ -84,7 +86,7 @@ class Watchdog:
 
     def _line(self, entry: Watched, no_data_s: float) -> str:
         listener = entry.listener
-        age_s = self._now() - max(listener.last_s, listener.started_s)
+        age_s = self._now() - max(listener.last_s, listener.started_s, entry.since_s)
         if age_s <= no_data_s:
             return ""
         if entry.optional and not self._graph.publishers(listener.topic):

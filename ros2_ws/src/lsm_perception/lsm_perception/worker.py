@@ -41,8 +41,21 @@ class Worker(Generic[Payload]):
     computed must then not be published.
     """
 
-    def __init__(self, process: Callable[[Job[Payload], Callable[[], bool]], None], name: str = "worker") -> None:
+    def __init__(
+        self,
+        process: Callable[[Job[Payload], Callable[[], bool]], None],
+        name: str = "worker",
+        on_drop: Callable[[str, Payload, Drop], None] = lambda _camera, _payload, _reason: None,
+    ) -> None:
+        """Prepare; nothing runs before `start`.
+
+        Args:
+            process: does one job and settles its ticket.
+            name: of the thread.
+            on_drop: told of (camera, payload, reason) of each job that was dropped here.
+        """
         self._process = process
+        self._on_drop = on_drop
         self._name = name
         self._condition = threading.Condition()
         self._slots: OrderedDict[str, Job[Payload]] = OrderedDict()
@@ -80,10 +93,12 @@ class Worker(Generic[Payload]):
         """Stop after the job in work, dropping those in line; False when it did not end in time."""
         with self._condition:
             self._running = False
-            for camera in list(self._slots):
-                self._slots.pop(camera).ticket.drop(Drop.INACTIVE)
+            waiting = list(self._slots.values())
+            self._slots.clear()
             self._condition.notify_all()
             thread = self._thread
+        for job in waiting:
+            self._drop(job, Drop.INACTIVE)
         if thread is None or thread is threading.current_thread():
             return True
         thread.join(timeout_s)
@@ -99,18 +114,20 @@ class Worker(Generic[Payload]):
             yields: this image gives way to one that waits already, instead of replacing it.
         """
         with self._condition:
-            if not self._running:
-                ticket.drop(Drop.INACTIVE)
-                return
+            job = Job(camera, payload, ticket, self._generations[camera], self._runs)
+            dropped: Job[Payload] | None = None
+            reason = Drop.SUPERSEDED
             older = self._slots.get(camera)
-            if older is not None and yields:
-                ticket.drop(Drop.SUPERSEDED)
-                return
-            if older is not None:
-                older.ticket.drop(Drop.SUPERSEDED)
-            # A replaced image keeps its place in line, so a fast camera cannot starve a slow one.
-            self._slots[camera] = Job(camera, payload, ticket, self._generations[camera], self._runs)
-            self._condition.notify()
+            if not self._running:
+                dropped, reason = job, Drop.INACTIVE
+            elif older is not None and yields:
+                dropped = job
+            else:
+                # A replaced image keeps its place in line, so a fast camera cannot starve a slow one.
+                dropped, self._slots[camera] = older, job
+                self._condition.notify()
+        if dropped is not None:
+            self._drop(dropped, reason)
 
     def reset(self, camera: str) -> None:
         """Drop what waits of a camera and outdate what is in work."""
@@ -118,12 +135,20 @@ class Worker(Generic[Payload]):
             self._generations[camera] += 1
             waiting = self._slots.pop(camera, None)
         if waiting is not None:
-            waiting.ticket.drop(Drop.RESET)
+            self._drop(waiting, Drop.RESET)
 
     def wait_idle(self, timeout_s: float) -> bool:
         """Wait until nothing waits or is in work; False when that takes longer."""
         with self._condition:
             return self._condition.wait_for(lambda: not self._slots and not self._busy, timeout_s)
+
+    def _drop(self, job: Job[Payload], reason: Drop) -> None:
+        if not job.ticket.drop(reason):
+            return
+        try:
+            self._on_drop(job.camera, job.payload, reason)
+        except Exception:
+            logger.exception("Telling of a dropped image failed; the node goes on.")
 
     def _run(self) -> None:
         while True:
@@ -149,7 +174,6 @@ class Worker(Generic[Payload]):
         except BaseException as error:  # also what a model raises to end its process: this thread must live
             self.last_error = f"{type(error).__name__}: {error}"
             logger.exception("Processing an image failed; the node goes on.")
-            job.ticket.drop(Drop.INTERNAL)
         finally:
-            # Whatever the processing function forgot to settle is settled here.
-            job.ticket.drop(Drop.INTERNAL)
+            # Whatever the processing function did not settle is settled here.
+            self._drop(job, Drop.INTERNAL)
