@@ -43,7 +43,7 @@ def heard(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("lossy")
     control, result, log = folder / "link.json", folder / "result.json", folder / "log"
     node = [sys.executable, str(HERE / "stub_node.py"), str(folder / "stub.json"), "--ros-args"]
-    node += ["-p", "odometry.source:=none"]
+    node += ["-p", "odometry.source:=none", "-p", "image_transport:=compressed"]
     client = [sys.executable, str(HERE / "lossy_client.py"), str(control), str(result)]
     link = [*inside, str(HERE / "lossy_link.py"), str(control), *node, "--", *client]
     with log.open("w") as out:
@@ -70,15 +70,19 @@ def test_a_query_is_answered_through_the_loss(heard: dict[str, Any]) -> None:
 
 def test_a_network_that_is_down_is_named_and_recovers(heard: dict[str, Any]) -> None:
     assert not heard["cut"]["clouds"]
-    assert "No image on /image for" in heard["log"]
-    assert any("no image on /image" in text for text in heard["again"]["warnings"] + heard["cut"]["warnings"])
+    assert "No image on /image/compressed for" in heard["log"]
+    assert any(
+        "no image on /image/compressed" in text for text in heard["again"]["warnings"] + heard["cut"]["warnings"]
+    )
     assert len(heard["again"]["clouds"]) >= 3 and heard["again"]["accepted"]
     assert "Traceback" not in heard["log"]
 
 
 def test_images_lost_on_the_way_are_counted_apart(heard: dict[str, Any]) -> None:
-    stats = heard["stats"]
-    assert stats["delivered"] == stats["used"] + sum(stats["dropped"].values())
-    assert stats["delivered"] < heard["sent"]  # best effort: what is lost stays lost
-    assert stats["lost"] >= 0.5 * (heard["sent"] - stats["delivered"])
-    assert stats["delivered"] + stats["lost"] <= heard["sent"]
+    for phase in ("clear", "lossy", "again"):
+        now = heard[phase]
+        assert now["delivered"] == now["used"] + sum(now["dropped"].values())
+    lossy = heard["lossy"]
+    assert 0.2 * lossy["sent"] < lossy["delivered"] < 0.95 * lossy["sent"]  # best effort: what is lost stays lost
+    assert 0.8 * (lossy["sent"] - lossy["delivered"]) <= lossy["lost"] <= lossy["sent"] - lossy["delivered"]
+    assert heard["again"]["lost"] >= 0.8 * heard["cut"]["sent"]  # noticed when the network is back
