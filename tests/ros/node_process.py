@@ -97,10 +97,19 @@ class StubProcess(NodeProcess):
         parameters: dict[str, Any] | None = None,
         namespace: str = "",
         remaps: Sequence[str] = (),
+        behaviour: dict[str, Any] | None = None,
     ) -> None:
-        """Start it with parameters given as YAML values, and remaps such as "image:=left/image"."""
+        """Start it.
+
+        Args:
+            folder: for its log and the control file.
+            parameters: YAML values by name.
+            namespace: of the node.
+            remaps: such as "image:=left/image".
+            behaviour: of the backend from the start, as `behave` takes it.
+        """
         self._control = folder / "control.json"
-        self.behave()
+        self.behave(**(behaviour or {}))
         arguments = [str(self._control), "--ros-args"]
         if namespace:
             arguments += ["-r", f"__ns:={namespace}"]

@@ -40,8 +40,9 @@ class Census:
         """Return the figures in one line."""
         rss = self.resident_mib
         return (
-            f"{len(rss)} cycles: RSS {rss[0]:.0f} to {rss[-1]:.0f} MiB, slope {self.slope_mib_per_cycle():+.3f} MiB, "
-            f"growth {self.growth_mib():+.1f} MiB, threads {self.threads[0]} to {self.threads[-1]}, "
+            f"{len(rss)} cycles: RSS {rss[0]:.0f} to {rss[-1]:.0f} MiB, "
+            f"slope {self.slope_mib_per_cycle():+.3f} MiB, growth {self.growth_mib():+.1f} MiB, "
+            f"threads {self.threads[0]} to {self.threads[-1]}, "
             f"descriptors {self.descriptors[0]} to {self.descriptors[-1]}"
         )
 

@@ -2,7 +2,8 @@
 
 CONTROL is a JSON file, read again before each use of the backend:
 `delay_s` (sleep per prediction), `fail` (a key of FAILURES), `fail_in` (load, encode, predict or query), `times`
-(how often it fails, always by default), `load_s` and `close_s` (how long loading and closing take),
+(how often it fails, always by default), `load_s` and `close_s` (how long loading and closing take), `note` (a
+stage that prints "STAGE begins"),
 `poison` (a part of `poison.PARTS`, or "encoded") with `poison_value` ("nan", "inf", "-inf"), `bad_pose`,
 `validity`. Missing keys mean good behaviour; so does a missing file.
 """
@@ -72,6 +73,8 @@ class StubBackend(FakeBackend):
             self.validity = float(told.get("validity", 1.0))
             if told != self._told:
                 self._told, self._failures = told, 0
+            if told.get("note") == stage:
+                print(f"{stage} begins", flush=True)
             fails = bool(told.get("fail")) and told.get("fail_in", "predict") == stage
             if not fails or self._failures >= told.get("times", sys.maxsize):
                 return
