@@ -1,4 +1,4 @@
-"""Fault 14: SIGINT and SIGTERM end the process with 0 within 5 s whatever it does; SIGKILL spoils no later start."""
+"""Fault 14: SIGINT and SIGTERM end the process with 0 within 5 s whatever it does; SIGKILL spoils no later one."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors.torch import load
 
 from lsm_core.errors import WeightsError
 from lsm_core.nn.tiny import TinyConfig, TinyNet
@@ -21,9 +21,10 @@ FORMAT = "lsm-tiny/1"
 
 @dataclass(frozen=True)
 class WeightsCard:
-    """What the JSON beside a weights file says."""
+    """What the JSON beside a weights file says; `size` is the file's, bytes, 0 when the card has none."""
 
     sha256: str
+    size: int
     network: TinyConfig
     training: dict[str, Any]
 
@@ -38,12 +39,14 @@ def read_card(weights: Path) -> WeightsCard:
     try:
         card = json.loads(path.read_text(encoding="utf-8"))
         if card["format"] != FORMAT:
-            raise WeightsError(f"{path.name} has format {card['format']}, this version reads {FORMAT}.")
-        return WeightsCard(card["sha256"], TinyConfig(**card["network"]), card["training"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+            raise WeightsError(f"{path} has format {card['format']}, this version reads {FORMAT}.")
+        return WeightsCard(
+            card["sha256"], int(card.get("bytes", 0)), TinyConfig(**card["network"]), card["training"]
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise WeightsError(
-            f"The card {path.name} of the weights cannot be read: {error}.",
-            "Keep the .json that `lsm train tiny` writes beside the .safetensors.",
+            f"The card {path} of the weights cannot be read: {error}.",
+            f"Keep the .json that `lsm train tiny` writes beside the .safetensors. {restore(weights)}",
         ) from error
 
 
@@ -55,30 +58,56 @@ def load_network(weights: Path | None, device: torch.device) -> tuple[TinyNet, W
         device: where it runs.
 
     Raises:
-        WeightsError: missing, damaged (hash) or not of this network.
+        WeightsError: missing, unreadable, damaged (size, hash) or not of this network.
     """
     path = PACKAGED if weights is None else weights
     if path.is_dir():
         path = path / PACKAGED.name
     if not path.is_file():
-        raise WeightsError(
-            f"There is no weights file {path.name}.", "Reinstall the package, or pass weights=FILE.safetensors."
-        )
+        raise WeightsError(f"There is no weights file {path}.", restore(path))
     card = read_card(path)
-    found = hashlib.sha256(path.read_bytes()).hexdigest()
-    if found != card.sha256:
-        raise WeightsError(
-            f"{path.name} has SHA-256 {found[:12]}..., its card says {card.sha256[:12]}...: damaged or mixed up.",
-            "Restore both files together (git checkout, or reinstall).",
-        )
     try:
-        state = {name: value.float() for name, value in load_file(path).items()}
-    except (SafetensorError, OSError) as error:
-        raise WeightsError(f"{path.name} is not a safetensors file: {error}.") from error
+        state = {name: value.float() for name, value in load(checked(path, card)).items()}
+    except SafetensorError as error:
+        raise WeightsError(f"{path} is not a safetensors file: {error}.", restore(path)) from error
     network = TinyNet(card.network)
     try:
         network.load_state_dict(state, strict=True)
     except RuntimeError as error:
-        raise WeightsError(f"{path.name} does not fit the network: {error}.") from error
+        raise WeightsError(f"{path} does not fit the network: {error}.", restore(path)) from error
     network = network.eval().requires_grad_(False).to(device)
     return network.to(memory_format=torch.channels_last), card  # type: ignore[call-overload]
+
+
+def checked(path: Path, card: WeightsCard) -> bytes:
+    """Return the content of a weights file once it is what its card says; the size tells most damage at once.
+
+    Raises:
+        WeightsError: unreadable, truncated, or with another hash.
+    """
+    try:
+        size = path.stat().st_size
+        if card.size and size != card.size:
+            raise WeightsError(
+                f"{path} has {size} bytes, its card says {card.size}: truncated or mixed up.", restore(path)
+            )
+        content = path.read_bytes()
+    except OSError as error:
+        raise WeightsError(f"{path} cannot be read: {error.strerror or error}.", restore(path)) from error
+    found = hashlib.sha256(content).hexdigest()
+    if found != card.sha256:
+        raise WeightsError(
+            f"{path} has SHA-256 {found[:12]}..., its card says {card.sha256[:12]}...: damaged or mixed up.",
+            restore(path),
+        )
+    return content
+
+
+def restore(path: Path) -> str:
+    """Return what to do about a weights file that cannot be used, with the command."""
+    if path == PACKAGED:
+        return "Restore it and its .json: git checkout -- src/lsm_core/assets, or reinstall the package."
+    return (
+        f"Copy it and its .json there again and compare `sha256sum {path}` with the .json, "
+        "or leave weights empty for those shipped."
+    )
