@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+import torch
 from torch import Tensor
 
 from lsm_core.backends import lseg_keys, lsm_keys
-from lsm_core.backends.lsm_sizes import clip_sizes, dust3r_sizes, lseg_sizes, point_sizes
+from lsm_core.backends.lsm_sizes import clip_sizes, dust3r_sizes, lseg_sizes, point_sizes, shape
 from lsm_core.errors import WeightsError
 from lsm_core.nn.clip_text import ClipText
 from lsm_core.nn.lsm import Lsm, LsmConfig
@@ -27,6 +28,13 @@ HEADS = {
     "feature_expansion": "feature_expansion.1.",
     "feature_reduction": "feature_reduction.0.",
 }
+HEADS = {
+    "gaussian_head": "gaussian_head.",
+    "feature_expansion": "feature_expansion.1.",
+    "feature_reduction": "feature_reduction.0.",
+}
+POINTS = "point_transformer."
+OWN_PREFIXES = (POINTS, lsm_keys.DUST3R_PREFIX, lsm_keys.LSEG_PREFIX, *HEADS.values())
 BRING = "Put the files into one folder and name it (lsm weights fetch lsm --accept-licence, or lsm weights list)."
 
 
@@ -54,21 +62,17 @@ def open_files(folder: Path) -> LsmFiles:
         raise WeightsError(f"{folder} lacks {', '.join(missing)}.", BRING)
     opened: dict[str, CheckpointFile] = {part: read_checkpoint(folder / name) for part, name in FILES.items()}
     lseg = opened["lseg"].under(lseg_keys.PREFIX)
-    return LsmFiles(
-        with_second_decoder(opened["dust3r"].tensors),
-        lseg,
-        opened["lsm"].tensors,
-        {k: str(f.path) for k, f in opened.items()},
-    )
+    sources = {part: str(file.path) for part, file in opened.items()}
+    dust3r, own = with_second_decoder(opened["dust3r"].tensors), opened["lsm"].tensors
+    return LsmFiles(dust3r, lseg, own, sources)
 
 
 def with_second_decoder(state: dict[str, Tensor]) -> dict[str, Tensor]:
     """Return DUSt3R's tensors; a file with one decoder only uses it for both streams."""
     if any(key.startswith("dec_blocks2") for key in state):
         return state
-    return state | {
-        k.replace("dec_blocks.", "dec_blocks2.", 1): v for k, v in state.items() if k.startswith("dec_blocks.")
-    }
+    first = {k: v for k, v in state.items() if k.startswith("dec_blocks.")}
+    return state | {k.replace("dec_blocks.", "dec_blocks2.", 1): v for k, v in first.items()}
 
 
 def build(files: LsmFiles, backbone: Backbone = "original", reference: bool = False) -> tuple[Lsm, ClipText]:
@@ -90,28 +94,30 @@ def build(files: LsmFiles, backbone: Backbone = "original", reference: bool = Fa
         sources |= {"dust3r": sources["lsm"], "lseg": sources["lsm"]}
     else:
         dust3r, lseg = files.dust3r, files.lseg
-    points = part_of(own, "point_transformer.")
+    points, foreign = part_of(own, POINTS), [k for k in own if not k.startswith(OWN_PREFIXES)]
+    if foreign:
+        raise WeightsError(f"{sources['lsm']} has the unknown tensor '{foreign[0]}'.", "Name the LSM checkpoint.")
     config = LsmConfig(
         dust3r_sizes(dust3r, sources["dust3r"]),
         lseg_sizes(lseg, sources["lseg"]),
         point_sizes(points, sources["lsm"]),
+        shape(own, "feature_reduction.0.bias", sources["lsm"])[0],
     )
-    network = Lsm(config, reference).eval()
+    with torch.device("meta"):
+        network = Lsm(config, reference).eval()
     load_strict(network.dust3r, dust3r, lsm_keys.DUST3R_RULES, sources["dust3r"])
     load_strict(network.lseg, renamed(lseg, lseg_keys.IMAGE_PREFIXES), lseg_keys.IMAGE_RULES, sources["lseg"])
     load_strict(network.point_transformer, points, source=sources["lsm"])
-    for part in ("gaussian_head", "feature_expansion", "feature_reduction"):
-        prefix = {"feature_expansion": "feature_expansion.1.", "feature_reduction": "feature_reduction.0."}.get(
-            part
-        )
-        load_strict(getattr(network, part), part_of(own, prefix or f"{part}."), source=sources["lsm"])
+    for part, prefix in HEADS.items():
+        load_strict(getattr(network, part), part_of(own, prefix), source=sources["lsm"])
     return network, text_tower(files.lseg, sources["lseg"])
 
 
 def text_tower(lseg: dict[str, Tensor], source: str) -> ClipText:
     """Make CLIP's text tower from LSeg's file."""
     state = part_of(lseg, lseg_keys.TEXT_PREFIX)
-    tower = ClipText(clip_sizes(state, source)).eval()
+    with torch.device("meta"):
+        tower = ClipText(clip_sizes(state, source)).eval()
     load_strict(tower, state, lseg_keys.TEXT_RULES, source)
     return tower
 

@@ -16,7 +16,7 @@ import typer
 from lsm_core.cli.console import err, out, print_error
 from lsm_core.errors import LsmError
 
-VERBS = ("reconstruct", "query", "render", "export", "train", "eval", "bench", "parity", "doctor")
+VERBS = ("reconstruct", "query", "render", "export", "train", "eval", "bench", "weights", "parity", "doctor")
 
 app = typer.Typer(
     name="lsm",

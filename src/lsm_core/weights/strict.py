@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -53,25 +53,62 @@ def load_strict(
     """
     rules = rules or KeyRules()
     _check_aliases(state, rules, source)
+    found = differences(module, state, rules)
+    if not found.fits:
+        raise WeightsError(f"{source} does not fit: {found}.", "Check that it is the checkpoint of this model.")
+    wanted = module.state_dict()
+    # Copies: the file may be mapped into memory, and must not be needed once it is read. A module on the meta
+    # device gets its tensors here, without having been filled with random numbers before.
+    values = {k: state[k].to(t.dtype, copy=True) for k, t in wanted.items() if k in state}
+    module.load_state_dict(values, strict=False, assign=True)
+    return LoadReport(tuple(k for k in wanted if k in state), found.unused, found.absent)
+
+
+@dataclass(frozen=True)
+class Differences:
+    """How a checkpoint differs from a module.
+
+    Attributes:
+        missing, unknown: keys that one has and the other needs.
+        shapes: key -> (shape in the checkpoint, shape in the module).
+        unused: keys that need no place; absent: module keys that the checkpoint may lack and does.
+    """
+
+    missing: tuple[str, ...]
+    unknown: tuple[str, ...]
+    shapes: Mapping[str, tuple[list[int], list[int]]]
+    unused: tuple[str, ...]
+    absent: tuple[str, ...]
+
+    @property
+    def fits(self) -> bool:
+        """Whether the checkpoint can be loaded."""
+        return not (self.missing or self.unknown or self.shapes)
+
+    def __str__(self) -> str:
+        shapes = [f"'{k}' has shape {a}, not {b}" for k, (a, b) in self.shapes.items()]
+        parts = (_listed("missing ", self.missing), _listed("unknown ", self.unknown), _listed("", shapes))
+        return "; ".join(part for part in parts if part)
+
+
+def differences(module: nn.Module, state: Mapping[str, Tensor], rules: KeyRules | None = None) -> Differences:
+    """Compare a checkpoint's keys and shapes with a module's, which may be on the meta device."""
+    rules = rules or KeyRules()
     wanted = module.state_dict()
     unused = {k for k in state if k not in wanted and (k in rules.aliases or k.startswith(rules.unused))}
-    missing = [k for k in wanted if k not in state]
-    required = [k for k in missing if not k.startswith(rules.optional)] if rules.optional else missing
-    unknown = [k for k in state if k not in wanted and k not in unused]
-    if required or unknown:
-        raise WeightsError(
-            f"{source} does not fit: {_listed('missing', required)}{_listed('unknown', unknown)}".rstrip("; ")
-            + ".",
-            "Check that it is the checkpoint of this model.",
-        )
-    for key, tensor in wanted.items():
-        if key in state and state[key].shape != tensor.shape:
-            raise WeightsError(
-                f"{source}: '{key}' has shape {list(state[key].shape)}, not {list(tensor.shape)}.",
-                "Check that it is the checkpoint of this model and size.",
-            )
-    module.load_state_dict({k: state[k] for k in wanted if k in state}, strict=False)
-    return LoadReport(tuple(k for k in wanted if k in state), tuple(sorted(unused)), tuple(missing))
+    absent = [k for k in wanted if k not in state]
+    shapes = {
+        k: (list(state[k].shape), list(t.shape))
+        for k, t in wanted.items()
+        if k in state and state[k].shape != t.shape
+    }
+    return Differences(
+        tuple(k for k in absent if not (rules.optional and k.startswith(rules.optional))),
+        tuple(k for k in state if k not in wanted and k not in unused),
+        shapes,
+        tuple(sorted(unused)),
+        tuple(absent),
+    )
 
 
 def renamed(state: Mapping[str, Tensor], prefixes: Mapping[str, str]) -> dict[str, Tensor]:
@@ -93,8 +130,8 @@ def _check_aliases(state: Mapping[str, Tensor], rules: KeyRules, source: str) ->
             )
 
 
-def _listed(word: str, keys: list[str]) -> str:
-    if not keys:
+def _listed(word: str, items: Sequence[str]) -> str:
+    if not items:
         return ""
-    more = f" and {len(keys) - SHOWN} more" if len(keys) > SHOWN else ""
-    return f"{word} {', '.join(keys[:SHOWN])}{more}; "
+    more = f" and {len(items) - SHOWN} more" if len(items) > SHOWN else ""
+    return f"{word}{', '.join(items[:SHOWN])}{more}"

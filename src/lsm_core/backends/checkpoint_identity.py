@@ -1,0 +1,136 @@
+"""Which official checkpoint a file is, and what is missing from it or does not belong."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from lsm_core.backends import lseg_keys, lsm_keys
+from lsm_core.backends.lsm_files import HEADS, OWN_PREFIXES, POINTS, part_of
+from lsm_core.backends.lsm_sizes import clip_sizes, dust3r_sizes, lseg_sizes, point_sizes, shape
+from lsm_core.errors import WeightsError
+from lsm_core.nn.clip_text import ClipText
+from lsm_core.nn.dust3r import Dust3r, Dust3rConfig
+from lsm_core.nn.gaussian_head import GaussianHead
+from lsm_core.nn.lseg import Lseg, LsegConfig
+from lsm_core.points.ptv3 import FusionConfig, PointTransformer, PointTransformerConfig
+from lsm_core.weights import Differences, KeyRules, differences, renamed
+from lsm_core.weights.files import CheckpointFile, read_checkpoint
+
+# a key that only this kind of file has
+SIGNATURES = {
+    "lsm": "point_transformer.embedding.stem.conv.weight",
+    "lseg": "net.pretrained.model.cls_token",
+    "dust3r": "dec_blocks.0.norm_y.weight",
+}
+TITLES = {
+    "dust3r": "DUSt3R (dpt heads)",
+    "lseg": "LSeg with CLIP's text tower",
+    "lsm": "Large Spatial Model",
+}
+State = Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class PartReport:
+    """One network of a file: its name, how the file differs from it, and its parameters."""
+
+    name: str
+    differences: Differences
+    parameters: int
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What a file is.
+
+    Attributes:
+        path: of the file.
+        kind: "dust3r", "lseg" or "lsm".
+        released_size: whether its sizes are those of the release.
+        parts: the networks in it.
+        foreign: keys of none of them.
+    """
+
+    path: Path
+    kind: str
+    released_size: bool
+    parts: tuple[PartReport, ...]
+    foreign: tuple[str, ...] = ()
+
+    @property
+    def title(self) -> str:
+        """Name for people."""
+        return TITLES[self.kind] + ("" if self.released_size else ", not of the released size")
+
+    @property
+    def whole(self) -> bool:
+        """Whether nothing is missing, foreign or of another shape."""
+        return not self.foreign and all(part.differences.fits for part in self.parts)
+
+
+def identify(path: Path) -> Identity:
+    """Say which checkpoint a file is. Tensors are not read, only their names and shapes.
+
+    Raises:
+        WeightsError: it is unreadable, or none of those known here.
+    """
+    file = read_checkpoint(path)
+    kind = next((kind for kind, key in SIGNATURES.items() if key in file.tensors), None)
+    if kind is None:
+        some = ", ".join(list(file.tensors)[:3])
+        raise WeightsError(
+            f"{path} is no checkpoint that is known here; it has {len(file.tensors)} tensors, such as {some}.",
+            "See lsm weights list for those that are.",
+        )
+    with torch.device("meta"):
+        return {"dust3r": _dust3r, "lseg": _lseg, "lsm": _lsm}[kind](file)
+
+
+def _dust3r(file: CheckpointFile) -> Identity:
+    sizes = dust3r_sizes(file.tensors, file.path.name)
+    part = _part("dust3r", Dust3r(sizes), file.tensors, lsm_keys.DUST3R_RULES)
+    return Identity(file.path, "dust3r", sizes == Dust3rConfig(), (part,))
+
+
+def _lseg(file: CheckpointFile) -> Identity:
+    state = file.under(lseg_keys.PREFIX)
+    sizes = lseg_sizes(state, file.path.name)
+    text = part_of(state, lseg_keys.TEXT_PREFIX)
+    parts = (
+        _part("lseg", Lseg(sizes), renamed(state, lseg_keys.IMAGE_PREFIXES), lseg_keys.IMAGE_RULES),
+        _part("clip_text", ClipText(clip_sizes(text, file.path.name)), text, lseg_keys.TEXT_RULES),
+    )
+    return Identity(file.path, "lseg", sizes == LsegConfig(), parts)
+
+
+def _lsm(file: CheckpointFile) -> Identity:
+    own, name = file.tensors, file.path.name
+    dust3r, lseg = part_of(own, lsm_keys.DUST3R_PREFIX), part_of(own, lsm_keys.LSEG_PREFIX)
+    points = part_of(own, POINTS)
+    sizes, feature_dim = point_sizes(points, name), shape(own, "feature_reduction.0.bias", name)[0]
+    out_dim = shape(own, "feature_expansion.1.bias", name)[0]
+    modules: dict[str, nn.Module] = {
+        "gaussian_head": GaussianHead(sizes.dec_channels[0], feature_dim),
+        "feature_expansion": nn.Conv2d(feature_dim, out_dim, 1),
+        "feature_reduction": nn.Conv2d(out_dim, feature_dim, 1),
+    }
+    lseg_state = renamed(lseg, lseg_keys.IMAGE_PREFIXES)
+    parts = (
+        _part("dust3r", Dust3r(dust3r_sizes(dust3r, name)), dust3r, lsm_keys.DUST3R_RULES),
+        _part("lseg", Lseg(lseg_sizes(lseg, name)), lseg_state, lseg_keys.IMAGE_RULES),
+        _part("point_transformer", PointTransformer(sizes), points),
+        *(_part(part, modules[part], part_of(own, prefix)) for part, prefix in HEADS.items()),
+    )
+    released = sizes == PointTransformerConfig(fusion=FusionConfig())
+    foreign = tuple(key for key in own if not key.startswith(OWN_PREFIXES))
+    return Identity(file.path, "lsm", released, parts, foreign)
+
+
+def _part(name: str, module: nn.Module, state: State, rules: KeyRules | None = None) -> PartReport:
+    parameters = sum(p.numel() for p in module.parameters())
+    return PartReport(name, differences(module, state, rules), parameters)
