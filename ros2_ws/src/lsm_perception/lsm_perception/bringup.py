@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -21,8 +19,7 @@ from lsm_perception.bringup_arguments import (
     camera_info_topic,
     parameter_text,
 )
-
-RESPAWN_DELAY_S = 2.0
+from lsm_perception.respawn import run_in_foreground
 
 
 class BringupError(Exception):
@@ -124,26 +121,6 @@ def rviz_command() -> list[str]:
     return ["rviz2", *view]
 
 
-def run_node(command: Sequence[str], respawn: bool) -> int:
-    """Run the node in the foreground, again after an error when asked to, and return its exit code."""
-    stopping = False
-    while True:
-        process = subprocess.Popen(command, start_new_session=True)
-
-        def forward(number: int, _frame: object, process: subprocess.Popen[bytes] = process) -> None:
-            nonlocal stopping
-            stopping = True
-            process.send_signal(number)
-
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, forward)
-        code = process.wait()
-        if stopping or not respawn or code == 0:
-            return code
-        print(f"The node ended with code {code}; starting it again in {RESPAWN_DELAY_S:.0f} s.", file=sys.stderr)
-        time.sleep(RESPAWN_DELAY_S)
-
-
 def main(words: Sequence[str] | None = None) -> int:
     """Start the node (and RViz); return the node's exit code, 2 for bad arguments."""
     words = sys.argv[1:] if words is None else words
@@ -162,7 +139,7 @@ def main(words: Sequence[str] | None = None) -> int:
     if viewer is None and values["use_respawn"] != "true":
         os.execvp(command[0], command)
     try:
-        return run_node(command, values["use_respawn"] == "true")
+        return run_in_foreground(command, values["use_respawn"] == "true")
     finally:
         if viewer is not None:
             viewer.terminate()

@@ -28,7 +28,7 @@ class BringupArgument:
 
 
 BOOL = ("true", "false")
-SCALE_SOURCES = ("auto", "depth", "odometry", "none")
+SCALE_SOURCES = ("auto", "depth", "rig", "odometry", "camera_height", "none")
 
 ARGUMENTS: tuple[BringupArgument, ...] = (
     BringupArgument("namespace", "", "Namespace of the node, without a leading slash."),
@@ -37,6 +37,13 @@ ARGUMENTS: tuple[BringupArgument, ...] = (
     BringupArgument("autostart", "", "Configure and activate at once.", BOOL, "autostart"),
     BringupArgument("log_level", "info", "Level of the node's log.", ("debug", "info", "warn", "error", "fatal")),
     BringupArgument("use_respawn", "false", "Start the node again when it ends with an error.", BOOL),
+    BringupArgument(
+        "fatal_action",
+        "",
+        "When the device is lost: unconfigure, or exit, which use_respawn turns into a new start.",
+        ("unconfigure", "exit"),
+        "fatal_action",
+    ),
     BringupArgument("python", "", "Python that has torch and lsm_core; empty for the active environment's."),
     BringupArgument("image_topic", "image", "Where the camera's images are (the raw topic's name)."),
     BringupArgument("camera_info_topic", "", "Where its calibration is; empty for the one beside image_topic."),
