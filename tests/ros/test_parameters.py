@@ -55,7 +55,7 @@ def test_every_parameter_has_a_sentence_and_numbers_have_a_range() -> None:
     for entry in settings():
         assert entry.spec.description.endswith("."), entry.name
         if isinstance(entry.default, int | float) and not isinstance(entry.default, bool):
-            assert entry.spec.low is not None, entry.name
+            assert entry.spec.low is not None and entry.spec.high is not None, entry.name
         assert entry.spec.complaint(entry.default) is None, entry.name
 
 
@@ -137,12 +137,28 @@ def test_a_whole_number_is_fine_for_a_real_one(rclpy_session: None) -> None:
         ("device", 3),
         ("points.max_points", 12.5),
         ("queries.texts", ["chair", "chair"]),
+        ("keyframes.hard_overlap", 0.9),
+        ("qos_overrides./image.subscription.reliability", "very"),
+        ("qos_overrides./lsm_perception/points.publisher.depth", 0),
     ],
 )
 def test_a_bad_value_at_start_names_parameter_and_fix(rclpy_session: None, name: str, value: object) -> None:
     with pytest.raises(InputError) as error:
         Given(**{name.replace(".", "__"): value})
     assert f"'{name}'" in str(error.value) and "Fix:" in str(error.value)
+
+
+def test_an_unknown_name_is_warned_about_with_the_nearest(
+    rclpy_session: None, capfd: pytest.CaptureFixture[str]
+) -> None:
+    given = Given(keyframes__max_aeg_s=1.0, nothing_like_it=3)
+    log = capfd.readouterr().err
+    assert (
+        "'keyframes.max_aeg_s' is not one of this node's; it has no effect. Did you mean 'keyframes.max_age_s'?"
+        in log
+    )
+    assert "'nothing_like_it' is not one of this node's; it has no effect.\n" in log
+    given.node.destroy_node()
 
 
 def test_unknown_names_are_found(rclpy_session: None) -> None:

@@ -14,6 +14,7 @@ from rclpy.parameter import Parameter
 
 from lsm_core.errors import InputError, QueryError
 from lsm_core.query import check_texts
+from lsm_perception.parameter_checks import contradiction
 from lsm_perception.parameters import NodeParameters, settings
 from lsm_perception.qos import override_complaint
 from lsm_perception.settings import Setting, Spec, Value, replaced
@@ -41,6 +42,9 @@ class ParameterServer:
         self._lock = threading.Lock()
         self._settings = {entry.name: entry for entry in settings()}
         self._tree = replaced(NodeParameters(), {name: self._declare(e) for name, e in self._settings.items()})
+        complaint = contradiction(self._tree)
+        if complaint is not None:
+            raise refusal(complaint.split()[0], complaint)
         node.add_on_set_parameters_callback(self._check)
         node.add_post_set_parameters_callback(self._apply)
         self._refuse_bad_qos()
@@ -85,19 +89,29 @@ class ParameterServer:
         return value
 
     def _check(self, parameters: Iterable[Parameter]) -> SetParametersResult:
-        for parameter in parameters:
-            entry = self._settings.get(parameter.name)
-            complaint = None if entry is None else complaint_about(entry, as_setting_value(parameter.value))
+        parameters = list(parameters)
+        if any(not parameter.name for parameter in parameters):  # rclpy takes it for declared
+            return SetParametersResult(successful=False, reason="a parameter without a name")
+        changes = {p.name: as_setting_value(p.value) for p in parameters if p.name in self._settings}
+        for name, value in changes.items():
+            complaint = complaint_about(self._settings[name], value)
             if complaint is not None:
-                return SetParametersResult(successful=False, reason=f"{parameter.name}: {complaint}")
-        return SetParametersResult(successful=True)
+                return SetParametersResult(successful=False, reason=f"{name}: {complaint}")
+        together = contradiction(replaced(self.tree, changes))
+        return SetParametersResult(successful=together is None, reason=together or "")
 
     def _apply(self, parameters: Iterable[Parameter]) -> None:
         changes = {p.name: as_setting_value(p.value) for p in parameters if p.name in self._settings}
-        if changes:
-            with self._lock:
-                self._tree = replaced(self._tree, changes)
+        if not changes:
+            return
+        with self._lock:
+            self._tree = replaced(self._tree, changes)
+        try:
             self._on_change(self.tree)
+        except Exception as error:  # whoever asked must get a reply
+            self._node.get_logger().error(
+                f"{', '.join(changes)} changed, but the node could not act on it: {type(error).__name__}: {error}"
+            )
 
 
 def refusal(name: str, complaint: str) -> InputError:

@@ -45,7 +45,9 @@ class InputParameters:
     mask_max_age_s: float = setting(
         0.05, "A mask belongs to an image whose stamp differs by at most this, seconds.", low=0, high=1
     )
-    no_data_s: float = setting(5.0, "Silence on an image topic that diagnostics warn about, seconds.", low=0.1)
+    no_data_s: float = setting(
+        5.0, "Silence on an input that the log and diagnostics warn about, seconds.", low=0.1, high=3600
+    )
     min_std: float = setting(
         FrameCheckConfig.min_std,
         "Flatter images are dropped as blank, standard deviation of grey.",
@@ -227,10 +229,18 @@ class ScaleParameters:
         ScaleConfig.min_samples, "Samples needed before the state is METRIC.", low=1, high=15, read_only=True
     )
     max_spread: float = setting(
-        ScaleConfig.max_spread, "Relative spread of samples above which it is not METRIC.", low=0.01, read_only=True
+        ScaleConfig.max_spread,
+        "Relative spread of samples above which it is not METRIC.",
+        low=0.01,
+        high=10,
+        read_only=True,
     )
     stale_pairs: int = setting(
-        ScaleConfig.stale_pairs, "Pairs without a sample after which METRIC is DEGRADED.", low=1, read_only=True
+        ScaleConfig.stale_pairs,
+        "Pairs without a sample after which METRIC is DEGRADED.",
+        low=1,
+        high=1_000_000,
+        read_only=True,
     )
 
     @property

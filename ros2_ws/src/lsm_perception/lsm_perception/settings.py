@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 
 T = TypeVar("T")
+MAX_SHOWN = 80
 Value = bool | int | float | str | tuple[str, ...]
 
 
@@ -39,7 +40,7 @@ class Spec:
             if (self.low is not None and value < self.low) or (self.high is not None and value > self.high):
                 return f"{value} is outside {self.range_text}"
         if isinstance(value, str) and self.choices and value not in self.choices:
-            return f"'{value}' is not one of: {', '.join(self.choices)}"
+            return f"'{value[:MAX_SHOWN]}' is not one of: {', '.join(self.choices)}"
         return None
 
     @property
