@@ -10,10 +10,11 @@ pytest.importorskip("rclpy", reason="ROS 2 is not here: source tools/env.sh")
 
 from fake_backend import FakeBackend
 from lsm_perception.calibration import Calibration
-from lsm_perception.mapper import Mapper, MapUpdate, OutdatedError, metres, scaled_covariance
+from lsm_perception.mapper import Mapper, MapUpdate, OutdatedError
 from lsm_perception.parameters import NodeParameters
 from lsm_perception.products import Keyframe
 from lsm_perception.settings import replaced
+from lsm_perception.units import metres, scaled_covariance
 from synthetic_world import View, walk
 
 from lsm_core.mapping import ScaleState

@@ -24,10 +24,11 @@ from lsm_perception.bandwidth import RateCap
 from lsm_perception.conversions.clouds import cloud_message, gaussians_message
 from lsm_perception.conversions.reports import header
 from lsm_perception.frames import FrameNames
-from lsm_perception.mapper import Mapper, is_metric, metres
+from lsm_perception.mapper import Mapper
 from lsm_perception.parameters import NodeParameters
 from lsm_perception.products import Keyframe, Products, Segmentation
 from lsm_perception.publishers import Publishers
+from lsm_perception.units import is_metric, metres
 
 
 class CloudOutputs:

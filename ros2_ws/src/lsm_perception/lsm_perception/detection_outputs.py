@@ -11,10 +11,10 @@ from lsm_core.query.instances import find_instances
 from lsm_perception.cloud_outputs import similarity
 from lsm_perception.conversions.detections import detections_message
 from lsm_perception.conversions.reports import header
-from lsm_perception.mapper import is_metric, metres, scaled_pose
 from lsm_perception.parameters import NodeParameters
 from lsm_perception.products import Keyframe, Products
 from lsm_perception.publishers import Publishers
+from lsm_perception.units import is_metric, metres, scaled_pose
 
 
 class DetectionOutputs:

@@ -20,7 +20,6 @@ from lsm_core.mapping import (
     ScaleEstimator,
     ScaleSample,
     ScaleSource,
-    ScaleState,
     Trajectory,
     WindowConfig,
     single_view,
@@ -31,6 +30,7 @@ from lsm_perception.parameters import NodeParameters
 from lsm_perception.products import Keyframe, Matrix, PairReport
 from lsm_perception.rig_pair import NOT_KEPT, RigPair
 from lsm_perception.scale_sampling import confidence_map, depth_map, pair_samples, rig_sample
+from lsm_perception.units import is_metric, scaled_covariance, scaled_pose
 
 
 @dataclass(frozen=True, eq=False)
@@ -386,31 +386,6 @@ class Mapper:
 
     def _store(self, keyframe: Keyframe) -> tuple[Keyframe, ...]:
         return tuple(r for r in self._window.add(keyframe) if isinstance(r, Keyframe))
-
-
-def is_metric(scale: ScaleEstimate) -> bool:
-    """Whether metric products may be published."""
-    return scale.state is ScaleState.METRIC
-
-
-def metres(scale: ScaleEstimate) -> float:
-    """Return the factor from segment units to the unit in force: metres when METRIC, 1 otherwise."""
-    return scale.metres_per_unit if is_metric(scale) else 1.0
-
-
-def scaled_pose(T: NDArray[np.floating], scale: float) -> Matrix:
-    """Return a rigid pose with its translation in another unit."""
-    out = np.asarray(T, np.float64).copy()
-    out[:3, 3] *= scale
-    return out
-
-
-def scaled_covariance(covariance: Matrix, scale: float) -> Matrix:
-    """Return a 6x6 pose covariance with its translation in another unit; "unknown" stays as it is."""
-    if covariance[0, 0] < 0:
-        return covariance
-    factor = np.array([scale, scale, scale, 1.0, 1.0, 1.0])
-    return covariance * factor[:, None] * factor[None]
 
 
 def _own(record: object) -> Keyframe | None:

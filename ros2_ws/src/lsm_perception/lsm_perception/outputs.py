@@ -25,7 +25,7 @@ from lsm_perception.conversions.reports import (
 )
 from lsm_perception.detection_outputs import DetectionOutputs
 from lsm_perception.frames import FrameNames
-from lsm_perception.mapper import Mapper, is_metric, metres, scaled_covariance, scaled_pose
+from lsm_perception.mapper import Mapper
 from lsm_perception.mask_outputs import MaskOutputs
 from lsm_perception.parameters import NodeParameters
 from lsm_perception.products import Keyframe, PairReport, Products
@@ -33,6 +33,7 @@ from lsm_perception.publishers import Publishers
 from lsm_perception.segmentation import StandingQueries
 from lsm_perception.source_image import SourceImage
 from lsm_perception.tf_publisher import FramePublisher
+from lsm_perception.units import is_metric, metres, scaled_covariance, scaled_pose
 
 SEGMENTED = (
     "segmentation/label",

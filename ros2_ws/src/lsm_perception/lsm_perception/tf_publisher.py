@@ -9,8 +9,8 @@ from tf2_ros import TransformBroadcaster
 
 from lsm_perception.conversions.poses import transform_message
 from lsm_perception.frames import FrameNames
-from lsm_perception.mapper import is_metric, metres, scaled_pose
 from lsm_perception.products import Matrix, Products
+from lsm_perception.units import is_metric, metres, scaled_pose
 
 
 class FramePublisher:
