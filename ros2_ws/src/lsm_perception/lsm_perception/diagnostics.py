@@ -23,7 +23,7 @@ class DiagnosticsMaker:
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._before: tuple[float, int, int] | None = None
+        self._before: dict[str, tuple[float, int]] = {}
 
     def message(self, health: Health, stamp: Time) -> DiagnosticArray:
         """Return the diagnostics of this moment: input, model, qos, and per camera camera and scale."""
@@ -46,14 +46,13 @@ class DiagnosticsMaker:
             level, text = WARN, next(c for c in complaints if c)
         elif not any(camera.images for camera in health.cameras):
             text = "no image yet"
-        rate_in, rate_used = self._rates(health)
         values: dict[str, object] = {
             "delivered": health.counts.delivered,
             "used": health.counts.used,
             "pending": health.counts.pending,
             "transport_lost": health.counts.transport_lost,
-            "rate_in_hz": f"{rate_in:.2f}",
-            "rate_used_hz": f"{rate_used:.2f}",
+            "rate_in_hz": self._rate("in", health.counts.delivered),
+            "rate_used_hz": self._rate("used", health.counts.used),
             "last_problem": health.last_problem,
             "last_problem_age_s": seconds(health.problem_age_s),
             "clock": health.clock_state.value,
@@ -98,15 +97,17 @@ class DiagnosticsMaker:
             level, text = WARN, health.silent[camera.topic]
         elif camera.images and abs(camera.stamp_offset_s) > 1:
             text = f"images arrive; {offset_text(camera.stamp_offset_s)}"
-        values = {
+        values: dict[str, object] = {
             "topic": camera.topic,
             "publishers": camera.publishers,
             "images": camera.images,
+            "rate_hz": self._rate(f"camera {camera.camera}", camera.images),
             "image_age_s": seconds(camera.image_age_s),
             "stamp_offset_s": f"{camera.stamp_offset_s:.3f}" if camera.images else "",
             "transport_lost": camera.lost,
             "calibration": camera.calibration,
         }
+        values |= {f"{name}_age_s": seconds(age_s) for name, age_s in camera.ages_s.items()}
         return self._status(named("camera", camera), level, text, values)
 
     def _scale(self, camera: CameraHealth, scale: ScaleEstimate) -> DiagnosticStatus:
@@ -123,14 +124,13 @@ class DiagnosticsMaker:
         }
         return self._status(named("scale", camera), level, f"scale {scale.state.value}{why}", values)
 
-    def _rates(self, health: Health) -> tuple[float, float]:
+    def _rate(self, name: str, count: int) -> str:
+        """Return how fast a counter grew since the last message, Hz; empty the first time and after a reset."""
         now = time.monotonic()
-        before, self._before = self._before, (now, health.counts.delivered, health.counts.used)
-        if before is None or now <= before[0]:
-            return 0.0, 0.0
-        elapsed = now - before[0]
-        rates = (health.counts.delivered - before[1]) / elapsed, (health.counts.used - before[2]) / elapsed
-        return max(0.0, rates[0]), max(0.0, rates[1])
+        before, self._before[name] = self._before.get(name), (now, count)
+        if before is None or now <= before[0] or count < before[1]:
+            return ""
+        return f"{(count - before[1]) / (now - before[0]):.2f}"
 
     def _status(self, part: str, level: bytes, text: str, values: Mapping[str, object]) -> DiagnosticStatus:
         pairs = [KeyValue(key=key, value=str(value)) for key, value in values.items()]

@@ -39,6 +39,7 @@ class CameraHealth:
         calibration: where intrinsics come from.
         scale: now, None for the second camera of a rig.
         scale_reason: why there are no metres, "" where there are or none are wanted.
+        ages_s: since the newest message of each other input, by its name; inf for none.
     """
 
     camera: str
@@ -51,6 +52,7 @@ class CameraHealth:
     calibration: str
     scale: ScaleEstimate | None
     scale_reason: str
+    ages_s: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -143,19 +145,21 @@ def sum_of(parts: list[PairCounts]) -> PairCounts:
 
 def camera_health(runtime: Runtime, context: CameraContext, stream: CameraStream) -> CameraHealth:
     """Return the health of one camera; the second of a rig shares the map and the scale of the first."""
-    image = next((heard for heard in list(stream.listeners) if heard.name == "image"), None)
+    listeners, now = list(stream.listeners), time.monotonic()
+    image = next((heard for heard in listeners if heard.name == "image"), None)
     scale = context.mapper.scale if stream is context.stream else None
     return CameraHealth(
         camera=stream.camera,
         topic="" if image is None else image.topic,
         images=0 if image is None else image.received,
-        image_age_s=float("inf") if image is None else time.monotonic() - image.last_s,
+        image_age_s=float("inf") if image is None else now - image.last_s,
         stamp_offset_s=stream.stamp_offset_s,
         publishers=0 if image is None else len(runtime.graph.publishers(image.topic)),
         lost=0 if image is None else image.lost,
         calibration="camera_info" if stream.calibrated else IMAGE_ONLY,
         scale=scale,
         scale_reason="" if scale is None else scale_reason(runtime, scale),
+        ages_s={heard.name: now - heard.last_s for heard in listeners if heard is not image},
     )
 
 
