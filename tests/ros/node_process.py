@@ -98,6 +98,8 @@ class StubProcess(NodeProcess):
         namespace: str = "",
         remaps: Sequence[str] = (),
         behaviour: dict[str, Any] | None = None,
+        views: int = 40,
+        step_m: float = 0.12,
     ) -> None:
         """Start it.
 
@@ -107,10 +109,11 @@ class StubProcess(NodeProcess):
             namespace: of the node.
             remaps: such as "image:=left/image".
             behaviour: of the backend from the start, as `behave` takes it.
+            views, step_m: of the walk whose images the backend knows.
         """
         self._control = folder / "control.json"
         self.behave(**(behaviour or {}))
-        arguments = [str(self._control), "--ros-args"]
+        arguments = [str(self._control), str(views), str(step_m), "--ros-args"]
         if namespace:
             arguments += ["-r", f"__ns:={namespace}"]
         for remap in remaps:

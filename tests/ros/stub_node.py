@@ -1,11 +1,13 @@
-"""The real node process around a backend that misbehaves on demand: `python stub_node.py CONTROL --ros-args ...`.
+"""The real node process around a backend that misbehaves on demand.
 
+`python stub_node.py CONTROL VIEWS STEP_M --ros-args ...`:
 CONTROL is a JSON file, read again before each use of the backend:
 `delay_s` (sleep per prediction), `fail` (a key of FAILURES), `fail_in` (load, encode, predict or query), `times`
 (how often it fails, always by default), `load_s` and `close_s` (how long loading and closing take), `note` (a
 stage that prints "STAGE begins"),
 `poison` (a part of `poison.PARTS`, or "encoded") with `poison_value` ("nan", "inf", "-inf"), `bad_pose`,
 `validity`. Missing keys mean good behaviour; so does a missing file.
+VIEWS and STEP_M are of the walk whose images the backend knows.
 """
 
 from __future__ import annotations
@@ -30,7 +32,6 @@ from synthetic_world import View, walk
 from lsm_core.backends.base import Backend
 from lsm_core.errors import DeviceError, WeightsError
 
-VIEWS = 40
 FAILURES: dict[str, Any] = {
     "oom": lambda: torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
     "sticky": lambda: torch.AcceleratorError("CUDA error: an illegal memory access was encountered"),
@@ -42,16 +43,16 @@ FAILURES: dict[str, Any] = {
 
 
 @cache
-def known_views() -> list[View]:
+def known_views(count: int, step_m: float) -> list[View]:
     """Return the views that the backend knows; rendered once, however often it is loaded."""
-    return walk(VIEWS)
+    return walk(count, step_m)
 
 
 class StubBackend(FakeBackend):
     """A FakeBackend that reads its behaviour from a file."""
 
-    def __init__(self, control: Path, views: Sequence[View] = ()) -> None:
-        super().__init__([*known_views(), *views])
+    def __init__(self, control: Path, views: Sequence[View]) -> None:
+        super().__init__(views)
         self._control = control
         self._control_lock = threading.Lock()
         self._told: dict[str, Any] = {}
@@ -99,17 +100,17 @@ class StubBackend(FakeBackend):
 
 
 def start(arguments: list[str]) -> int:
-    """Run the node with the stub; the first argument is the control file."""
-    control = Path(arguments[0])
-    views: list[View] = []
+    """Run the node with the stub; the first arguments are the stub's own."""
+    control, count, step_m = Path(arguments[0]), int(arguments[1]), float(arguments[2])
+    rig: list[View] = []
     if 'pairing:="rig"' in arguments:
-        left, right = standing(VIEWS)
-        views = [*left, *right]
+        left, right = standing(count)
+        rig = [*left, *right]
 
     def load(name: str, device: str, weights: Path | None) -> Backend:
-        return StubBackend(control, views)
+        return StubBackend(control, [*known_views(count, step_m), *rig])
 
-    return main(arguments[1:], load)
+    return main(arguments[3:], load)
 
 
 if __name__ == "__main__":

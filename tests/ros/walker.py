@@ -9,7 +9,7 @@ from dataclasses import replace
 from robot import Robot
 from synthetic_world import View
 
-INSIDE = 30  # views of `walk` that are inside the room
+WALL_M = 2.4  # half the room's width, less a little
 STEP_NS = 100_000_001
 
 
@@ -21,12 +21,12 @@ class Walker:
 
         Args:
             robot: that publishes.
-            views: of a walk; only those inside the room are used.
+            views: of a walk; those inside the room are used.
             odometry: also publish tf from odom to the camera.
             start_ns: stamp of the first image; that of the first view when 0.
         """
         self._robot = robot
-        there = list(views[:INSIDE])
+        there = [view for view in views if abs(view.T_world_cam[0, 3]) < WALL_M]
         self._round = there + there[-2:0:-1]
         self._odometry = odometry
         self._stamp_ns = start_ns or views[0].stamp_ns
