@@ -42,7 +42,7 @@ def heard(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         pytest.skip(f"no network namespaces with tunnels here: {probe.stderr.strip()[-200:]}")
     folder = tmp_path_factory.mktemp("lossy")
     control, result, log = folder / "link.json", folder / "result.json", folder / "log"
-    node = [sys.executable, str(HERE / "stub_node.py"), str(folder / "stub.json"), "--ros-args"]
+    node = [sys.executable, str(HERE / "stub_node.py"), str(folder / "stub.json"), "40", "0.12", "--ros-args"]
     node += ["-p", "odometry.source:=none", "-p", "image_transport:=compressed"]
     client = [sys.executable, str(HERE / "lossy_client.py"), str(control), str(result)]
     link = [*inside, str(HERE / "lossy_link.py"), str(control), *node, "--", *client]
