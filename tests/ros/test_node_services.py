@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator
 
 import numpy as np
@@ -178,7 +177,8 @@ def test_capture_makes_the_next_image_a_keyframe(node: Harness, views: list[View
     replies: list[Capture.Response] = []
     thread = threading.Thread(target=lambda: replies.append(node.call(Capture, "capture", timeout_s=15.0)))
     thread.start()
-    time.sleep(0.4)
+    gate = node.node.runtime.cameras[""].gate  # type: ignore[union-attr]
+    assert wait_until(lambda: gate._selector._capture)  # the request has arrived
     node.send(views[7])
     thread.join(15.0)
     assert replies and replies[0].success, replies

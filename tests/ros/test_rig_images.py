@@ -132,10 +132,11 @@ def test_the_second_gate_takes_growing_stamps_and_reports_a_jump() -> None:
     assert gate.consider(image(5_000 * MS), calibration).drop is None
     for stamp in (5_000, 4_900, 0, -3):
         assert gate.consider(image(stamp * MS), calibration).drop is Drop.BAD_STAMP
+    assert gate.consider(image(1_000 * MS), calibration).drop is Drop.BAD_STAMP  # doubted first
     with pytest.raises(TimeJumpedBack):
-        gate.consider(image(1_000 * MS), calibration)
+        gate.consider(image(1_100 * MS), calibration)
     gate.reset()
-    assert gate.consider(image(1_000 * MS), calibration).drop is None
+    assert gate.consider(image(1_100 * MS), calibration).drop is None
 
 
 def test_the_second_gate_sees_another_format() -> None:
