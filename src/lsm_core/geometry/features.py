@@ -30,6 +30,21 @@ class Matches:
         return len(self.pixels0)
 
 
+@dataclass(frozen=True)
+class Features:
+    """Points of one image and what they look like.
+
+    Attributes:
+        method: "sift" or "orb".
+        points: [N, 2] float64 pixels (x, y).
+        descriptors: [N, D] float32 (sift) or uint8 (orb).
+    """
+
+    method: FeatureMethod
+    points: NDArray[np.float64]
+    descriptors: NDArray[Any]
+
+
 def match_features(
     image0: NDArray[np.uint8],
     image1: NDArray[np.uint8],
@@ -37,38 +52,25 @@ def match_features(
     ratio: float = 0.8,
     max_features: int = 4000,
 ) -> Matches:
-    """Detect, describe and match points of two images.
+    """Detect, describe and match points of two images; see `find_features` and `match_found`."""
+    return match_found(
+        find_features(image0, method, max_features), find_features(image1, method, max_features), ratio
+    )
+
+
+def find_features(image: NDArray[np.uint8], method: FeatureMethod = "sift", max_features: int = 4000) -> Features:
+    """Detect and describe points of an image.
 
     Args:
-        image0, image1: [H, W, 3] uint8 RGB or [H, W] uint8.
+        image: [H, W, 3] uint8 RGB or [H, W] uint8.
         method: "sift" or "orb".
-        ratio: a match is kept if its distance is below this share of the second best one's.
-        max_features: detected points per image.
-
-    Returns:
-        Mutual best matches; possibly none.
+        max_features: detected points at most.
 
     Raises:
         InputError: unknown method.
     """
     if method not in ("sift", "orb"):
         raise InputError(f"There is no feature method '{method}'.", "Choose sift or orb.")
-    points0, desc0 = _describe(image0, method, max_features)
-    points1, desc1 = _describe(image1, method, max_features)
-    if len(points0) < 2 or len(points1) < 2:
-        return Matches(np.zeros((0, 2)), np.zeros((0, 2)))
-    norm = cv2.NORM_L2 if method == "sift" else cv2.NORM_HAMMING
-    forward = _best_by_ratio(desc0, desc1, norm, ratio)
-    backward = _best_by_ratio(desc1, desc0, norm, ratio)
-    pairs = [(i, j) for i, j in forward.items() if backward.get(j) == i]
-    index = np.array(pairs, dtype=np.int64).reshape(-1, 2)
-    return Matches(points0[index[:, 0]], points1[index[:, 1]])
-
-
-def _describe(
-    image: NDArray[np.uint8], method: FeatureMethod, max_features: int
-) -> tuple[NDArray[np.float64], NDArray[Any]]:
-    """Return points [N, 2] and descriptors [N, D] of one image."""
     gray = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) if image.ndim == 3 else image
     opencv: Any = cv2  # the stubs of OpenCV 5 lack the detectors' factory functions
     if method == "sift":
@@ -77,11 +79,33 @@ def _describe(
         detector = opencv.ORB_create(nfeatures=max_features, fastThreshold=7)
     keypoints, descriptors = detector.detectAndCompute(gray, None)
     if descriptors is None:
-        return np.zeros((0, 2)), np.zeros((0, 1))
-    return np.array([k.pt for k in keypoints], dtype=np.float64).reshape(-1, 2), descriptors
+        return Features(method, np.zeros((0, 2)), np.zeros((0, 1)))
+    points = np.asarray(opencv.KeyPoint_convert(keypoints), np.float64).reshape(-1, 2)
+    return Features(method, points, descriptors)
 
 
-def _best_by_ratio(query: NDArray[Any], train: NDArray[Any], norm: int, ratio: float) -> dict[int, int]:
-    """Return query index -> train index of matches that pass the ratio test."""
-    found = cv2.BFMatcher(norm).knnMatch(query, train, k=2)
-    return {m[0].queryIdx: m[0].trainIdx for m in found if len(m) == 2 and m[0].distance < ratio * m[1].distance}
+def match_found(features0: Features, features1: Features, ratio: float = 0.8) -> Matches:
+    """Match the features of two images, found with the same method.
+
+    Args:
+        features0, features1: of the images.
+        ratio: a match is kept if its distance is below this share of the second best one's.
+
+    Returns:
+        Mutual best matches in the order of image 0; possibly none.
+    """
+    if len(features0.points) < 2 or len(features1.points) < 2:
+        return Matches(np.zeros((0, 2)), np.zeros((0, 2)))
+    forward = _best_by_ratio(features0, features1, ratio)
+    backward = _best_by_ratio(features1, features0, ratio)
+    index0 = np.flatnonzero(forward >= 0)
+    index0 = index0[backward[forward[index0]] == index0]
+    return Matches(features0.points[index0], features1.points[forward[index0]])
+
+
+def _best_by_ratio(query: Features, train: Features, ratio: float) -> NDArray[np.int64]:
+    """Return [N] per query feature the train feature that passes the ratio test, -1 where none does."""
+    norm, kind = (cv2.NORM_L2, cv2.CV_32F) if query.method == "sift" else (cv2.NORM_HAMMING, cv2.CV_32S)
+    distance, index = cv2.batchDistance(query.descriptors, train.descriptors, kind, normType=norm, K=2)
+    best, second = distance[:, 0].astype(np.float64), distance[:, 1].astype(np.float64)
+    return np.where(best < ratio * second, index[:, 0].astype(np.int64), -1)

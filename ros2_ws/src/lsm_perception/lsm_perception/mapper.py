@@ -109,6 +109,12 @@ class Mapper:
         with self._lock:
             return self._anchor, self._generation
 
+    def prepare(self, older: Keyframe, newer: Keyframe) -> None:
+        """Begin, in a thread, what judging this pair needs and what does not wait for its prediction."""
+        with self._lock:
+            judge = self._judge
+        judge.prepare(older, newer)
+
     def latest(self) -> Keyframe | None:
         """Return the newest kept keyframe."""
         with self._lock:

@@ -9,24 +9,19 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from lsm_core.errors import GeometryError
-from lsm_core.geometry.two_view import two_view_pose
 from lsm_core.mapping import (
     GateVerdict,
-    TwoViewCheck,
     check_pair_pose,
     pose_covariance,
-    small_gray,
-    small_intrinsics,
     unknown_covariance,
 )
 from lsm_core.types import Prediction
 from lsm_perception.parameters import NodeParameters
 from lsm_perception.products import Keyframe, Matrix, PairReport
+from lsm_perception.two_view_check import TwoViewChecker
 
 logger = logging.getLogger(__name__)
 COVARIANCE_POINTS = 400
-TWO_VIEW_WIDTH = 480
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +75,12 @@ class PairJudge:
 
     def __init__(self, parameters: NodeParameters) -> None:
         self._config = parameters.pose_gate.config(parameters.scale.min_baseline_m)
-        self._two_view = parameters.pose_gate.two_view_check
+        self._two_view = TwoViewChecker() if parameters.pose_gate.two_view_check else None
+
+    def prepare(self, older: Keyframe, newer: Keyframe) -> None:
+        """Do what needs no prediction in a thread, while the model works on the same pair."""
+        if self._two_view is not None:
+            self._two_view.prepare(older, newer)
 
     def judge(
         self, older: Keyframe, newer: Keyframe, prediction: Prediction, T_rig: Matrix | None = None
@@ -103,7 +103,7 @@ class PairJudge:
             prediction.validity,
             prediction.stats.get("inliers"),
             odometry,
-            two_view_check(older, newer, prediction) if self._two_view and valid else None,
+            self._two_view.check(older, newer, prediction) if self._two_view is not None and valid else None,
             self._config,
             T_rig,
         )
@@ -114,32 +114,6 @@ class PairJudge:
             float(prediction.validity),
             dict(prediction.stats),
         )
-
-
-def two_view_check(older: Keyframe, newer: Keyframe, prediction: Prediction) -> TwoViewCheck | None:
-    """Return the motion that matched features show, or None when there are too few of them."""
-    if older.encoded is None or newer.encoded is None:
-        return None
-    grays, intrinsics = [], []
-    for view, keyframe in enumerate((older, newer)):
-        assert keyframe.encoded is not None
-        image = keyframe.encoded.image
-        gray = small_gray(image, TWO_VIEW_WIDTH)
-        K_image = (
-            prediction.grid_to_image[view].double() @ prediction.intrinsics[view].double()
-        ).cpu().numpy()  # fmt: skip
-        grays.append(gray)
-        intrinsics.append(small_intrinsics(K_image, (image.shape[0], image.shape[1]), gray))
-    try:
-        found = two_view_pose(grays[0], grays[1], intrinsics[0], intrinsics[1])
-    except GeometryError:
-        return None
-    return TwoViewCheck(
-        found.R_cam0_cam1.double().numpy(),
-        found.inlier_count,
-        found.direction_cam0_cam1.double().numpy(),
-        found.parallax_deg,
-    )
 
 
 def pair_covariance(prediction: Prediction) -> NDArray[np.float64]:

@@ -165,6 +165,8 @@ class Pipeline:
         # A rig's pair gives the masks of a keyframe that has no pair over time.
         alone = rig is not None and (older is None or refresh)
         if not alone and (older is None or worth_a_pair(candidate, older)):
+            if older is not None and not refresh:
+                self._mapper.prepare(older, newer)
             with self._timings.measure("predict"):
                 prediction = self._predict(older, newer)
         # Asked for now, not at the start: a mask may come while the model works.
