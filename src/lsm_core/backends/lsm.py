@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -12,22 +12,19 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lsm_core.backends.base import Backend, Image, check_image, check_intrinsics
-from lsm_core.backends.image_crop import PreparedImage, cover_plan, crop_plan, prepare
+from lsm_core.backends.base import Image
 from lsm_core.backends.lsm_files import Backbone, build, open_files
+from lsm_core.backends.pair_backend import PairBackend, both_orders, grid_intrinsics
 from lsm_core.backends.pair_geometry import CameraOptions, pair_geometry
-from lsm_core.errors import InputError, UnsupportedError, WeightsError
-from lsm_core.geometry.pair_cameras import OrderedPrediction
+from lsm_core.errors import WeightsError
 from lsm_core.nn.clip_text import ClipText
 from lsm_core.nn.croco import ViewTokens
-from lsm_core.nn.dust3r import Pointmap
 from lsm_core.nn.gaussian_head import PixelGaussians
 from lsm_core.nn.lseg import LOGIT_SCALE, MULTIPLE
 from lsm_core.nn.lsm import EncodedView, Lsm
 from lsm_core.points.ptv3 import AttentionMode
 from lsm_core.types import Gaussians, Prediction, ViewFeatures
 
-MAX_ASPECT = 8.0
 DEFAULT_SEED = 0
 CACHED_TEXTS = 4096
 
@@ -51,7 +48,7 @@ class LsmOptions:
     attention: AttentionMode = field(default_factory=AttentionMode)
 
 
-class LsmBackend(Backend):
+class LsmBackend(PairBackend):
     """Two views to pointmaps, Gaussians with 64 language features each, and cameras; unit "relative".
 
     Args:
@@ -64,30 +61,25 @@ class LsmBackend(Backend):
     name: ClassVar[str] = "lsm"
     has_language: ClassVar[bool] = True
     embedding_dim: ClassVar[int] = 512
-    max_views: ClassVar[int] = 2
     text_logit_scale: ClassVar[float] = LOGIT_SCALE
 
     def __init__(
         self, network: Lsm, texts: ClipText, device: torch.device, options: LsmOptions | None = None
     ) -> None:
-        super().__init__(device)
-        self.network, self.text_tower, self.options = network, texts, options or LsmOptions()
+        self.options = options or LsmOptions()
+        super().__init__(device, self.options.size, MULTIPLE)
+        self.network, self.text_tower = network, texts
         self._embedded: dict[str, Tensor] = {}
 
-    @torch.inference_mode()
-    def encode(self, image: Image, intrinsics: Tensor | NDArray[Any] | None = None) -> ViewFeatures:
-        """Run DUSt3R's encoder and LSeg on one image; see `Backend.encode`."""
-        picture, K = check_image(image), check_intrinsics(intrinsics)
-        height, width = picture.shape[:2]
-        if max(height, width) > MAX_ASPECT * min(height, width):
-            raise InputError(
-                f"An image of {width}x{height} is longer than {MAX_ASPECT:g} times its width.",
-                "Cut it to the part that matters.",
-            )
-        plan = crop_plan(width, height, self.options.size, multiple=MULTIPLE)
-        if min(plan.size) < MULTIPLE:
-            plan = cover_plan(width, height, (max(plan.size[0], MULTIPLE), max(plan.size[1], MULTIPLE)))
-        return self._encode(picture, K, prepare(picture, plan))
+    def _view_tensors(self, image: Tensor) -> Mapping[str, Tensor]:
+        """Run DUSt3R's encoder and LSeg."""
+        view = self.network.encode(image)
+        return {
+            "tokens": view.geometry.tokens,
+            "positions": view.geometry.positions,
+            "language": view.language,
+            "residual": view.residual,
+        }
 
     @torch.inference_mode()
     def predict(
@@ -102,17 +94,14 @@ class LsmBackend(Backend):
         The order in which the point transformer uses its curves is drawn, as in the reference; without a generator
         the seed is fixed, so equal input gives equal output.
         """
-        if poses is not None:
-            raise UnsupportedError("lsm estimates poses and does not read any.", "Leave poses out.")
-        first, second = self._two_views(views, intrinsics)
-        encoded = [_encoded(view) for view in (first, second)]
-        pointmaps, orders = self._both_orders(encoded)
-        known = [_grid_intrinsics(view) for view in (first, second)]
+        first, second = self._two_views(views, intrinsics, poses)
+        pointmaps, orders = both_orders(self.network.dust3r, first, second)
+        known = [grid_intrinsics(view) for view in (first, second)]
         cameras = pair_geometry(orders, known, self.options.cameras)
         drawn = self.network.point_transformer.permutations(
             torch.Generator().manual_seed(DEFAULT_SEED) if generator is None else generator
         )
-        found = self.network.fuse(encoded, pointmaps, drawn, self.options.attention)
+        found = self.network.fuse([_encoded(first), _encoded(second)], pointmaps, drawn, self.options.attention)
         return Prediction(
             backend=self.name,
             unit="relative",
@@ -156,59 +145,6 @@ class LsmBackend(Backend):
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
 
-    def _encode(self, image: Image, K: Tensor | None, placed: PreparedImage) -> ViewFeatures:
-        view = self.network.encode(placed.tensor.to(self.device))
-        tensors = {
-            "image": view.image,
-            "tokens": view.geometry.tokens,
-            "positions": view.geometry.positions,
-            "language": view.language,
-            "residual": view.residual,
-            "colors": torch.from_numpy(placed.pixels),
-        }
-        return ViewFeatures(self.name, image, K, placed.grid_to_image, tensors)
-
-    def _two_views(
-        self, views: Sequence[Image | ViewFeatures], intrinsics: Sequence[Tensor | NDArray[Any] | None] | None
-    ) -> tuple[ViewFeatures, ViewFeatures]:
-        """Check and encode the views; the second is brought to the first one's grid where they differ."""
-        if len(views) != 2:
-            raise InputError(f"lsm takes two views, got {len(views)}.", "Pass views two by two.")
-        if intrinsics is not None and len(intrinsics) != 2:
-            raise InputError(f"{len(intrinsics)} intrinsics for two views.", "Pass one per view, or None.")
-        encoded = []
-        for index, view in enumerate(views):
-            if not isinstance(view, ViewFeatures):
-                encoded.append(self.encode(view, None if intrinsics is None else intrinsics[index]))
-            elif view.backend != self.name:
-                raise InputError(f"These view features were made by '{view.backend}'.", "Encode with lsm.")
-            else:
-                encoded.append(view)
-        first, second = encoded
-        height, width = first.tensors["image"].shape[2:]
-        if second.tensors["image"].shape[2:] != (height, width):
-            plan = cover_plan(second.image.shape[1], second.image.shape[0], (width, height))
-            second = self._encode(second.image, second.intrinsics, prepare(second.image, plan))
-        return first, second
-
-    def _both_orders(self, views: Sequence[EncodedView]) -> tuple[list[Pointmap], list[OrderedPrediction]]:
-        """Decode both orders of the encoded views in one batch.
-
-        Returns:
-            The pointmaps in camera 0's frame, and both orders on the CPU.
-        """
-        a, b = (view.geometry for view in views)
-        both = [_batched(a, b), _batched(b, a)]
-        height, width = views[0].image.shape[2:]
-        own, other = self.network.pointmaps(both, (height, width))
-        orders = [
-            OrderedPrediction(
-                *(t[i].float().cpu() for t in (own.points, own.confidence, other.points, other.confidence))
-            )
-            for i in (0, 1)
-        ]
-        return [Pointmap(p.points[:1], p.confidence[:1]) for p in (own, other)], orders
-
 
 def joined(views: Sequence[PixelGaussians]) -> Gaussians:
     """Return the Gaussians of all views as one set; only the constant part of the colour was trained."""
@@ -241,14 +177,3 @@ def load(device: torch.device, weights: Path | None, options: LsmOptions | None 
 def _encoded(view: ViewFeatures) -> EncodedView:
     t = view.tensors
     return EncodedView(t["image"], ViewTokens(t["tokens"], t["positions"]), t["language"], t["residual"])
-
-
-def _batched(first: ViewTokens, second: ViewTokens) -> ViewTokens:
-    return ViewTokens(torch.cat((first.tokens, second.tokens)), torch.cat((first.positions, second.positions)))
-
-
-def _grid_intrinsics(view: ViewFeatures) -> Tensor | None:
-    """Return the intrinsics on the model grid, None when unknown."""
-    if view.intrinsics is None:
-        return None
-    return torch.linalg.inv(view.grid_to_image.double()).float() @ view.intrinsics

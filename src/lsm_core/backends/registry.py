@@ -16,6 +16,7 @@ from lsm_core.errors import DeviceError, UnknownBackendError
 _MODULES: dict[str, str] = {
     "lsm-tiny": "lsm_core.backends.tiny",
     "lsm": "lsm_core.backends.lsm",
+    "dust3r": "lsm_core.backends.dust3r",
 }
 
 Loader = Callable[[torch.device, Path | None], Backend]

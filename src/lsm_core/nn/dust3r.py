@@ -107,10 +107,17 @@ class Dust3r(CrocoBackbone):
         """Return points and confidence from a head's raw output [B, 4, H, W]."""
         return pointmap_from_raw(raw, self.sizes.depth, self.sizes.confidence, self.sizes.confidence_range)
 
-    def forward(self, images: Sequence[Tensor]) -> list[Pointmap]:
-        """Predict pointmaps of views [B, 3, H, W] in [-1, 1], sides multiples of the patch size."""
-        views: list[ViewTokens] = [self.encode(image) for image in images]
+    def pointmaps(self, views: Sequence[ViewTokens], size: tuple[int, int]) -> list[Pointmap]:
+        """Return the pointmaps [B, H, W, 3] of encoded views of one size (H, W) in view 0's frame.
+
+        The batch may hold several orders of the same views.
+        """
         layers = self.decode(views)
+        return [self.pointmap(self.head(v, layers[v], size)) for v in range(len(views))]
+
+    def forward(self, images: Sequence[Tensor]) -> list[Pointmap]:
+        """Predict pointmaps of views [B, 3, H, W] in [-1, 1], sides multiples of the patch; sizes may differ."""
+        layers = self.decode([self.encode(image) for image in images])
         sizes = [(image.shape[2], image.shape[3]) for image in images]
         return [self.pointmap(self.head(v, layers[v], size)) for v, size in enumerate(sizes)]
 

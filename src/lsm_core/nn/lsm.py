@@ -98,15 +98,6 @@ class Lsm(nn.Module):
             bias = bias + reduction.bias
         return tokens, F.conv2d(path, weight[..., None, None], bias)
 
-    def pointmaps(self, geometry: Sequence[ViewTokens], size: tuple[int, int]) -> list[Pointmap]:
-        """Return the pointmaps [B, H, W, 3] of views of one size (H, W) in view 0's frame.
-
-        The batch may hold several orders of the same encoded views.
-        """
-        layers = self.dust3r.decode(geometry)
-        raws = [self.dust3r.head(v, layers[v], size) for v in range(len(geometry))]
-        return [self.dust3r.pointmap(raw) for raw in raws]
-
     def fuse(
         self,
         views: Sequence[EncodedView],
@@ -143,7 +134,7 @@ class Lsm(nn.Module):
     ) -> LsmOutput:
         """Predict a pair in one order: pointmaps, then `fuse`."""
         height, width = views[0].image.shape[2:]
-        pointmaps = self.pointmaps([view.geometry for view in views], (height, width))
+        pointmaps = self.dust3r.pointmaps([view.geometry for view in views], (height, width))
         return self.fuse(views, pointmaps, permutations, mode, orders)
 
     def expand(self, features: Tensor) -> Tensor:

@@ -57,6 +57,7 @@ LSM = Checkpoint(
 # backend -> the files it needs, all in one folder
 CHECKPOINTS: dict[str, tuple[Checkpoint, ...]] = {
     "lsm": (DUST3R, LSEG, LSM),
+    "dust3r": (DUST3R,),
 }
 
 

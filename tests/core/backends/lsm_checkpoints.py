@@ -50,11 +50,11 @@ class Callback:
 
 
 def seeded(module: nn.Module, seed: int) -> nn.Module:
-    """Fill a module with small random numbers that keep its outputs finite."""
+    """Fill a module with random numbers of the usual spread, one over the root of the inputs."""
     generator = torch.Generator().manual_seed(seed)
     for name, tensor in module.state_dict().items():
         if tensor.dtype.is_floating_point:
-            spread = 0.02 if tensor.ndim > 1 else 0.1
+            spread = 0.1 if tensor.ndim < 2 else (tensor.numel() / len(tensor)) ** -0.5
             tensor.copy_(torch.randn(tensor.shape, generator=generator) * spread)
             if name.endswith(("norm.weight", "running_var")) or ("norm" in name and name.endswith("weight")):
                 tensor.fill_(1.0)

@@ -24,7 +24,7 @@ HEIGHT, WIDTH = 270, 360
 def untrained() -> TinyBackend:
     torch.manual_seed(0)
     network = TinyNet(TinyConfig()).eval().requires_grad_(False)
-    return TinyBackend(network, torch.device("cpu"), WeightsCard("", TinyConfig(), {}))
+    return TinyBackend(network, torch.device("cpu"), WeightsCard("", 0, TinyConfig(), {}))
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,119 @@
+"""Backends on a DUSt3R-like trunk: two views brought to one grid, encoded once each, decoded in both orders."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from lsm_core.backends.base import Backend, Image, check_image, check_intrinsics
+from lsm_core.backends.image_crop import CropPlan, cover_plan, crop_plan, prepare
+from lsm_core.errors import InputError, UnsupportedError
+from lsm_core.geometry.pair_cameras import OrderedPrediction
+from lsm_core.nn.croco import ViewTokens
+from lsm_core.nn.dust3r import Dust3r, Pointmap
+from lsm_core.types import ViewFeatures
+
+MAX_ASPECT = 8.0
+
+
+class PairBackend(Backend):
+    """What backends that take exactly two views on one grid share.
+
+    Args:
+        device: where the network runs.
+        size: 224 or 256 for a square crop, else the long edge (512).
+        multiple: of the sides of the grid.
+    """
+
+    max_views: ClassVar[int] = 2
+
+    def __init__(self, device: torch.device, size: int, multiple: int) -> None:
+        super().__init__(device)
+        self._size, self._multiple = size, multiple
+
+    @abstractmethod
+    def _view_tensors(self, image: Tensor) -> Mapping[str, Tensor]:
+        """Encode one image [1, 3, h, w] in [-1, 1]; at least "tokens" and "positions" of the trunk."""
+
+    @torch.inference_mode()
+    def encode(self, image: Image, intrinsics: Tensor | NDArray[Any] | None = None) -> ViewFeatures:
+        """Compute what depends on one image only; see `Backend.encode`."""
+        picture, K = check_image(image), check_intrinsics(intrinsics)
+        height, width = picture.shape[:2]
+        if max(height, width) > MAX_ASPECT * min(height, width):
+            raise InputError(
+                f"An image of {width}x{height} is longer than {MAX_ASPECT:g} times its width.",
+                "Cut it to the part that matters.",
+            )
+        plan = crop_plan(width, height, self._size, multiple=self._multiple)
+        if min(plan.size) < self._multiple:
+            least = self._multiple
+            plan = cover_plan(width, height, (max(plan.size[0], least), max(plan.size[1], least)))
+        return self._encode(picture, K, plan)
+
+    def _encode(self, image: Image, K: Tensor | None, plan: CropPlan) -> ViewFeatures:
+        placed = prepare(image, plan)
+        tensor = placed.tensor.to(self.device)
+        colors = torch.from_numpy(placed.pixels)
+        tensors = {"image": tensor, "colors": colors, **self._view_tensors(tensor)}
+        return ViewFeatures(self.name, image, K, placed.grid_to_image, tensors)
+
+    def _two_views(
+        self,
+        views: Sequence[Image | ViewFeatures],
+        intrinsics: Sequence[Tensor | NDArray[Any] | None] | None,
+        poses: object,
+    ) -> tuple[ViewFeatures, ViewFeatures]:
+        """Check and encode the views; the second is brought to the first one's grid where they differ."""
+        if poses is not None:
+            raise UnsupportedError(f"{self.name} estimates poses and does not read any.", "Leave poses out.")
+        if len(views) != 2:
+            raise InputError(f"{self.name} takes two views, got {len(views)}.", "Pass views two by two.")
+        if intrinsics is not None and len(intrinsics) != 2:
+            raise InputError(f"{len(intrinsics)} intrinsics for two views.", "Pass one per view, or None.")
+        encoded = []
+        for index, view in enumerate(views):
+            if not isinstance(view, ViewFeatures):
+                encoded.append(self.encode(view, None if intrinsics is None else intrinsics[index]))
+            elif view.backend != self.name:
+                raise InputError(f"These view features were made by '{view.backend}'.", f"Encode with {self.name}.")
+            else:
+                encoded.append(view)
+        first, second = encoded
+        height, width = first.tensors["image"].shape[2:]
+        if second.tensors["image"].shape[2:] != (height, width):
+            plan = cover_plan(second.image.shape[1], second.image.shape[0], (width, height))
+            second = self._encode(second.image, second.intrinsics, plan)
+        return first, second
+
+
+def both_orders(
+    trunk: Dust3r, first: ViewFeatures, second: ViewFeatures
+) -> tuple[list[Pointmap], list[OrderedPrediction]]:
+    """Decode both orders of two encoded views in one batch.
+
+    Returns:
+        The pointmaps [1, H, W, 3] of both views in camera 0's frame, and both orders in float32 on the CPU.
+    """
+    a, b = (ViewTokens(view.tensors["tokens"], view.tensors["positions"]) for view in (first, second))
+    height, width = first.tensors["image"].shape[2:]
+    own, other = trunk.pointmaps([_batched(a, b), _batched(b, a)], (height, width))
+    maps = [t.float().cpu() for t in (own.points, own.confidence, other.points, other.confidence)]
+    orders = [OrderedPrediction(*(t[i] for t in maps)) for i in (0, 1)]
+    return [Pointmap(p.points[:1], p.confidence[:1]) for p in (own, other)], orders
+
+
+def grid_intrinsics(view: ViewFeatures) -> Tensor | None:
+    """Return the intrinsics on the model grid, None when unknown."""
+    if view.intrinsics is None:
+        return None
+    return torch.linalg.inv(view.grid_to_image.double()).float() @ view.intrinsics
+
+
+def _batched(first: ViewTokens, second: ViewTokens) -> ViewTokens:
+    return ViewTokens(torch.cat((first.tokens, second.tokens)), torch.cat((first.positions, second.positions)))
