@@ -41,9 +41,19 @@ class Supervisor:
         self._thread.join(timeout=5.0)
         self._node.destroy_node()
 
-    def wait_for_node(self, timeout_s: float = 60.0) -> None:
-        """Wait until the node's lifecycle services are there."""
+    def wait_for_node(self, timeout_s: float = 60.0, in_transition: bool = False) -> None:
+        """Wait until the node's lifecycle services are there and their replies arrive here.
+
+        Args:
+            timeout_s: longest wait.
+            in_transition: a transition runs now; do not wait for its end.
+        """
         assert wait_until(lambda: self._change.service_is_ready() and self._state.service_is_ready(), timeout_s)
+        # A service is seen before it sees its client, and until then replies are lost.
+        nothing = ChangeState.Request(transition=Transition(label="nothing"))
+        calls = [(self._state, GetState.Request()), (self._change, nothing)]
+        for client, request in calls[:1] if in_transition else calls:
+            assert wait_until(lambda c=client, r=request: wait_until(c.call_async(r).done, 1.0), timeout_s)
 
     def ask(self, transition: int) -> Any:
         """Ask for a transition and return the future of the reply."""

@@ -63,6 +63,7 @@ def test_unconfigure_tells_diagnostics_and_the_node_can_be_configured_again(
     assert walker.walk_until(lambda: len(client.messages("points")) > 0), lost.text
     lost.behave(fail="sticky")
     assert walker.walk_until(lambda: "the node is unconfigured now" in lost.text), lost.text
+    supervisor.wait_for_node()
     supervisor.wait_for_state("unconfigured")
     assert "CUDA error: an illegal memory access" in lost.text and "fatal_action: unconfigure" in lost.text
     assert wait_until(lambda: any("the device is lost" in s.message for s in statuses(client, "model")))
@@ -84,6 +85,7 @@ def test_a_query_that_finds_the_device_lost_unconfigures_too(
     assert walker.walk_until(lambda: len(client.messages("points")) > 0), lost.text
     lost.behave(fail="sticky", fail_in="query")
     assert not client.call(QueryText, "query_text", texts=["a word never asked before"]).success
+    supervisor.wait_for_node()
     supervisor.wait_for_state("unconfigured")
     assert "Traceback" not in lost.text
 
