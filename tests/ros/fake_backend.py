@@ -73,6 +73,7 @@ class FakeBackend(Backend):
         self.poison_value = math.nan
         self.bad_pose = False
         self.validity = 1.0
+        self.overlap = 0.8  # of a pair, as its statistics claim
 
     def encode(self, image: Image, intrinsics: Tensor | NDArray[Any] | None = None) -> ViewFeatures:
         key = torch.tensor(image_key(image), dtype=torch.int64)
@@ -129,7 +130,7 @@ class FakeBackend(Backend):
                 torch.zeros(n, 1, 3),
             ),
             features=[torch.from_numpy(m[1]) for m in maps],
-            stats={"inliers": 500.0, "matches": 600.0, "overlap": 0.8, "parallax_deg": 4.0},
+            stats={"inliers": 500.0, "matches": 600.0, "overlap": self.overlap, "parallax_deg": 4.0},
         )
         if self.poison in ("", "encoded"):
             return prediction

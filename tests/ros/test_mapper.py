@@ -106,10 +106,24 @@ def test_a_bad_pair_with_little_overlap_starts_a_new_segment_at_once(views: list
     walker = Walker(views)
     for view in views[:3]:
         walker.step(view)
-    walker.backend.validity = 0.0
-    walker.step(views[3], overlap=0.4)
+    walker.backend.validity, walker.backend.overlap = 0.0, 0.4
+    walker.step(views[3])
     older, _ = walker.mapper.partner()
     assert older is not None and older.stamp_ns == views[3].stamp_ns
+
+
+@pytest.mark.parametrize(("measured", "kept"), [(0.8, True), (float("nan"), False)])
+def test_the_overlap_that_the_pair_itself_has_counts_before_that_of_lost_corners(
+    views: list[View], measured: float, kept: bool
+) -> None:
+    """A fast turn loses the corners, not the view: the last good keyframe is tried once more."""
+    walker = Walker(views)
+    for view in views[:3]:
+        walker.step(view)
+    walker.backend.validity, walker.backend.overlap = 0.0, measured
+    walker.step(views[3], overlap=0.0)
+    older, _ = walker.mapper.partner()
+    assert older is not None and (older.stamp_ns == views[2].stamp_ns) is kept
 
 
 def test_a_lost_view_is_the_start_of_the_next_pair(views: list[View]) -> None:

@@ -98,7 +98,7 @@ def test_a_lost_view_much_later_costs_no_inference_and_starts_the_next_pair(view
 def test_a_lost_view_that_the_model_cannot_pair_either_starts_anew_at_once(views: list[View]) -> None:
     bench = Bench(views)
     bench.feed(views[0], KeyframeReason.FIRST, SECOND)
-    bench.backend.validity = 0.0
+    bench.backend.validity, bench.backend.overlap = 0.0, 0.1
     bench.feed(views[1], KeyframeReason.LOST, SECOND + SECOND // 2)
     older, _ = bench.mapper.partner()
     assert older is not None and older.stamp_ns == SECOND + SECOND // 2

@@ -116,6 +116,7 @@ class _Candidate:
     K: NDArray[np.float64]
     sharpness: float
     action: KeyframeAction = KeyframeAction.SKIP
+    requested: bool = False
 
 
 @dataclass(frozen=True)
@@ -175,7 +176,8 @@ class KeyframeSelector:
         frame = _Candidate(gray, stamp_ns, self._intrinsics(gray, K), sharpness(gray))
         decision = self._decide(frame)
         if decision.action is not KeyframeAction.SKIP:
-            self._candidates[stamp_ns] = replace(frame, action=decision.action)
+            requested = decision.reason is KeyframeReason.REQUESTED
+            self._candidates[stamp_ns] = replace(frame, action=decision.action, requested=requested)
             while len(self._candidates) > KEPT_CANDIDATES:
                 self._candidates.popitem(last=False)
         return decision
@@ -198,6 +200,7 @@ class KeyframeSelector:
         self._blurred_since_ns = None
         for older in [stamp for stamp in self._candidates if stamp < frame.stamp_ns]:
             del self._candidates[older]
+        self._capture = self._capture and not frame.requested and frame.action is not KeyframeAction.KEEP
         if frame.action is KeyframeAction.KEEP:
             self._reference = frame
             self._tracks = CornerTracks(frame.gray, self._config.max_corners, self._config.track_check_px)
@@ -206,10 +209,12 @@ class KeyframeSelector:
             for stamp, gray in self._recent:
                 if stamp > frame.stamp_ns:
                     self._tracks.advance(gray)
-            self._capture = False
 
     def request_capture(self) -> None:
-        """Keep the next frame whatever it shows (service ~/capture); stays pending until one is accepted."""
+        """Keep the next frame whatever it shows (service ~/capture); stays pending until one is accepted.
+
+        A frame that has not moved from the reference is to be refreshed: it is no partner for geometry.
+        """
         self._capture = True
 
     def reset(self) -> None:
@@ -252,7 +257,9 @@ class KeyframeSelector:
         """Say what the view's motion and the reference's age ask for."""
         limits = self._config
         if self._capture:
-            return KeyframeAction.KEEP, KeyframeReason.REQUESTED
+            return (
+                KeyframeAction.KEEP if self._has_moved(now) else KeyframeAction.REFRESH
+            ), KeyframeReason.REQUESTED
         if now.tracks < limits.min_tracks:
             return self._due_without_tracks(stamp_ns, now, tracks.started)
         if now.overlap <= limits.target_overlap and (
@@ -267,6 +274,13 @@ class KeyframeSelector:
             return (KeyframeAction.KEEP if some else KeyframeAction.REFRESH), KeyframeReason.AGE
         static = tracks.flow_px < limits.static_flow_px
         return KeyframeAction.SKIP, KeyframeReason.STATIC if static else KeyframeReason.SIMILAR
+
+    def _has_moved(self, now: _Motion) -> bool:
+        """Whether a frame differs enough from the reference to make a pair with it."""
+        limits = self._config
+        if now.tracks < limits.min_tracks:
+            return not now.still
+        return now.parallax_deg >= 0.5 * limits.min_parallax_deg or now.overlap <= limits.target_overlap
 
     def _due_without_tracks(
         self, stamp_ns: int, now: _Motion, started: int

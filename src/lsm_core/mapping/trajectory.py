@@ -21,9 +21,14 @@ class TrajectoryArrays:
 
 
 class Trajectory:
-    """Poses T_map_cam of keyframes, grouped by segment, in order of time within each."""
+    """Poses T_map_cam of keyframes, grouped by segment, in order of time within each.
 
-    def __init__(self) -> None:
+    Args:
+        max_poses: poses kept in all; the first stored of the oldest segment leaves first. None keeps all.
+    """
+
+    def __init__(self, max_poses: int | None = None) -> None:
+        self._max_poses = max_poses
         self._poses: dict[int, dict[int, NDArray[np.float64]]] = {}
 
     def __len__(self) -> int:
@@ -44,6 +49,11 @@ class Trajectory:
         if T.shape != (4, 4) or not np.isfinite(T).all():
             raise InputError("A pose must be a finite 4x4 matrix.")
         self._poses.setdefault(segment, {})[stamp_ns] = T.copy()
+        while self._max_poses is not None and len(self) > self._max_poses:
+            oldest = next(iter(self._poses))
+            self._poses[oldest].pop(next(iter(self._poses[oldest])))
+            if not self._poses[oldest]:
+                del self._poses[oldest]
 
     def arrays(self, segment: int, metres_per_unit: float = 1.0) -> TrajectoryArrays:
         """Return a segment's poses, positions multiplied by `metres_per_unit`; empty for an unknown segment."""

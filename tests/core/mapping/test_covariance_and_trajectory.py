@@ -70,3 +70,11 @@ def test_unknown_segment_and_cleared_trajectory_are_empty() -> None:
 def test_nonsense_pose_is_refused() -> None:
     with pytest.raises(InputError):
         Trajectory().add(1, np.full((4, 4), np.inf), 1)
+
+
+def test_a_bounded_trajectory_forgets_the_oldest_poses_of_the_oldest_segment() -> None:
+    trajectory = Trajectory(max_poses=3)
+    for stamp, segment in ((10, 1), (20, 1), (30, 2), (40, 2), (50, 2)):
+        trajectory.add(stamp, np.eye(4), segment)
+    assert len(trajectory) == 3 and trajectory.segments == [2]
+    assert trajectory.arrays(2).stamps_ns.tolist() == [30, 40, 50]

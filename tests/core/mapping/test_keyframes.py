@@ -193,6 +193,19 @@ def test_capture_keeps_a_still_frame_until_accepted() -> None:
     assert c.action is KeyframeAction.SKIP
 
 
+def test_capture_is_a_pair_only_where_the_view_has_moved() -> None:
+    for T, action in ((pose(t=(0.002, 0, 0)), KeyframeAction.REFRESH), (pose(t=(0.1, 0, 0)), KeyframeAction.KEEP)):
+        selector = KeyframeSelector(BASE)
+        feed(selector, sideways(1))
+        selector.request_capture()
+        decision = selector.consider(wall_view(WALL, T), 2 * TENTH, K_SMALL)
+        assert (decision.action, decision.reason) == (action, KeyframeReason.REQUESTED)
+        selector.accept()
+        again = selector.consider(wall_view(WALL, T), 3 * TENTH, K_SMALL)
+        assert again.reason is not KeyframeReason.REQUESTED
+        assert (selector.reference_stamp_ns == 2 * TENTH) is (action is KeyframeAction.KEEP)
+
+
 def test_stamps_that_do_not_advance_are_out_of_order_and_reset_recovers() -> None:
     selector = KeyframeSelector(BASE)
     feed(selector, sideways(3))

@@ -3,27 +3,33 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 
 from lsm_core.mapping import KeyframeReason
 from lsm_perception.products import Keyframe, Products
 
 
 class CaptureWaiter:
-    """Hands the next requested keyframe of a camera to all who wait for one."""
+    """Hands the next requested keyframe of a camera to all who wait for one of that camera."""
 
     def __init__(self) -> None:
         self._condition = threading.Condition()
-        self._count = 0
+        self._counts: Counter[str] = Counter()  # by camera
+        self._newest: dict[str, Keyframe] = {}
         self._given_up = 0
-        self._newest: Keyframe | None = None
+        self.waiting = 0  # requests
 
     def notice(self, products: Products) -> None:
         """Look at each keyframe; requested ones and first ones end a wait."""
         if products.decision.reason in (KeyframeReason.REQUESTED, KeyframeReason.FIRST):
-            with self._condition:
-                self._count += 1
-                self._newest = products.keyframe
-                self._condition.notify_all()
+            self.made(products.keyframe.camera, products.keyframe)
+
+    def made(self, camera: str, keyframe: Keyframe) -> None:
+        """Hand a keyframe to all who wait for one of its camera."""
+        with self._condition:
+            self._counts[camera] += 1
+            self._newest[camera] = keyframe
+            self._condition.notify_all()
 
     def give_up(self) -> None:
         """End all waits now: no image will come."""
@@ -31,14 +37,16 @@ class CaptureWaiter:
             self._given_up += 1
             self._condition.notify_all()
 
-    def ticket(self) -> int:
+    def ticket(self, camera: str) -> int:
         """Return a number to wait with; take it before the request is made."""
         with self._condition:
-            return self._count
+            return self._counts[camera]
 
-    def wait(self, ticket: int, timeout_s: float) -> Keyframe | None:
+    def wait(self, camera: str, ticket: int, timeout_s: float) -> Keyframe | None:
         """Return the newest keyframe made since the ticket was taken, None when none is made in time."""
         with self._condition:
             before = self._given_up
-            self._condition.wait_for(lambda: self._count > ticket or self._given_up > before, timeout_s)
-            return self._newest if self._count > ticket else None
+            self.waiting += 1
+            self._condition.wait_for(lambda: self._counts[camera] > ticket or self._given_up > before, timeout_s)
+            self.waiting -= 1
+            return self._newest[camera] if self._counts[camera] > ticket else None

@@ -75,10 +75,10 @@ class Mapper:
         self._chain = PairChain(ChainConfig(max_spread=parameters.chain.max_spread))
         self._scale = ScaleEstimator(parameters.scale.config())
         self._window = KeyframeWindow(WindowConfig(max_keyframes=parameters.keyframes.window))
-        self._trajectory = Trajectory()
+        self._trajectory = Trajectory(parameters.map.max_path)
         self._anchor: Keyframe | None = None
         self._rejections = 0
-        self._overlap = 1.0  # of the newest keyframe with the anchor, estimated from keyframe to keyframe
+        self._overlap = 1.0  # of the newest keyframe with the anchor
         self._generation = 0
 
     @property
@@ -283,8 +283,13 @@ class Mapper:
         report = verdict.report(older, newer, verdict.T_older_newer, verdict.covariance, False, 0)
         self._rejections += 1
         limits = self._parameters.keyframes
-        self._overlap *= overlap if math.isfinite(overlap) else limits.target_overlap
-        out_of_view = self._overlap * limits.target_overlap < limits.hard_overlap
+        measured = verdict.stats.get("overlap", math.nan)
+        if measured > 0:  # by the matches of this very pair
+            self._overlap = measured
+            out_of_view = measured < limits.hard_overlap
+        else:
+            self._overlap *= overlap if math.isfinite(overlap) else limits.target_overlap
+            out_of_view = self._overlap * limits.target_overlap < limits.hard_overlap
         give_up = self._rejections > limits.retries or out_of_view
         if rig is not None and rig.accepted and (give_up or older.T_map_cam is None):
             return replace(self._begin_with_rig(newer, rig), other_pair=report)

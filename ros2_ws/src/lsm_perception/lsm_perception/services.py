@@ -142,9 +142,9 @@ class Services:
             raise ServiceError(ResultCode.NOT_FOUND, f"There is no camera '{camera[:80]}'.")
         timeout_s = timeout_seconds(request.timeout, self._parameters.queries)
         with self._room.place():
-            ticket = work.runtime.captures.ticket()
+            ticket = work.runtime.captures.ticket(camera)
             cameras[camera].gate.request_capture()
-            keyframe = work.runtime.captures.wait(ticket, timeout_s)
+            keyframe = work.runtime.captures.wait(camera, ticket, timeout_s)
         if keyframe is None:
             self._active()
             raise ServiceError(
