@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from lsm_checkpoints import write_checkpoints
 from safetensors.torch import save_file
 
 from lsm_core.backends import lseg_keys
 from lsm_core.backends.checkpoint_identity import identify
 from lsm_core.backends.lsm_files import FILES
+from lsm_core.backends.seeded_checkpoints import write_checkpoints
 from lsm_core.cli.main import main
 from lsm_core.errors import WeightsError
 from lsm_core.weights.files import CheckpointFile

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from lsm_checkpoints import write_checkpoints
 
 from lsm_core import load_backend
 from lsm_core.backends.dust3r import Dust3rBackend, Dust3rOptions, balls, load
 from lsm_core.backends.lsm_files import FILES
+from lsm_core.backends.seeded_checkpoints import write_checkpoints
 from lsm_core.errors import UnsupportedError, WeightsError
 
 

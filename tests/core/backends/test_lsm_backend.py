@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from lsm_checkpoints import SMALL, write_checkpoints
 
 from lsm_core import load_backend
 from lsm_core.backends.lsm import LsmBackend, LsmOptions, load
 from lsm_core.backends.lsm_files import FILES
 from lsm_core.backends.pair_geometry import CameraOptions
+from lsm_core.backends.seeded_checkpoints import SMALL, write_checkpoints
 from lsm_core.errors import InputError, LsmError, UnsupportedError, WeightsError
 from lsm_core.weights.files import read_checkpoint
 

@@ -1,4 +1,7 @@
-"""Seeded checkpoints in the three official file formats of the Large Spatial Model, small or full size."""
+"""Checkpoints of random numbers in the three official file formats of the Large Spatial Model, small or full size.
+
+They let everything be run and timed where the real files are not at hand; what such a model says means nothing.
+"""
 
 from __future__ import annotations
 
@@ -42,14 +45,14 @@ SMALL = LsmConfig(
 SMALL_TEXT = ClipTextConfig(width=64, heads=1, layers=2)
 
 
-class Callback:
-    """Stands for a Lightning class that the loader must not need."""
+class TrainingCallback:
+    """Stands for what a training program leaves in its checkpoint, and a loader must not need."""
 
     def __init__(self) -> None:
         self.monitor = "loss"
 
 
-def seeded(module: nn.Module, seed: int) -> nn.Module:
+def fill(module: nn.Module, seed: int) -> None:
     """Fill a module with random numbers of the usual spread, one over the root of the inputs."""
     generator = torch.Generator().manual_seed(seed)
     for name, tensor in module.state_dict().items():
@@ -58,7 +61,7 @@ def seeded(module: nn.Module, seed: int) -> nn.Module:
             tensor.copy_(torch.randn(tensor.shape, generator=generator) * spread)
             if name.endswith(("norm.weight", "running_var")) or ("norm" in name and name.endswith("weight")):
                 tensor.fill_(1.0)
-    return module.eval()
+    module.eval()
 
 
 def dust3r_state(network: Lsm) -> dict[str, Tensor]:
@@ -88,15 +91,24 @@ def lseg_state(network: Lsm, texts: ClipText | None) -> dict[str, Tensor]:
 def write_checkpoints(
     folder: Path, config: LsmConfig = SMALL, text: ClipTextConfig = SMALL_TEXT, seed: int = 0
 ) -> tuple[Lsm, ClipText]:
-    """Write the three files; return the network (original backbone) and the text tower they hold."""
+    """Write the three files.
+
+    Args:
+        folder: gets them, under their official names.
+        config, text: sizes.
+        seed: of the numbers.
+
+    Returns:
+        The network (with the original backbone) and the text tower they hold.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     network, texts = Lsm(config), ClipText(text)
-    seeded(network, seed)
-    seeded(texts, seed + 1)
+    fill(network, seed)
+    fill(texts, seed + 1)
     arguments = argparse.Namespace(model="AsymmetricCroCo3DStereo(enc_depth=2)", lr=1e-4)
     torch.save({"args": arguments, "model": dust3r_state(network)}, folder / FILES["dust3r"])
     lseg = {f"net.{k}": v for k, v in lseg_state(network, texts).items()}
-    torch.save({"state_dict": lseg, "epoch": 200, "callbacks": [Callback()]}, folder / FILES["lseg"])
+    torch.save({"state_dict": lseg, "epoch": 200, "callbacks": [TrainingCallback()]}, folder / FILES["lseg"])
     own = {f"dust3r.dust3r.{k}": v + 0.001 if v.ndim > 1 else v for k, v in dust3r_state(network).items()}
     own |= {f"lseg_feature_extractor.{k}": v for k, v in lseg_state(network, None).items()}
     own |= {f"point_transformer.{k}": v for k, v in network.point_transformer.state_dict().items()}
