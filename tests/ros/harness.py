@@ -64,9 +64,8 @@ class Harness(Robot):
         runtime.timings.clear()
         for context in runtime.cameras.values():
             context.pipeline.clear_counts()
-            context.stream._info = context.stream._calibration = None
-            context.stream.calibrated = False
-            context.gate._shape = None
+            context.stream.calibration.clear()
+            context.gate._form = None
         time.sleep(0.2)  # what was sent before is still on its way
         self.forget()
 

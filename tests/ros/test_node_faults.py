@@ -186,10 +186,10 @@ def test_camera_info_is_used_only_when_it_fits(
     stream = node.node.runtime.cameras[""].stream if node.node.runtime else None
     assert stream is not None
     node.infos.publish(camera_info(views[0].stamp_ns, **changes))
-    assert wait_until(lambda: stream._info is not None)
+    assert wait_until(lambda: stream.calibration.heard)
     deliver(node, image_message(views[0].rgb, views[0].stamp_ns))
     node.settle()
     if reason is not None:
         assert dropped(node) == {reason: 1}
     else:
-        assert dropped(node) == {} and stream.calibrated is calibrated
+        assert dropped(node) == {} and stream.calibration.calibrated is calibrated

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,13 +13,13 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from lsm_core.mapping import KeyframeDecision, KeyframeReason
 from lsm_perception.accounting import Account, Drop
-from lsm_perception.calibration import Calibration
-from lsm_perception.conversions.camera_info import calibration_from_info
+from lsm_perception.calibration_choice import CalibrationChoice
 from lsm_perception.conversions.compressed_images import source_from_compressed
-from lsm_perception.conversions.errors import BadMessageError, UnusableInfoError
+from lsm_perception.conversions.errors import BadMessageError
 from lsm_perception.conversions.images import source_from_image
 from lsm_perception.depth_source import DepthSource
 from lsm_perception.gate import TimeJumpedBack
+from lsm_perception.image_watch import UNUSABLE, ImageWatch
 from lsm_perception.listener import Listener
 from lsm_perception.mask_source import MaskSource
 from lsm_perception.parameters import NodeParameters
@@ -87,15 +86,12 @@ class CameraStream:
         self._timings = timings
         self._hooks = hooks
         self._clock = clock
-        self._lock = threading.Lock()
-        self._info: CameraInfo | None = None
-        self._calibration: Calibration | None = None
-        self._calibration_of: CameraInfo | None = None
         self.listeners: list[Listener] = []
         self.stamp_offset_s = 0.0  # of the newest image: its stamp less the node's clock on arrival
         self.depth = DepthSource(parameters.input.max_pixels)
         self.masks = MaskSource(parameters.input.max_pixels, parameters.input.mask_max_age_s, hooks.problem)
-        self.calibrated = False
+        self.calibration = CalibrationChoice(hooks.problem, hooks.reset, parameters.input.rectified)
+        self._watch = ImageWatch(camera)
 
     def subscribe(self, node: Node, events: TopicEvents) -> None:
         """Start listening."""
@@ -126,8 +122,7 @@ class CameraStream:
 
     def on_camera_info(self, message: CameraInfo) -> None:
         """Keep the newest calibration; it is read when an image needs it."""
-        with self._lock:
-            self._info = message
+        self.calibration.take(message)
 
     def on_image(self, message: Image) -> None:
         """Take a raw image."""
@@ -186,16 +181,30 @@ class CameraStream:
             )
             return None, Drop.STALE, None
         if self._gate.changed_format(image):
-            self._hooks.reset("the images have another size or frame_id")
-        calibration = self._calibrate(image)
+            self._hooks.reset("the images have another size, encoding or frame_id")
+        calibration = self.calibration.of(image)
         try:
             result = self._gate.consider(image, calibration)
         except TimeJumpedBack:
             self._hooks.jumped()
             result = self._gate.consider(image, calibration)
+        self._watch_frame(image, result.drop)
         if result.drop is not None or result.decision is None:
             return None, result.drop or Drop.INTERNAL, result.decision
         return Candidate(image, calibration, result.decision, result.reference_ns), "", result.decision
+
+    def _watch_frame(self, image: SourceImage, drop: Drop | None) -> None:
+        """Report a camera from which nothing usable comes, and its recovery."""
+        if drop is Drop.BAD_STAMP:
+            return
+        if drop not in UNUSABLE:
+            back = self._watch.usable()
+            if back:
+                logger.info(back)
+            return
+        complaint = self._watch.unusable(drop, image.stamp_ns, self._parameters.input.unusable_s)
+        if complaint:
+            self._hooks.problem(complaint)
 
     def _too_old(self, stamp_ns: int) -> bool:
         limit_s = self._parameters.input.max_age_s
@@ -207,44 +216,3 @@ class CameraStream:
             "For a bag: play it with --clock and set use_sim_time, or set input.max_age_s to 0."
         )
         return True
-
-    def _calibrate(self, image: SourceImage) -> Calibration:
-        """Return the calibration for an image: from camera_info where it fits, else without intrinsics.
-
-        Raises:
-            BadMessageError: a lens model that cannot be undone here.
-        """
-        with self._lock:
-            info = self._info
-        size = (image.width, image.height)
-        known = self._calibration
-        if known is not None and self._calibration_of is info and (known.width, known.height) == size:
-            return known
-        found = Calibration(*size)
-        if info is not None and frames_agree(info, image, self._hooks.problem):
-            try:
-                found = calibration_from_info(info, *size) or found
-            except UnusableInfoError as error:
-                self._hooks.problem(f"{error} The image is used without it.")
-        if known is not None and known.same_as(found):
-            # Drivers repeat camera_info with each image; the undistortion tables stay.
-            self._calibration_of = info
-            return known
-        if (
-            known is not None
-            and known.K is not None
-            and found.K is not None
-            and (known.width, known.height) == size
-        ):
-            self._hooks.reset("camera_info has changed")
-        self._calibration, self._calibration_of = found, info
-        self.calibrated = found.K is not None
-        return found
-
-
-def frames_agree(info: CameraInfo, image: SourceImage, problem: Callable[[str], None]) -> bool:
-    """Whether a calibration belongs to an image: the same frame_id, or none in camera_info."""
-    if info.header.frame_id in ("", image.frame_id):
-        return True
-    problem(f"camera_info is of frame '{info.header.frame_id}', the image of '{image.frame_id}': it is not used.")
-    return False

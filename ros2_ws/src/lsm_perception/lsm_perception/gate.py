@@ -69,7 +69,7 @@ class CameraGate:
         self._selector = KeyframeSelector(self._selection)
         self._stamps = StampGuard(parameters.input.jump_back_s)
         self._previous: Gray | None = None
-        self._shape: tuple[str, int, int] | None = None
+        self._form: tuple[str, str, int, int] | None = None
 
     def configure(self, parameters: NodeParameters) -> None:
         """Take new limits; the selection starts anew when its thresholds changed."""
@@ -105,11 +105,10 @@ class CameraGate:
             return GateResult(None, decision.reason.value, decision, reference_ns)
 
     def changed_format(self, image: SourceImage) -> bool:
-        """Whether frame_id or size differ from the images before; remembers the new ones."""
-        shape = (image.frame_id, image.width, image.height)
+        """Whether frame_id, encoding or size differ from the images before; remembers the new ones."""
         with self._lock:
-            before, self._shape = self._shape, shape
-            return before is not None and before != shape
+            before, self._form = self._form, image.form
+            return before is not None and before != image.form
 
     def accept(self, decision: KeyframeDecision, reference_ns: int | None) -> bool:
         """Take a candidate as used: it becomes what later images are compared with.

@@ -42,11 +42,22 @@ class InputParameters:
         low=0.01,
         high=3600,
     )
+    rectified: bool = setting(
+        False,
+        "Images are rectified already: camera_info's P counts, not K and the distortion.",
+        read_only=True,
+    )
     mask_max_age_s: float = setting(
         0.05, "A mask belongs to an image whose stamp differs by at most this, seconds.", low=0, high=1
     )
     no_data_s: float = setting(
         5.0, "Silence on an input that the log and diagnostics warn about, seconds.", low=0.1, high=3600
+    )
+    unusable_s: float = setting(
+        5.0,
+        "Image time without any image that passes the frame checks that is warned of, seconds.",
+        low=0.1,
+        high=3600,
     )
     min_std: float = setting(
         FrameCheckConfig.min_std,

@@ -21,7 +21,7 @@ class SecondGate:
     def __init__(self, parameters: NodeParameters) -> None:
         self._lock = threading.Lock()
         self._stamps = StampGuard(parameters.input.jump_back_s)
-        self._shape: tuple[str, int, int] | None = None
+        self._form: tuple[str, str, int, int] | None = None
 
     def configure(self, parameters: NodeParameters) -> None:
         """Take new limits."""
@@ -48,11 +48,10 @@ class SecondGate:
         )
 
     def changed_format(self, image: SourceImage) -> bool:
-        """Whether frame_id or size differ from the images before; remembers the new ones."""
-        shape = (image.frame_id, image.width, image.height)
+        """Whether frame_id, encoding or size differ from the images before; remembers the new ones."""
         with self._lock:
-            before, self._shape = self._shape, shape
-            return before is not None and before != shape
+            before, self._form = self._form, image.form
+            return before is not None and before != image.form
 
     def reset(self, clock_ns: Callable[[], int] | None = None) -> None:
         """Forget the stamps; after a jump of the clock the next one must fit that."""

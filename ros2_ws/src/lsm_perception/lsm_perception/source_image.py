@@ -24,6 +24,7 @@ class SourceImage:
         decode: returns the full image, [height, width, 3] uint8 RGB.
         preview: returns a reduced grey image [h, w] uint8 for the gates.
         received_s: monotonic time of reception, for latency figures.
+        encoding: as the message names it: an encoding, or a compressed format.
     """
 
     camera: str
@@ -34,3 +35,9 @@ class SourceImage:
     decode: Callable[[], Rgb]
     preview: Callable[[], Gray]
     received_s: float = 0.0
+    encoding: str = ""
+
+    @property
+    def form(self) -> tuple[str, str, int, int]:
+        """What images of one stream have in common: frame_id, encoding, width, height."""
+        return self.frame_id, self.encoding, self.width, self.height

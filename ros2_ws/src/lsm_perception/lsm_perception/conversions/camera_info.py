@@ -19,9 +19,10 @@ _COEFFICIENTS: dict[str, tuple[int, ...]] = {
     "plumb_bob": (0, 4, 5),
     "rational_polynomial": (0, 8, 12, 14),
 }
+SHORTEST, LONGEST = 0.05, 200  # focal length in image widths: 168 to 0.3 degrees of view
 
 
-def calibration_from_info(info: CameraInfo, width: int, height: int) -> Calibration | None:
+def calibration_from_info(info: CameraInfo, width: int, height: int, rectified: bool = False) -> Calibration | None:
     """Return the calibration of images of a size, with binning and region of interest applied.
 
     K of the message is that of the full sensor. A binned pixel is the mean of b x b, so its centre lies at the
@@ -30,24 +31,30 @@ def calibration_from_info(info: CameraInfo, width: int, height: int) -> Calibrat
     Args:
         info: as published beside the image.
         width, height: size of the image, pixels.
+        rectified: the image is rectified: its camera is P, whatever lens it was taken with.
 
     Returns:
-        None when the message says "uncalibrated" (K[0] == 0).
+        None when the message says "uncalibrated" (K[0] == 0, or P[0] == 0 for rectified images).
 
     Raises:
         BadMessageError: fisheye or unknown model, or coefficients that do not fit it: the image is not a
             pinhole camera's.
         UnusableInfoError: numbers that are not finite, or a size that is not the image's.
     """
-    K = np.asarray(info.k, np.float64).reshape(3, 3)
-    distortion = np.asarray(info.d, np.float64)
+    K = np.asarray(info.p, np.float64).reshape(3, 4)[:, :3] if rectified else np.asarray(info.k).reshape(3, 3)
+    distortion = np.zeros(0) if rectified else np.asarray(info.d, np.float64)
     if not (np.isfinite(K).all() and np.isfinite(distortion).all()):
         raise UnusableInfoError(Drop.BAD_CAMERA_INFO, "camera_info has numbers that are not finite.")
     if K[0, 0] == 0:
         return None
-    check_model(info.distortion_model, distortion)
-    if K[0, 0] < 0 or K[1, 1] <= 0:
-        raise UnusableInfoError(Drop.BAD_CAMERA_INFO, "camera_info has a focal length that is not positive.")
+    if not rectified:
+        check_model(info.distortion_model, distortion)
+    if not all(SHORTEST * info.width <= K[i, i] <= LONGEST * info.width for i in (0, 1)):
+        raise UnusableInfoError(
+            Drop.BAD_CAMERA_INFO,
+            f"camera_info has a focal length of {K[0, 0]:g}, {K[1, 1]:g} for {info.width} columns: "
+            f"not {SHORTEST} to {LONGEST} widths.",
+        )
     bin_x, bin_y = max(1, info.binning_x), max(1, info.binning_y)
     whole = not (info.roi.width and info.roi.height)
     full = (info.width, info.height) if whole else (info.roi.width, info.roi.height)
@@ -59,7 +66,7 @@ def calibration_from_info(info: CameraInfo, width: int, height: int) -> Calibrat
             f"camera_info is for {expected[0]}x{expected[1]} images, the image has {width}x{height}.",
             "Publish the calibration of this stream.",
         )
-    K = K.copy()
+    K = np.array([[K[0, 0], K[0, 1], K[0, 2]], [0, K[1, 1], K[1, 2]], [0, 0, 1]], np.float64)
     K[0, 2] = (K[0, 2] - offset[0] - (bin_x - 1) / 2) / bin_x
     K[1, 2] = (K[1, 2] - offset[1] - (bin_y - 1) / 2) / bin_y
     K[0, :2] /= bin_x

@@ -109,6 +109,7 @@ def source_from_compressed(
         partial(decode_compressed, message, width, height),
         partial(preview_of_compressed, message, width),
         received_s,
+        message.format,
     )
 
 

@@ -110,6 +110,7 @@ def source_from_image(message: Image, camera: str, max_pixels: int, received_s: 
         partial(decode_image, message),
         partial(preview_of_image, message),
         received_s,
+        message.encoding,
     )
 
 
