@@ -14,6 +14,8 @@ BLURRED = "blurred"
 FROZEN = "frozen"
 TORN = "torn"
 BLUR = 9  # pixels of the mean that sharpness blurs with
+NOISE = 2  # grey levels that neighbours differ by without any detail: sensor noise, rounding
+LEAST_DETAIL = 0.05  # grey levels per pixel beyond that below which an image shows nothing
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,8 @@ def sharpness(gray: NDArray[np.uint8]) -> float:
     """Return how much fine detail an image has, in [0, 1]: 1 sharp, towards 0 blurred.
 
     One minus the blur effect of Crete et al. 2007 (doi:10.1117/12.702790): the share of neighbour differences that
-    vanishes when the image is blurred once more. It does not depend on contrast.
+    vanishes when the image is blurred once more. It does not depend on contrast. Differences count from where noise
+    ends, so a picture without any detail is not sharp because of its noise.
     """
     return min(_kept_share(gray, axis) for axis in (0, 1))
 
@@ -107,9 +110,10 @@ def _kept_share(gray: NDArray[np.uint8], axis: int) -> float:
         fine, coarse = cv2.absdiff(gray[1:], gray[:-1]), cv2.absdiff(wide[BLUR:], wide[:-BLUR])
     else:
         fine, coarse = cv2.absdiff(gray[:, 1:], gray[:, :-1]), cv2.absdiff(wide[:, BLUR:], wide[:, :-BLUR])
-    total = float(cv2.sumElems(fine)[0])
+    fine = cv2.subtract(fine, np.full_like(fine, NOISE))
+    total = max(float(cv2.sumElems(fine)[0]), LEAST_DETAIL * fine.size)
     lost = cv2.addWeighted(fine, BLUR, coarse, -1.0, 0.0, dtype=cv2.CV_16U)  # negative ones become 0
-    return float(cv2.sumElems(lost)[0]) / (BLUR * total) if total > 0 else 0.0
+    return float(cv2.sumElems(lost)[0]) / (BLUR * total)
 
 
 def _torn(gray: NDArray[np.uint8], change: NDArray[np.uint8] | None, min_rows: int) -> bool:
