@@ -1,4 +1,4 @@
-"""Fault 6: camera_info absent, zero, of another size or frame: image-only, and stated; a fisheye is refused by name."""
+"""Fault 6: camera_info absent, zero, of another size or frame: image-only, stated; a fisheye is refused by name."""
 
 from __future__ import annotations
 

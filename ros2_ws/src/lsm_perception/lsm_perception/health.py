@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from lsm_perception.runtime import Runtime
 
 CLOCK = "/clock"
-IMAGE_ONLY = "none (image-only: the focal length is estimated)"
 
 
 @dataclass(frozen=True)
@@ -36,7 +35,7 @@ class CameraHealth:
         stamp_offset_s: stamp of the newest image less the node's clock when it came.
         publishers: of the topic.
         lost: images sent that never reached the callback.
-        calibration: where intrinsics come from.
+        calibration: "calibrated", "image-only: why" or "refused: why".
         scale: now, None for the second camera of a rig.
         scale_reason: why there are no metres, "" where there are or none are wanted.
         ages_s: since the newest message of each other input, by its name; inf for none.
@@ -156,7 +155,7 @@ def camera_health(runtime: Runtime, context: CameraContext, stream: CameraStream
         stamp_offset_s=stream.stamp_offset_s,
         publishers=0 if image is None else len(runtime.graph.publishers(image.topic)),
         lost=0 if image is None else image.lost,
-        calibration="camera_info" if stream.calibrated else IMAGE_ONLY,
+        calibration=stream.calibration.state,
         scale=scale,
         scale_reason="" if scale is None else scale_reason(runtime, scale),
         ages_s={heard.name: now - heard.last_s for heard in listeners if heard is not image},
