@@ -24,6 +24,7 @@ class FaultCheck:
         self.process = process
         self.robot = robot
         self.walker = Walker(robot, views)
+        self._published = 0
 
     def counts(self) -> dict[str, int]:
         """Return the counters: delivered, used, and each drop reason; they add up."""
@@ -32,20 +33,28 @@ class FaultCheck:
         assert reply.delivered == reply.used + sum(dropped.values())
         return {"delivered": int(reply.delivered), "used": int(reply.used)} | dropped
 
+    def publish(self, image: Image) -> None:
+        """Publish an image; all that go to the process go through here."""
+        self._published += 1
+        self.robot.images.publish(image)
+
+    def step(self) -> View:
+        """Send the next good image as a camera of 10 Hz would."""
+        self._published += 1
+        return self.walker.step()
+
     def settled(self) -> dict[str, int]:
-        """Return the counters once they have stood still."""
+        """Return the counters once every image that was published is decided, or was lost on the way."""
+        wait_until(lambda: self.counts()["delivered"] >= self._published, 3.0)
         counts = self.counts()
-        while True:
-            time.sleep(0.5)
-            before, counts = counts, self.counts()
-            if counts == before:
-                return counts
+        self._published = counts["delivered"]
+        return counts
 
     def deliver(self, image: Image) -> dict[str, int]:
         """Publish an image until the node has decided on one more, and return what was counted since."""
         before = self.counts()
         for _ in range(5):  # best effort: one may be lost
-            self.robot.images.publish(image)
+            self.publish(image)
             if wait_until(lambda: self.counts()["delivered"] > before["delivered"], 2.0):
                 break
         after = self.counts()
@@ -81,7 +90,10 @@ class FaultCheck:
                       for found in (pairs, self.robot.messages("points"))]  # fmt: skip
             return all(any(stamp >= first_ns for stamp in found) for found in stamps)
 
-        assert self.walker.walk_until(fresh), self.process.text[-3000:]
+        deadline = time.monotonic() + 30.0
+        while not fresh():
+            assert time.monotonic() < deadline, self.process.text[-3000:]
+            self.step()
         self.settled()
 
     def logged(self, *words: str) -> bool:
@@ -100,8 +112,3 @@ class FaultCheck:
             return any(all(word in value for word in words) for value in values)
 
         return wait_until(found, 8.0)
-
-    def quiet(self, seconds: float = 0.5) -> int:
-        """Return how many clouds there are once nothing is in work any more."""
-        time.sleep(seconds)
-        return len(self.robot.messages("points"))

@@ -77,7 +77,7 @@ def test_a_change_starts_anew_and_no_pair_is_mixed(fault: FaultCheck, robot: Rob
         change_ns = change_ns or view.stamp_ns
         robot.infos.publish(info(view))
         wait_until(lambda: False, 0.1)  # the calibration is there before the image
-        robot.images.publish(make(view))
+        fault.publish(make(view))
     fault.settled()
     assert wait_until(lambda: bool(robot.messages("keyframes")))
     said = robot.messages("keyframes")
@@ -97,7 +97,7 @@ def test_changing_back_and_forth_never_pairs_across(fault: FaultCheck, robot: Ro
         view = fault.walker.next()
         frame = FRAME if index % 2 else "other_optical_frame"
         robot.infos.publish(camera_info(view.stamp_ns, frame))
-        robot.images.publish(image_message(view.rgb, view.stamp_ns, frame))
+        fault.publish(image_message(view.rgb, view.stamp_ns, frame))
         wait_until(lambda: False, 0.1)
     fault.settled()
     assert robot.messages("pair_pose") == []

@@ -140,7 +140,7 @@ def test_calibration_that_comes_is_reported(watched: StubProcess, operator: Robo
     for index, view in enumerate(stub_views[:25]):
         operator.send(replace(view, stamp_ns=time.time_ns() + index))
         time.sleep(0.1)
-    diagnosed(operator, "camera good", lambda d: d.values.get("calibration") == "camera_info")
+    diagnosed(operator, "camera good", lambda d: d.values.get("calibration") == "calibrated")
     watched.wait_for("There is camera_info on /good/camera_info now.")
 
 
