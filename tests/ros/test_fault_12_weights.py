@@ -101,12 +101,17 @@ def test_an_autostart_that_fails_leaves_a_node_that_can_be_configured_after_the_
 @pytest.mark.parametrize(
     ("damage", "words"),
     [
-        (missing, "There is no weights file"),
-        (truncated, "truncated"),
         (with_another_hash, "SHA-256"),
-        (unreadable, "cannot be read"),
-        (a_directory, "There is no weights file"),
-        (without_card, "The card"),
+        *(
+            pytest.param(damage, words, marks=pytest.mark.slow)
+            for damage, words in (
+                (missing, "There is no weights file"),
+                (truncated, "truncated"),
+                (unreadable, "cannot be read"),
+                (a_directory, "There is no weights file"),
+                (without_card, "The card"),
+            )
+        ),
     ],
 )
 def test_configure_fails_by_name_and_works_after_the_repair(
