@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -39,23 +40,38 @@ class StandingRig:
         self.process.wait_for(ACTIVE)
         self.robot = Robot(("scale", "pair_pose", "points", "diagnostics"), camera="left")
         self.right = RightCamera(self.robot)
-        self._views: Iterator[tuple[View, View]] = iter(zip(*standing(40), strict=True))
+        self._views: Iterator[tuple[View, View]] = itertools.cycle(zip(*standing(20), strict=True))
+        self._stamp_ns = 1_700_000_000_000_000_001
         assert wait_until(lambda: self.right.images.get_subscription_count() > 0)
         assert wait_until(lambda: self.robot.images.get_subscription_count() > 0)
         self.right.send_extrinsics()
         time.sleep(0.5)
 
-    def step(self, right: bool = True, late_ns: int = 0) -> None:
-        """Send the next view of both cameras, or of the left one alone."""
-        left_view, right_view = next(self._views)
-        if right:
-            self.right.send(replace(right_view, stamp_ns=right_view.stamp_ns + late_ns))
-            time.sleep(0.05)
-        self.robot.send(left_view, LEFT)
-        time.sleep(0.1)
+    def step_until(
+        self, condition: Callable[[], bool], right: bool = True, late_ns: int = 0, timeout_s: float = 60.0
+    ) -> bool:
+        """Send views of both cameras, or of the left one alone, until a condition holds; False when it does not."""
+        deadline = time.monotonic() + timeout_s
+        while not condition():
+            if time.monotonic() > deadline:
+                return False
+            left_view, right_view = next(self._views)
+            self._stamp_ns += 100_000_000
+            if right:
+                self.right.send(replace(right_view, stamp_ns=self._stamp_ns + late_ns))
+                time.sleep(0.05)
+            self.robot.send(replace(left_view, stamp_ns=self._stamp_ns), LEFT)
+            time.sleep(0.1)
+        return True
 
     def rig_pairs(self) -> list[PairPose]:
         return [m for m in self.robot.messages("pair_pose") if m.reference_camera == "right"]
+
+    def metric_pairs(self) -> list[PairPose]:
+        return [m for m in self.rig_pairs() if m.unit == PairPose.UNIT_METRIC]
+
+    def accepted_pairs(self) -> list[PairPose]:
+        return [m for m in self.rig_pairs() if m.accepted]
 
     def stats(self) -> Stats.Response:
         return self.robot.call(Stats, "stats")
@@ -75,34 +91,28 @@ def rig(rclpy_session: None, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 
 def test_a_standing_rig_is_metric_and_lives_through_every_fault(rig: StandingRig) -> None:
-    for _ in range(12):
-        rig.step()
-    assert wait_until(lambda: any(m.state == Scale.METRIC for m in rig.robot.messages("scale"))), rig.process.text
+    assert rig.step_until(lambda: rig.metric_pairs() != []), rig.process.text
     assert rig.robot.messages("scale")[-1].source == Scale.SOURCE_RIG
-    metric = [m for m in rig.rig_pairs() if m.unit == PairPose.UNIT_METRIC]
-    assert metric and matrix_from_pose(metric[-1].pose.pose)[0, 3] == pytest.approx(-BASELINE_M, abs=0.01)
+    assert matrix_from_pose(rig.metric_pairs()[-1].pose.pose)[0, 3] == pytest.approx(-BASELINE_M, abs=0.01)
     assert wait_until(lambda: any(m.header.frame_id == LEFT for m in rig.robot.messages("points")))
 
     rig.process.behave(bad_pose=True)  # the model contradicts tf
-    for _ in range(6):
-        rig.step()
-    assert wait_until(lambda: any(m.reason == "rig_rotation" for m in rig.rig_pairs())), rig.process.text
+    assert rig.step_until(lambda: any(m.reason == "rig_rotation" for m in rig.rig_pairs())), rig.process.text
     rig.process.behave()
     assert {d.reason for d in rig.stats().pairs_rejected} == {"rig_rotation"}
 
-    for _ in range(4):  # the right camera dies
-        rig.step(right=False)
-    assert wait_until(lambda: "The second camera has no image within 20 ms" in rig.process.text), rig.process.text
-    assert wait_until(lambda: "second camera" in rig.complaint()), rig.complaint()
+    missing = "The second camera has no image within 20 ms"  # the right camera dies
+    assert rig.step_until(lambda: missing in rig.process.text, right=False), rig.process.text
+    assert rig.step_until(lambda: "second camera" in rig.complaint(), right=False), rig.complaint()
 
-    for _ in range(5):  # it is back, out of step
-        rig.step(late_ns=-40_000_000)
-    assert wait_until(lambda: {d.reason for d in rig.stats().dropped} >= {"unsynchronised"})
+    def unsynchronised() -> bool:
+        return "-40 ms off" in rig.process.text
 
-    before = len([m for m in rig.rig_pairs() if m.accepted])
-    for _ in range(8):  # and well again
-        rig.step()
-    assert wait_until(lambda: len([m for m in rig.rig_pairs() if m.accepted]) > before), rig.process.text
+    assert rig.step_until(unsynchronised, late_ns=-40_000_000), rig.process.text  # it is back, out of step
+    assert {d.reason for d in rig.stats().dropped} >= {"unsynchronised"}
+
+    before = len(rig.accepted_pairs())
+    assert rig.step_until(lambda: len(rig.accepted_pairs()) > before), rig.process.text  # and well again
     assert rig.process.alive and "Traceback" not in rig.process.text
     stats = rig.stats()
     assert stats.delivered == stats.used + sum(d.count for d in stats.dropped)
