@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +16,10 @@ pytest.importorskip("tf2_msgs.msg", reason="the workspace is not built: ./run se
 
 import threading
 
+from conftest import wait_until
+from lsm_perception.playback_time import PlaybackTime
 from lsm_perception.replay import BagPlayer, ReplayError, ReplayOptions, parse_arguments
+from lsm_perception.replay_controls import create_services
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
@@ -23,6 +27,7 @@ from rosbags.rosbag2 import Writer
 from rosbags.typesys import Stores, get_typestore
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CompressedImage
+from std_srvs.srv import Trigger
 from tf2_msgs.msg import TFMessage
 
 START = 1_700_000_000_000_000_000
@@ -93,6 +98,26 @@ def listener(rclpy_session: None) -> Iterator[Listener]:
     out.close()
 
 
+class Playing:
+    """A replay in a thread of its own."""
+
+    def __init__(self, options: ReplayOptions) -> None:
+        self.node = Node("replay_under_test")
+        self._stop = threading.Event()
+        self.player = BagPlayer(self.node, options, self._stop)
+        self._thread = threading.Thread(target=self.player.play)
+        self._thread.start()
+
+    def close(self) -> None:
+        self._stop.set()
+        self._thread.join(10)
+        self.node.destroy_node()
+
+
+def times(listener: Listener) -> list[int]:
+    return [m.clock.sec * 10**9 + m.clock.nanosec for m in listener.clock]
+
+
 def play(options: ReplayOptions) -> int:
     node = Node("replay_under_test")
     try:
@@ -124,10 +149,71 @@ def test_a_part_is_played_with_the_latched_transform_of_before(bag: Path, listen
 
 
 def test_clock_is_published_and_runs_forward(bag: Path, listener: Listener) -> None:
-    play(ReplayOptions(bag, clock=True, delay_s=1.0))
+    play(ReplayOptions(bag, clock_hz=100, delay_s=1.0))
     times = [m.clock.sec * 10**9 + m.clock.nanosec for m in listener.clock]
     assert len(times) > COUNT and times == sorted(times)
     assert times[0] >= START and times[-1] <= START + 10 + COUNT * STEP
+
+
+def test_started_paused_it_stands_still_until_it_is_resumed(bag: Path, listener: Listener) -> None:
+    playing = Playing(ReplayOptions(bag, clock_hz=50, paused=True, delay_s=0.5))
+    try:
+        assert wait_until(lambda: len(listener.clock) > 20)
+        assert set(times(listener)) == {START} and not listener.images
+        playing.player.playback.resume()
+        assert wait_until(lambda: len(listener.images) >= 4)
+        playing.player.playback.pause()
+        time.sleep(0.3)  # what was sent is still on its way
+        images, ticks = len(listener.images), len(listener.clock)
+        assert wait_until(lambda: len(listener.clock) > ticks + 20)
+        assert len(listener.images) == images and len(set(times(listener)[ticks + 1 :])) == 1
+        playing.player.playback.toggle()
+        assert wait_until(lambda: len(listener.images) >= COUNT - 1)
+        assert times(listener) == sorted(times(listener))
+    finally:
+        playing.close()
+
+
+def test_a_loop_goes_back_to_the_start_with_its_clock(bag: Path, listener: Listener) -> None:
+    playing = Playing(ReplayOptions(bag, loop=True, clock_hz=100, rate=3.0, delay_s=0.5))
+    try:
+        assert wait_until(lambda: len(listener.images) > 2 * COUNT)
+    finally:
+        playing.close()
+    back = [b - a for a, b in itertools.pairwise(times(listener)) if b < a]
+    assert len(back) >= 2 and max(back) < -0.3 * COUNT * STEP
+
+
+def test_services_pause_and_resume(bag: Path, listener: Listener) -> None:
+    playing = Playing(ReplayOptions(bag, loop=True, delay_s=0.1))
+    create_services(playing.node, playing.player.playback)
+    executor = SingleThreadedExecutor()
+    executor.add_node(playing.node)
+    thread = threading.Thread(target=executor.spin, daemon=True)
+    thread.start()
+    try:
+        for name, paused in (("pause", True), ("resume", False), ("toggle_paused", True), ("toggle_paused", False)):
+            client = listener.node.create_client(Trigger, f"/replay_under_test/{name}")
+            assert client.wait_for_service(10)
+            future = client.call_async(Trigger.Request())
+            assert wait_until(future.done) and future.result().success
+            assert playing.player.playback.paused is paused
+            assert future.result().message == ("paused" if paused else "playing")
+    finally:
+        executor.shutdown(timeout_sec=2.0)
+        thread.join(5)
+        playing.close()
+
+
+def test_playback_time_runs_at_its_rate_and_stands_still_when_paused() -> None:
+    real = iter([0.0, 0.0, 1.0, 2.0, 2.0, 2.0, 12.0, 12.0, 13.0]).__next__
+    playback = PlaybackTime(5.0, now_s=real)  # at 0
+    playback.start(100)  # at 0
+    assert playback.now_ns() == 100 + 5 * 10**9  # at 1
+    playback.pause()  # at 2, twice
+    assert playback.now_ns() == 100 + 10 * 10**9
+    playback.resume()  # at 2
+    assert playback.now_ns() == 100 + 60 * 10**9  # at 12
 
 
 @pytest.mark.parametrize("content", [None, b"", b"not a bag at all"])
@@ -147,8 +233,14 @@ def test_a_topic_that_is_not_there_is_refused(bag: Path, rclpy_session: None) ->
 
 
 def test_command_line_is_checked(capsys: pytest.CaptureFixture[str]) -> None:
-    options = parse_arguments(["b", "--rate", "2", "--loop", "--clock", "--start", "3"])
-    assert (options.rate, options.loop, options.clock, options.start_s) == (2.0, True, True, 3.0)
-    for bad in (["b", "--rate", "0"], ["b", "--start", "-1"], []):
+    options = parse_arguments(["b", "--rate", "2", "--loop", "--start", "3", "--clock", "--start-paused"])
+    assert (options.rate, options.loop, options.start_s) == (2.0, True, 3.0)
+    assert options.clock_hz == 100 and options.paused
+    options = parse_arguments(
+        ["b", "-l", "-r", "5", "--clock", "40", "--start-offset", "1", "--topics", "/a", "/b"]
+    )
+    assert (options.loop, options.rate, options.clock_hz, options.start_s) == (True, 5.0, 40.0, 1.0)
+    assert options.topics == ("/a", "/b") and not options.paused
+    for bad in (["b", "--rate", "0"], ["b", "--start", "-1"], ["b", "--clock", "1e9"], []):
         with pytest.raises(SystemExit):
             parse_arguments(bad)

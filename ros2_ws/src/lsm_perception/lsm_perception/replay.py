@@ -1,7 +1,8 @@
 """Play a bag over DDS: `python -m lsm_perception.replay BAG --rate 2 --loop --clock`.
 
-Stands in for `ros2 bag play` where rosbag2 is missing. Messages are sent as the bytes in the bag, so stamps and
-payloads are those of the recording to the bit.
+Stands in for `ros2 bag play` where rosbag2 is missing, with the same names of options. Messages are sent as the
+bytes in the bag, so stamps and payloads are those of the recording to the bit. The space bar and the services
+/lsm_replay/pause, /lsm_replay/resume and /lsm_replay/toggle_paused (std_srvs/Trigger) pause it.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import rclpy
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
@@ -30,11 +32,14 @@ from rosbags.interfaces import Connection
 from rosgraph_msgs.msg import Clock
 
 from lsm_perception.dds_profile import use_profile
+from lsm_perception.playback_time import PlaybackTime
+from lsm_perception.replay_controls import create_services, space_bar
 
 logger = logging.getLogger("lsm_perception.replay")
 
 IMAGE_TYPES = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")
-CLOCK_PERIOD_S = 0.01
+CLOCK_HZ = 100.0
+LOOK_S = 0.1  # longest sleep before looking whether to stop
 
 
 class ReplayError(Exception):
@@ -49,7 +54,8 @@ class ReplayOptions:
         bag: folder or file that rosbags reads (mcap, sqlite3).
         rate: speed, 1 is the recording's.
         loop: start again at the end, until interrupted.
-        clock: publish /clock with the recording's time.
+        clock_hz: publish /clock with the recording's time so often (real time), 0 does not.
+        paused: stand still at first.
         start_s, duration_s: part to play, seconds after the first message; duration 0 plays to the end.
         topics: only these topics, or empty for all.
         wait_s: longest time to wait for a subscriber of an image topic before the first message.
@@ -59,7 +65,8 @@ class ReplayOptions:
     bag: Path
     rate: float = 1.0
     loop: bool = False
-    clock: bool = False
+    clock_hz: float = 0.0
+    paused: bool = False
     start_s: float = 0.0
     duration_s: float = 0.0
     topics: tuple[str, ...] = ()
@@ -97,7 +104,9 @@ class BagPlayer:
         self._options = options
         self._stop = stop
         self._publishers: dict[str, Publisher] = {}
-        self._clock_publisher = node.create_publisher(Clock, "/clock", 10) if options.clock else None
+        self._clock = node.create_publisher(Clock, "/clock", 10) if options.clock_hz else None
+        self._clock_due_s = 0.0
+        self.playback = PlaybackTime(options.rate, options.paused)
         self.sent = 0
 
     def play(self) -> int:
@@ -154,9 +163,9 @@ class BagPlayer:
     def _play_once(self, reader: AnyReader, connections: Sequence[Connection]) -> None:
         first_ns = reader.start_time + int(self._options.start_s * 1e9)
         self._send_latched_before(reader, connections, first_ns)
-        started = time.monotonic()
+        self.playback.start(first_ns)
         for connection, stamp_ns, data in self._messages(reader, connections, first_ns):
-            if not self._wait_until(started + (stamp_ns - first_ns) * 1e-9 / self._options.rate, stamp_ns):
+            if not self._wait_until(stamp_ns):
                 return
             self._send(connection, data)
 
@@ -177,17 +186,21 @@ class BagPlayer:
         self._publishers[connection.topic].publish(bytes(data))
         self.sent += 1
 
-    def _wait_until(self, due: float, stamp_ns: int) -> bool:
-        """Sleep until the monotonic time `due`, keeping /clock going; False when stopped."""
+    def _wait_until(self, stamp_ns: int) -> bool:
+        """Wait for a moment of the recording, keeping /clock going; False when stopped."""
+        longest_s = LOOK_S if self._clock is None else min(LOOK_S, 1 / self._options.clock_hz)
         while True:
-            remaining = due - time.monotonic()
-            if self._clock_publisher is not None:
-                now_ns = stamp_ns - int(max(remaining, 0.0) * self._options.rate * 1e9)
-                self._clock_publisher.publish(clock_message(now_ns))
-            if remaining <= 0:
+            come = self.playback.wait(stamp_ns, longest_s)
+            self._publish_clock(min(self.playback.now_ns(), stamp_ns))
+            if come or self._stop.is_set():
                 return not self._stop.is_set()
-            if self._stop.wait(min(remaining, CLOCK_PERIOD_S) if self._clock_publisher is not None else remaining):
-                return False
+
+    def _publish_clock(self, now_ns: int) -> None:
+        """Publish /clock where it is due."""
+        now_s = time.monotonic()
+        if self._clock is not None and now_s >= self._clock_due_s:
+            self._clock.publish(clock_message(now_ns))
+            self._clock_due_s = now_s + 0.5 / self._options.clock_hz
 
 
 def clock_message(stamp_ns: int) -> Clock:
@@ -201,24 +214,36 @@ def parse_arguments(arguments: Sequence[str]) -> ReplayOptions:
     """Read the command line (without ROS arguments)."""
     parser = argparse.ArgumentParser(prog="python -m lsm_perception.replay", description=__doc__)
     parser.add_argument("bag", type=Path, help="bag folder or file (mcap or sqlite3)")
-    parser.add_argument("--rate", type=float, default=1.0, help="speed; 1 is the recording's")
-    parser.add_argument("--loop", action="store_true", help="start again at the end")
-    parser.add_argument("--clock", action="store_true", help="publish /clock with the recording's time")
-    parser.add_argument("--start", type=float, default=0.0, metavar="S", help="seconds to skip")
-    parser.add_argument("--duration", type=float, default=0.0, metavar="S", help="seconds to play; 0 for all")
+    parser.add_argument("-r", "--rate", type=float, default=1.0, help="speed; 1 is the recording's")
+    parser.add_argument("-l", "--loop", action="store_true", help="start again at the end")
+    parser.add_argument("-p", "--start-paused", action="store_true", help="stand still at first")
+    parser.add_argument(
+        "--clock", type=float, nargs="?", const=CLOCK_HZ, default=0.0, metavar="HZ",
+        help="publish /clock with the recording's time, so often per second of real time",
+    )  # fmt: skip
+    parser.add_argument("--start", "--start-offset", type=float, default=0.0, metavar="S", help="seconds to skip")
+    parser.add_argument(
+        "--duration", "--playback-duration", type=float, default=0.0, metavar="S",
+        help="seconds to play; 0 for all",
+    )  # fmt: skip
     parser.add_argument("--topics", nargs="+", default=[], metavar="T", help="only these topics")
     parser.add_argument("--wait", type=float, default=5.0, metavar="S", help="longest wait for a subscriber")
-    parser.add_argument("--delay", type=float, default=0.5, metavar="S", help="pause before the first message")
+    parser.add_argument(
+        "-d", "--delay", type=float, default=0.5, metavar="S", help="pause before the first message"
+    )
     given = parser.parse_args(arguments)
     if not 0.001 <= given.rate <= 1000:
         parser.error("--rate must be between 0.001 and 1000")
+    if given.clock and not 0.1 <= given.clock <= 1000:
+        parser.error("--clock must be between 0.1 and 1000 Hz")
     if min(given.start, given.duration, given.wait, given.delay) < 0:
         parser.error("--start, --duration, --wait and --delay cannot be negative")
     return ReplayOptions(
         bag=given.bag,
         rate=given.rate,
         loop=given.loop,
-        clock=given.clock,
+        clock_hz=given.clock,
+        paused=given.start_paused,
         start_s=given.start,
         duration_s=given.duration,
         topics=tuple(given.topics),
@@ -238,12 +263,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     use_profile()
     rclpy.init(args=argv, signal_handler_options=SignalHandlerOptions.NO)
     node = Node("lsm_replay", parameter_overrides=[])
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    threading.Thread(target=executor.spin, daemon=True).start()
     try:
-        sent = BagPlayer(node, options, stop).play()
+        player = BagPlayer(node, options, stop)
+        create_services(node, player.playback)
+        with space_bar(player.playback):
+            sent = player.play()
     except ReplayError as error:
         logger.error("%s", error)
         return 1
     finally:
+        executor.shutdown(timeout_sec=2.0)
         node.destroy_node()
         rclpy.shutdown()
     logger.info("Sent %d messages.", sent)
