@@ -17,7 +17,6 @@ from lsm_perception_msgs.srv import Stats
 from nav_msgs.msg import Odometry
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
-from rclpy.serialization import serialize_message
 from robot import FRAME
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
@@ -75,20 +74,6 @@ class MalformedTraffic:
                 self._send_one()
             self._wait_until_decided()
         return time.monotonic() - started
-
-    def send_bytes(self, count: int) -> None:
-        """Publish bytes that are no message, or the beginning of one, on image and camera_info."""
-        whole = serialize_message(self._malformed.image(1)[1])
-        for _ in range(count):
-            kinds = (
-                self._random.bytes(int(self._random.integers(0, 200))),
-                whole[: int(self._random.integers(0, len(whole)))],
-                whole[:4] + self._random.bytes(100),
-                whole[:40] + b"\xff\xff\xff\x7f" + whole[44:],  # a text of 2 GiB, it says
-            )
-            self.images.publish(self._one_of(kinds))
-            self._others[0][0].publish(self._one_of(kinds))
-            time.sleep(0.005)
 
     def statistics(self) -> Stats.Response:
         """Return the node's counters."""

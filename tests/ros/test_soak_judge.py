@@ -39,6 +39,7 @@ def record(minutes: float = MINUTES, run: dict[str, Any] | None = None, **column
     t = np.arange(0.0, minutes * 60, 5.0)
     made = {field.name: np.zeros_like(t) for field in fields(Sample)}
     made |= {"t_s": t, "active": np.ones_like(t), "masks": t, "mask_age_s": np.full_like(t, 1.0)}
+    made |= {"pairs": t, "delivered": 10 * t, "cpu_s": 0.3 * t}
     made["rss_mib"] = 700 + rng.normal(0, 15, len(t)) + 40 * (np.sin(t / 90) > 0.9)
     made["anonymous_mib"], made["threads"] = made["rss_mib"] - 200, np.full_like(t, 24.0)
     return SoakRecord(run or RUN, made | {name: np.asarray(value(t)) for name, value in columns.items()})
@@ -66,7 +67,7 @@ def test_growth_during_the_warm_up_is_not_judged() -> None:
 
 
 def test_a_thread_per_pause_fails() -> None:
-    assert failures(record(threads=lambda t: 24 + t // 1200)) == ["growth of threads"]
+    assert failures(record(threads=lambda t: 24 + t // 410)) == ["growth of threads"]
     assert failures(record(descriptors=lambda t: 18 + t // 1200)) == ["growth of descriptors"]
 
 
@@ -84,9 +85,14 @@ def test_silence_fails_while_active_and_not_while_paused() -> None:
     assert longest_silence_s(paused) == 1.0
 
 
-def test_output_that_dwindles_fails() -> None:
-    fading = record(masks=lambda t: np.cumsum(np.linspace(5.0, 1.0, len(t))))
-    assert failures(fading) == ["masks per second, first and last quarter"]
+def test_work_that_costs_more_and_more_fails_and_a_busy_machine_does_not() -> None:
+    def pairs(t: Any) -> Any:
+        return np.cumsum(np.where(t < 4000, 4.0, 1.0))  # other programs take the processor
+
+    starved = record(pairs=pairs, delivered=lambda t: 10 * t, cpu_s=lambda t: 0.1 * t + 0.2 * pairs(t))
+    assert failures(starved) == []
+    ageing = record(pairs=lambda t: t, delivered=lambda t: 10 * t, cpu_s=lambda t: 0.3 * t * (1 + t / t[-1]))
+    assert failures(ageing) == ["processor time for the same work, last quarter to first"]
 
 
 def test_a_run_that_broke_or_ended_badly_fails() -> None:

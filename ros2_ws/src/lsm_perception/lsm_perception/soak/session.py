@@ -29,6 +29,7 @@ from lsm_perception.soak.report import report
 STEP_S = 0.1
 PAUSED_S = 5.0
 PROGRESS_S = 30.0
+ACTIVE = "Active; listening to"  # what the node logs then
 KEYFRAME_PERIOD_S = 1.0  # of wall time: keeps the load low
 SEED = 3
 
@@ -126,13 +127,13 @@ class Soak:
         self._device = options.device
 
     def until_ready(self) -> None:
-        """Wait for the node's services.
+        """Wait until the node is active and its services are found.
 
         Raises:
             SoakFault: the node ended, cannot be configured, or took too long.
         """
         deadline = time.monotonic() + self._options.startup_s
-        while not self._client.ready:
+        while not (self._client.ready and self._node.line_with(ACTIVE)):
             if self._node.exit_code is not None or time.monotonic() > deadline or self._stop.wait(STEP_S):
                 raise SoakFault(f"the node did not get ready:\n{self._node.tail()}")
             refusal = self._node.line_with(CANNOT_CONFIGURE)
