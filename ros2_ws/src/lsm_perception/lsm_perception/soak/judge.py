@@ -25,8 +25,8 @@ class SoakLimits:
         memory_share: fitted growth of memory over the judged part, as a share of where it started.
         memory_mib_per_h: slope of memory that may be certain, that is the lower end of its 95 % interval. A short
             run cannot tell a small slope from the saw-tooth of keyframes that come and go; a long one can.
-        threads, descriptors: largest growth from the first to the last quarter of the judged part. The node's pool of
-            eight threads for callbacks fills only as callbacks coincide.
+        threads, descriptors: largest growth, first to last quarter of the judged part. The pool of eight
+            threads for callbacks fills only as callbacks coincide.
         silence_s: longest time without a mask while active.
         slowdown: largest ratio of the processor time that the same work takes, last quarter to first.
         stop_s: longest time from SIGINT to the end of the process.
