@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import pytest
 from conftest import wait_until
@@ -14,6 +15,7 @@ pytest.importorskip("rclpy", reason="ROS 2 is not here: source tools/env.sh")
 
 from lsm_perception.graph import Graph
 from lsm_perception.listener import Listener, LossCounter, message_type
+from lsm_perception.loss_watch import LossWatch
 from lsm_perception.topic_events import TopicEvents
 from rclpy.executors import MultiThreadedExecutor
 from rclpy.node import Node
@@ -48,6 +50,36 @@ def test_type_names_are_those_of_the_graph() -> None:
         "sensor_msgs/msg/CompressedImage",
         "sensor_msgs/msg/CameraInfo",
     ]
+
+
+@dataclass
+class Counted:
+    """The counters of a listener."""
+
+    received: int = 0
+    lost: int = 0
+    name: str = "image"
+    topic: str = "/image"
+
+
+def test_a_large_share_of_losses_is_logged_once_per_window() -> None:
+    lines: list[str] = []
+    now = [50.0]
+    watch = LossWatch(lines.append, lambda: now[0])
+    heard = Counted()
+    for _ in range(61):
+        watch.look([heard])  # type: ignore[list-item]
+        heard.received += 7
+        heard.lost += 3
+        now[0] += 1
+    assert len(lines) == 2 and "30 % of image on /image (90 of 300) were lost on the way" in lines[0]
+    lines.clear()
+    for _ in range(61):
+        watch.look([heard])  # type: ignore[list-item]
+        heard.received += 9
+        heard.lost += 1
+        now[0] += 1
+    assert len(lines) <= 1  # the window in which it changed
 
 
 class Heard:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from rclpy.callback_groups import CallbackGroup
+from rclpy.callback_groups import CallbackGroup, MutuallyExclusiveCallbackGroup
 from rclpy.event_handler import EventHandler, UnsupportedEventTypeError
 from rclpy.impl.implementation_singleton import rclpy_implementation
 
@@ -43,9 +43,10 @@ class EventCallbacks:
         self._callbacks = callbacks
 
     def create_event_handlers(
-        self, callback_group: CallbackGroup, entity: Any, _topic_name: str
+        self, _callback_group: CallbackGroup, entity: Any, _topic_name: str
     ) -> list[EventHandler]:
-        """Return a handler per event that this middleware supports."""
+        """Return a handler per event that this middleware supports, in a group that holds up no message."""
+        callback_group = MutuallyExclusiveCallbackGroup()
         handlers: list[EventHandler] = []
         for event_type, callback in self._callbacks.items():
             try:

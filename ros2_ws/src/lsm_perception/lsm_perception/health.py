@@ -103,8 +103,9 @@ class Health:
 
 
 def collect_health(runtime: Runtime, state: str) -> Health:
-    """Return the health of a runtime; silent topics are looked up, and logged where that is due."""
+    """Return the health of a runtime; silent topics and losses are logged where that is due."""
     text, age_s = runtime.problems.newest()
+    runtime.losses.look(heard for stream in streams_of(runtime) for heard in list(stream.listeners)[:1])
     contexts = list(runtime.cameras.values())
     return Health(
         state=state,

@@ -28,6 +28,7 @@ class LossCounter:
         self._lock = threading.Lock()
         self._last: int | None = None
         self._gapped = False
+        self.total = 0
 
     def of_message(self, sequence_number: int | None, publishers: int) -> int:
         """Return how many messages are missing before this one."""
@@ -38,12 +39,16 @@ class LossCounter:
                 self._last = None
                 return 0
             assert sequence_number is not None
-            return max(0, sequence_number - last - 1) if last is not None else 0
+            missing = max(0, sequence_number - last - 1) if last is not None else 0
+            self.total += missing
+            return missing
 
     def of_report(self, count: int) -> int:
         """Return how many of the losses that the middleware reports are not counted by gaps."""
         with self._lock:
-            return 0 if self._gapped else count
+            missing = 0 if self._gapped else count
+            self.total += missing
+            return missing
 
     def start_anew(self) -> None:
         """Forget the last number: publishers came or went."""
@@ -86,7 +91,6 @@ class Listener:
         self.started_s = time.monotonic()
         self.last_s = float("-inf")
         self.received = 0
-        self.lost = 0
         self._subscription: Subscription = node.create_subscription(
             kind,
             topic,
@@ -96,6 +100,11 @@ class Listener:
             event_callbacks=events.of_subscription(self.topic, self.qos, self._on_report, self._losses.start_anew),
             qos_overriding_options=overridable(),
         )
+
+    @property
+    def lost(self) -> int:
+        """Messages that were sent and never reached the callback."""
+        return self._losses.total
 
     def destroy(self) -> None:
         """Stop listening."""
@@ -113,7 +122,6 @@ class Listener:
 
     def _count(self, lost: int) -> None:
         if lost:
-            self.lost += lost
             self._lost(lost)
 
 

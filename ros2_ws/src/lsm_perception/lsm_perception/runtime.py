@@ -25,6 +25,7 @@ from lsm_perception.device_watch import DeviceWatch, one_line
 from lsm_perception.graph import Graph
 from lsm_perception.guarded_backend import GuardedBackend
 from lsm_perception.listener import Listener
+from lsm_perception.loss_watch import LossWatch
 from lsm_perception.odometry import OdometrySource
 from lsm_perception.parameters import NodeParameters
 from lsm_perception.problems import Problems
@@ -75,6 +76,7 @@ class Runtime:
         self.events = TopicEvents(self.graph, self.problems.note)
         self.clock = TimeWatch(node, self._clock_jumped)
         self.watchdog = Watchdog(self.graph, node.get_logger().warning, node.get_logger().info)
+        self.losses = LossWatch(node.get_logger().warning)
         self.publishers = Publishers(node, self.events, self._serve)
         self.segmenter = Segmenter(backend, initial_queries(parameters))
         self._buffer = Buffer(cache_time=Duration(seconds=TF_CACHE_S))
