@@ -37,9 +37,9 @@ SEEN = ("points", "map_points", "gaussians", "path", "segmentation/overlay", "se
 
 @pytest.fixture(scope="module")
 def stub(rclpy_session: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StubProcess]:
-    """A node whose timer does nothing for a minute, with some QoS of its own."""
+    """A node whose timer does nothing for an hour, with some QoS of its own."""
     parameters = {
-        "diagnostics_period_s": 60.0,
+        "diagnostics_period_s": 3600.0,
         "qos_overrides./lsm_perception/pair_pose.publisher.reliability": "best_effort",
         "qos_overrides./lsm_perception/keyframes.publisher.durability": "transient_local",
         "qos_overrides./camera_info.subscription.reliability": "reliable",
@@ -86,9 +86,10 @@ def test_a_map_made_on_demand_is_served_to_a_new_listener_at_once(
     assert wait_until(lambda: robot.images.get_subscription_count() > 0)
     walker = Walker(robot, stub_views)
     assert walker.walk_until(lambda: robot.call(Stats, "stats").pairs_accepted >= 2), stub.text
+    time.sleep(2.0)  # what was sent is done
     ear = Ear(robot)
     ear.listen(TYPES["map_points"], "lsm_perception/map_points", LATCHED)
-    # Nobody listened while the map grew, no image comes, and the timer rests for a minute.
+    # Nobody listened while the map grew, no image comes, and the timer rests for an hour.
     assert wait_until(ear.heard_all, 20.0), stub.text
 
 

@@ -389,7 +389,7 @@ class NodeParameters:
     attach_to_odom: bool = setting(True, "Hang lsm_map under odom_frame once metric.")
     map_directory: str = setting("", "Folder that ~/save_map writes to; empty turns saving off.", read_only=True)
     diagnostics_period_s: float = setting(
-        1.0, "Time between messages on /diagnostics, seconds.", low=0.1, high=60, read_only=True
+        1.0, "Time between messages on /diagnostics, seconds.", low=0.1, high=3600, read_only=True
     )
     input: InputParameters = field(default_factory=InputParameters)
     keyframes: KeyframeParameters = field(default_factory=KeyframeParameters)
