@@ -17,7 +17,7 @@ from dataclasses import replace
 
 from fake_backend import FakeBackend
 from harness import Harness
-from lsm_perception.capture import CaptureWaiter
+from lsm_perception.capture import Captured, CaptureWaiter
 from lsm_perception.conversions import stamp_to_ns
 from lsm_perception_msgs.msg import Keyframe, ResultCode
 from lsm_perception_msgs.srv import Capture
@@ -161,7 +161,7 @@ def test_deactivation_ends_the_wait(rclpy_session: None, views: list[View]) -> N
 def test_the_keyframe_of_another_camera_is_no_answer() -> None:
     waiter = CaptureWaiter()
     ticket = waiter.ticket("left")
-    waiter.made("right", object())  # type: ignore[arg-type]
+    waiter.made("right", Captured(1, 10, "right_frame"))
     assert waiter.wait("left", ticket, 0.05) is None
-    waiter.made("left", keyframe := object())  # type: ignore[arg-type]
-    assert waiter.wait("left", ticket, 0.05) is keyframe
+    waiter.made("left", keyframe := Captured(2, 20, "left_frame"))
+    assert waiter.wait("left", ticket, 0.05) == keyframe

@@ -4,9 +4,19 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from dataclasses import dataclass
 
 from lsm_core.mapping import KeyframeReason
-from lsm_perception.products import Keyframe, Products
+from lsm_perception.products import Products
+
+
+@dataclass(frozen=True)
+class Captured:
+    """Which keyframe it was: id, stamp and frame of its image. What it holds may leave the store meanwhile."""
+
+    id: int
+    stamp_ns: int
+    frame_id: str
 
 
 class CaptureWaiter:
@@ -15,16 +25,17 @@ class CaptureWaiter:
     def __init__(self) -> None:
         self._condition = threading.Condition()
         self._counts: Counter[str] = Counter()  # by camera
-        self._newest: dict[str, Keyframe] = {}
+        self._newest: dict[str, Captured] = {}
         self._given_up = 0
         self.waiting = 0  # requests
 
     def notice(self, products: Products) -> None:
         """Look at each keyframe; requested ones and first ones end a wait."""
         if products.decision.reason in (KeyframeReason.REQUESTED, KeyframeReason.FIRST):
-            self.made(products.keyframe.camera, products.keyframe)
+            keyframe = products.keyframe
+            self.made(keyframe.camera, Captured(keyframe.id, keyframe.stamp_ns, keyframe.frame_id))
 
-    def made(self, camera: str, keyframe: Keyframe) -> None:
+    def made(self, camera: str, keyframe: Captured) -> None:
         """Hand a keyframe to all who wait for one of its camera."""
         with self._condition:
             self._counts[camera] += 1
@@ -42,7 +53,7 @@ class CaptureWaiter:
         with self._condition:
             return self._counts[camera]
 
-    def wait(self, camera: str, ticket: int, timeout_s: float) -> Keyframe | None:
+    def wait(self, camera: str, ticket: int, timeout_s: float) -> Captured | None:
         """Return the newest keyframe made since the ticket was taken, None when none is made in time."""
         with self._condition:
             before = self._given_up
