@@ -38,7 +38,7 @@ class InputParameters:
     )
     jump_back_s: float = setting(
         1.0,
-        "A stamp this much older than the newest is a jump of time and resets the node, s.",
+        "Two stamps in a row this much older than the newest are a jump of time and reset the node, s.",
         low=0.01,
         high=3600,
     )
