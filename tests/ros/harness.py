@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from conftest import wait_until
+from lsm_perception.node_executor import NodeExecutor
 from lsm_perception.perception_node import PerceptionNode
 from lsm_perception.publishers import TYPES
 from lsm_perception.runtime import initial_queries
-from rclpy.executors import MultiThreadedExecutor
 from rclpy.parameter import Parameter
 from robot import FRAME, LATCHED, RELIABLE, Robot, camera_info, image_message
 from synthetic_world import View
@@ -35,17 +35,21 @@ class Harness(Robot):
         self.backend = backend
         self.node = PerceptionNode(lambda *_: backend, parameter_overrides=overrides, namespace=namespace or None)
         super().__init__(listen, namespace, camera=camera)
-        self._node_executor = MultiThreadedExecutor(num_threads=8)
+        self._node_stopped = threading.Event()
+        self._node_executor = NodeExecutor()
         self._node_executor.add_node(self.node)
-        self._node_thread = threading.Thread(target=self._node_executor.spin, daemon=True)
+        self._node_thread = threading.Thread(
+            target=self._node_executor.spin_until, args=(self._node_stopped.is_set,), daemon=True
+        )
         self._node_thread.start()
 
     def close(self) -> None:
         """Stop everything."""
         self.backend.release.set()
         self.node.stop()
-        self._node_executor.shutdown(timeout_sec=2.0)
+        self._node_stopped.set()
         self._node_thread.join(timeout=5.0)
+        self._node_executor.finish(2.0)
         if self.node.state_label not in ("unconfigured", "finalized"):
             self.node.trigger_shutdown()
         self.node.destroy_node()

@@ -107,6 +107,16 @@ def test_a_device_lost_while_configuring_leaves_the_node_unconfigured(
         process.kill()
 
 
+def test_a_device_lost_while_configuring_ends_the_process_when_told_so(rclpy_session: None, tmp_path: Path) -> None:
+    sticky = {"fail": "sticky", "fail_in": "load"}
+    process = StubProcess(tmp_path, {"fatal_action": "exit"}, behaviour=sticky)
+    try:
+        assert process.process.wait(60) == EXIT_DEVICE_LOST, process.text
+        assert "Cannot configure" in process.text and "Traceback" not in process.text
+    finally:
+        process.kill()
+
+
 def test_exit_ends_the_process_with_its_own_code(
     leaving: StubProcess, client: Robot, stub_views: list[View]
 ) -> None:

@@ -74,6 +74,46 @@ def test_lifecycle_goes_round_and_frees_the_model(rclpy_session: None, views: li
         harness.close()
 
 
+def test_configure_warms_the_model_up_and_embeds_the_standing_queries(
+    rclpy_session: None, views: list[View], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    harness = Harness(FakeBackend(views), {"autostart": False, "queries.texts": ["door", "wall"]}, listen=())
+    asked: list[str] = []
+    embed = harness.backend.encode_texts
+    monkeypatch.setattr(harness.backend, "encode_texts", lambda texts: asked.extend(texts) or embed(texts))
+    try:
+        assert harness.node.trigger_configure() == TransitionCallbackReturn.SUCCESS
+        assert harness.backend.predictions == 1 and set(asked) >= {"door", "wall"}
+    finally:
+        harness.close()
+
+
+def test_a_node_without_its_inference_thread_does_not_stay_active(
+    rclpy_session: None, views: list[View], capfd: pytest.CaptureFixture[str]
+) -> None:
+    harness = Harness(FakeBackend(views), listen=())
+    try:
+        harness.wait_active()
+        assert harness.node.runtime is not None
+        assert harness.node.runtime.worker.stop(5)  # as if the thread had died: nobody deactivated the node
+        assert wait_until(lambda: harness.node.state_label == "unconfigured")
+        assert harness.backend.closed and "the inference thread has ended" in capfd.readouterr().err
+        assert harness.node.trigger_configure() == TransitionCallbackReturn.SUCCESS
+    finally:
+        harness.close()
+
+
+def test_a_configure_that_fails_late_leaves_no_publishers(rclpy_session: None, views: list[View]) -> None:
+    harness = Harness(FakeBackend(views), {"autostart": False, "pairing": "rig"}, listen=())
+    try:
+        before = len(list(harness.node.publishers))
+        for _ in range(2):
+            assert harness.node.trigger_configure() == TransitionCallbackReturn.FAILURE
+            assert len(list(harness.node.publishers)) == before
+    finally:
+        harness.close()
+
+
 def test_an_unexpected_error_in_configure_is_logged_and_the_node_can_be_used_again(
     rclpy_session: None, views: list[View], capfd: pytest.CaptureFixture[str]
 ) -> None:

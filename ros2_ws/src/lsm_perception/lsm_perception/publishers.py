@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -11,6 +12,7 @@ from geometry_msgs.msg import PoseWithCovarianceStamped
 from lsm_perception_msgs.msg import Keyframe, PairPose, Scale
 from nav_msgs.msg import Path
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy.exceptions import InvalidHandle
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
@@ -77,16 +79,24 @@ class Publishers:
 
     def wants(self, *names: str) -> bool:
         """Whether anybody listens to one of these."""
-        return any(n in self._publishers and self._publishers[n].get_subscription_count() > 0 for n in names)
+        return any(self._listeners(name) > 0 for name in names)
 
     def publish(self, name: str, message: Any) -> None:
-        """Publish on an output; nothing happens for one that is off."""
+        """Publish on an output; nothing happens for one that is off, or destroyed meanwhile."""
         publisher = self._publishers.get(name)
         if publisher is not None:
-            publisher.publish(message)
+            with contextlib.suppress(InvalidHandle):
+                publisher.publish(message)
 
     def destroy(self) -> None:
-        """Destroy all publishers."""
-        for publisher in self._publishers.values():
+        """Destroy all publishers; a callback in work that comes late finds none."""
+        publishers, self._publishers = self._publishers, {}
+        for publisher in publishers.values():
             self._node.destroy_publisher(publisher)
-        self._publishers.clear()
+
+    def _listeners(self, name: str) -> int:
+        publisher = self._publishers.get(name)
+        try:
+            return 0 if publisher is None else int(publisher.get_subscription_count())
+        except InvalidHandle:
+            return 0

@@ -14,6 +14,7 @@ from rclpy.node import Node
 from tf2_ros import Buffer, TransformListener
 
 from lsm_core.backends.base import Backend
+from lsm_core.errors import LsmError
 from lsm_core.mapping import KeyframeDecision
 from lsm_perception import garbage
 from lsm_perception.accounting import Account, Drop
@@ -82,7 +83,11 @@ class Runtime:
         self._buffer = Buffer(cache_time=Duration(seconds=TF_CACHE_S))
         self.odometry = OdometrySource(self._buffer, parameters.odom_frame, parameters.odometry)
         self.worker: Worker[Candidate] = Worker(self._process, "lsm_inference", self._on_drop)
-        self.cameras = self._make_cameras(parameters)
+        try:
+            self.cameras = self._make_cameras(parameters)
+        except LsmError:
+            self.publishers.destroy()
+            raise
         self.statistics = StatisticsReply(
             self.account, [c.pipeline for c in self.cameras.values()], self.timings, backend, self.events
         )
@@ -131,12 +136,13 @@ class Runtime:
         return self.worker.stop(timeout_s)
 
     def close(self) -> None:
-        """Give everything back: publishers and the model's memory."""
+        """Give everything back: publishers and the model's memory; an inference still in work keeps its model."""
         garbage.thaw()
         for context in self.cameras.values():
             context.outputs.destroy()
         self.publishers.destroy()
-        self.backend.close()
+        if not self.worker.alive:
+            self.backend.close()
 
     def configure(self, parameters: NodeParameters) -> None:
         """Hand changed parameters to every part."""
