@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+import tf_transformations
 import torch
 
 pytestmark = pytest.mark.ros
@@ -17,7 +18,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from lsm_perception.conversions.clouds import POINT_STEP, cloud_message, gaussians_message
-from lsm_perception.conversions.poses import matrix_from_pose, matrix_from_wxyz, pose_message, transform_message
+from lsm_perception.conversions.poses import (
+    matrix_from_pose,
+    pose_from_wxyz,
+    pose_message,
+    quaternion_xyzw,
+    transform_message,
+)
 from lsm_perception.conversions.semantics import UNLABELLED, label_info_message, label_message, overlay, palette
 from lsm_perception.frames import frame_names
 from scipy.spatial.transform import Rotation
@@ -45,8 +52,22 @@ def test_poses_survive_a_round_trip(quaternion: np.ndarray, translation: tuple[f
     assert np.allclose(matrix_from_pose(message), T, atol=1e-9)
 
 
+def test_quaternions_are_those_of_tf_transformations() -> None:
+    rng = np.random.default_rng(0)
+    turns = [Rotation.from_quat(q).as_matrix() for q in (*rng.normal(size=(200, 4)), *np.eye(4))]
+    turns += [R + rng.normal(0, 1e-7, (3, 3)) for R in turns]  # as single precision leaves them
+    for R in turns:
+        T = np.eye(4)
+        T[:3, :3] = R
+        expected = np.asarray(tf_transformations.quaternion_from_matrix(T))
+        found = np.array(quaternion_xyzw(T))
+        assert abs(float(found @ found) - 1) < 1e-12 and found[3] >= 0
+        assert min(np.abs(found - expected).max(), np.abs(found + expected).max()) < 1e-6
+
+
 def test_messages_have_xyzw_and_lsm_core_has_wxyz() -> None:
-    T = matrix_from_wxyz(np.array([1.0, 2.0, 3.0]), np.array([math.cos(0.3), 0.0, 0.0, math.sin(0.3)]))
+    pose = pose_from_wxyz(np.array([1.0, 2.0, 3.0]), np.array([math.cos(0.3), 0.0, 0.0, math.sin(0.3)]))
+    T = matrix_from_pose(pose)
     q = pose_message(T).orientation
     assert np.allclose([q.x, q.y, q.z, q.w], [0, 0, math.sin(0.3), math.cos(0.3)])
     moved = transform_message(T, "a", "b", 1_500_000_000)

@@ -24,9 +24,9 @@ IMAGES = [view.image for view in SCENE.views]
 MATRICES = [torch.as_tensor(view.K, dtype=torch.float64) for view in SCENE.views]
 
 
-def keyframe(number: int, image: Any) -> Keyframe:
-    """Return a keyframe of an image."""
-    encoded = ViewFeatures("any", image, None, torch.eye(3), {})
+def keyframe(number: int, image: Any, K: Any = None) -> Keyframe:
+    """Return a keyframe of an image, calibrated or not."""
+    encoded = ViewFeatures("any", image, K, torch.eye(3), {})
     height, width = image.shape[:2]
     return Keyframe(
         id=number,
@@ -72,8 +72,9 @@ def test_the_answer_is_that_of_the_two_view_pose_of_the_reduced_images() -> None
     assert found.inliers == expected.inlier_count > 60
 
 
-def test_matching_beside_the_model_changes_nothing() -> None:
-    older, newer = keyframe(1, IMAGES[0]), keyframe(2, IMAGES[1])
+@pytest.mark.parametrize("calibrated", [True, False])
+def test_looking_beside_the_model_changes_nothing(calibrated: bool) -> None:
+    older, newer = (keyframe(i, IMAGES[i], MATRICES[i] if calibrated else None) for i in range(2))
     alone, prepared = TwoViewChecker(), TwoViewChecker()
     prepared.prepare(older, newer)
     # The pipeline adds to a keyframe what it learns meanwhile.
@@ -81,6 +82,17 @@ def test_matching_beside_the_model_changes_nothing() -> None:
     assert first is not None and second is not None
     assert np.array_equal(first.R_older_newer, second.R_older_newer)
     assert first.inliers == second.inliers
+
+
+def test_a_calibration_goes_before_the_intrinsics_of_the_prediction() -> None:
+    wrong = SimpleNamespace(
+        grid_to_image=[torch.eye(3)] * 2, intrinsics=[torch.diag(torch.tensor([9.0, 9.0, 1.0]))] * 2
+    )
+    right = TwoViewChecker().check(keyframe(1, IMAGES[0]), keyframe(2, IMAGES[1]), prediction())
+    calibrated = [keyframe(i, IMAGES[i], MATRICES[i]) for i in range(2)]
+    found = TwoViewChecker().check(calibrated[0], calibrated[1], wrong)  # type: ignore[arg-type]
+    assert right is not None and found is not None
+    assert np.array_equal(found.R_older_newer, right.R_older_newer)
 
 
 def test_each_keyframe_is_looked_at_once(looked: list[int]) -> None:
@@ -95,7 +107,7 @@ def test_each_keyframe_is_looked_at_once(looked: list[int]) -> None:
 def test_another_image_under_the_same_id_is_looked_at_anew(looked: list[int]) -> None:
     checker = TwoViewChecker()
     for image in (IMAGES[0], IMAGES[1]):
-        checker.match(keyframe(7, image), keyframe(8, IMAGES[1]))
+        checker.check(keyframe(7, image), keyframe(8, IMAGES[1]), prediction())
     assert len(looked) == 3
 
 

@@ -146,10 +146,10 @@ def masks_and_labels(
         Per text bool [H, W], and int32 [H, W] index of the best text among those whose mask is set, -1 elsewhere.
     """
     masks = [score >= limit for score, limit in zip(scores, thresholds, strict=True)]
-    best = np.zeros(scores[0].shape, np.float32)
+    best = np.full(scores[0].shape, -np.inf, np.float32)
     labels = np.full(scores[0].shape, -1, np.int32)
     for index, (score, mask) in enumerate(zip(scores, masks, strict=True)):
-        better = mask & ((labels < 0) | (score > best))
-        labels[better] = index
-        best[better] = score[better]
+        better = mask & (score > best)
+        np.copyto(labels, index, where=better)
+        np.copyto(best, score, where=better)
     return masks, labels

@@ -52,8 +52,8 @@ class CloudOutputs:
         self._parameters = parameters
         self._cap.set_rate(parameters.points.max_mb_per_s * 1e6)
 
-    def publish(self, products: Products) -> None:
-        """Publish the newest keyframe's cloud and the map where anybody listens."""
+    def publish_points(self, products: Products) -> None:
+        """Publish the newest keyframe's cloud where anybody listens, and note that the map has changed."""
         if products.cleared:
             self._forget()
         keyframe = products.keyframe
@@ -63,9 +63,6 @@ class CloudOutputs:
         self._map_stale = True
         if self._publishers.wants("points"):
             self._publish_points(products)
-        if self._publishers.wants("gaussians"):
-            self._publish_gaussians(products)
-        self.publish_map()
 
     def publish_map(self) -> None:
         """Publish the map when it has changed and anybody listens; called at intervals for late listeners."""
@@ -116,7 +113,10 @@ class CloudOutputs:
         if self._cap.allow(len(message.data)):
             self._publishers.publish("points", message)
 
-    def _publish_gaussians(self, products: Products) -> None:
+    def publish_gaussians(self, products: Products) -> None:
+        """Publish the pair's Gaussians in the newest keyframe's frame where anybody listens."""
+        if not self._publishers.wants("gaussians"):
+            return
         keyframe, metric, factor = products.keyframe, is_metric(products.scale), metres(products.scale)
         if products.prediction is None or products.prediction.gaussians is None or keyframe.T_map_cam is None:
             return

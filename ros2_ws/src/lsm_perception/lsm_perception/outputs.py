@@ -14,7 +14,7 @@ from lsm_core.mapping.clouds import reliable_pixels
 from lsm_perception.cloud_outputs import CloudOutputs
 from lsm_perception.conversions.camera_info import info_message
 from lsm_perception.conversions.images import image_message
-from lsm_perception.conversions.poses import matrix_from_wxyz
+from lsm_perception.conversions.poses import pose_from_wxyz
 from lsm_perception.conversions.reports import (
     header,
     keyframe_message,
@@ -88,16 +88,18 @@ class Outputs:
                 self._clouds.clear(self._source)
             self._frames.publish(products, self._parameters.publish_tf, self._parameters.attach_to_odom)
             self._publish_scale(products.scale, keyframe.camera)
+            self._clouds.publish_points(products)  # what a planner waits for comes first, what takes time last
             self._publish_keyframe(products)
             if products.pair is not None:
                 self._publish_pair(products.pair, products.scale)
             if products.other_pair is not None:
                 self._publish_pair(products.other_pair, products.scale, alone=False)
             self._publish_depth(products)
-            self._clouds.publish(products)
             self._masks.publish(products)
             self._detections.publish(products)
             self._publish_path(products)
+            self._clouds.publish_gaussians(products)
+            self._clouds.publish_map()
 
     def publish_refused(self, image: SourceImage, reason: str, decision: KeyframeDecision | None) -> None:
         """Publish on ~/keyframes that an image was not kept, and why."""
@@ -213,7 +215,7 @@ class Outputs:
         stamps, positions, quaternions = self._mapper.path()
         last = slice(max(0, len(stamps) - self._parameters.map.max_path), None)
         poses = [
-            (int(t), matrix_from_wxyz(factor * p, q))
+            (int(t), pose_from_wxyz(factor * p, q))
             for t, p, q in zip(stamps[last], positions[last], quaternions[last], strict=True)
         ]
         source = Header(stamp=self._source.stamp, frame_id=self._names.tree(metric).map)

@@ -13,16 +13,17 @@ from numpy.typing import NDArray
 
 from lsm_core.backends.base import Backend
 from lsm_core.errors import LsmError
-from lsm_core.mapping import KeyframeAction, KeyframeDecision, KeyframeReason
+from lsm_core.mapping import KeyframeAction, KeyframeDecision, KeyframeReason, single_view
 from lsm_core.types import Prediction
 from lsm_perception.accounting import Drop
+from lsm_perception.beside import Beside
 from lsm_perception.conversions.errors import BadMessageError
 from lsm_perception.dynamic_pixels import DynamicPixels, without_dynamic
 from lsm_perception.finite_check import non_finite_features, non_finite_prediction
 from lsm_perception.floor_finder import FloorFinder
 from lsm_perception.gate import CameraGate
 from lsm_perception.mapper import Mapper, MapUpdate, OutdatedError
-from lsm_perception.products import Candidate, Keyframe, Matrix, Products
+from lsm_perception.products import Candidate, Keyframe, Matrix, Products, Segmentation
 from lsm_perception.rig_pair import RigPair, RigPairer
 from lsm_perception.segmentation import Segmenter
 from lsm_perception.source_image import Rgb, SourceImage
@@ -31,6 +32,7 @@ from lsm_perception.worker import Job
 
 logger = logging.getLogger(__name__)
 SOON_NS = 1_000_000_000
+Answers = Beside[Segmentation | None]
 STILL_FLOW_PX = 1.0  # of 320 columns, about 0.2 degrees
 OdometryLookup = Callable[[str, int], Matrix | None]
 DepthLookup = Callable[[int, int, int], NDArray[np.float32] | None]
@@ -169,6 +171,7 @@ class Pipeline:
                 self._mapper.prepare(older, newer)
             with self._timings.measure("predict"):
                 prediction = self._predict(older, newer)
+        segmentation = self._begin_segmentation(newer, prediction)
         # Asked for now, not at the start: a mask may come while the model works.
         newer = replace(newer, dynamic=self._moving(candidate))
         if prediction is not None:
@@ -181,7 +184,7 @@ class Pipeline:
             raise DroppedError(Drop.RESET)
         with self._timings.measure("map"):
             update = self._update(candidate.decision, older, newer, prediction, generation, rig)
-        return self._products(candidate, rgb, update, refresh)
+        return self._products(candidate, rgb, update, refresh, segmentation)
 
     def _encode(self, candidate: Candidate, image: Rgb) -> Keyframe:
         source = candidate.image
@@ -255,11 +258,25 @@ class Pipeline:
         except OutdatedError as error:
             raise DroppedError(Drop.RESET) from error
 
-    def _products(self, candidate: Candidate, rgb: Rgb, update: MapUpdate, refresh: bool) -> Products:
+    def _begin_segmentation(self, newer: Keyframe, prediction: Prediction | None) -> Answers | None:
+        """Ask the standing queries beside the map's work: they need the prediction's features and no pose."""
+        if prediction is None or not self._sinks.wants_segmentation():
+            return None
+        keyframe = replace(newer, prediction=single_view(prediction, 1), view=0)
+        return Beside("lsm_segmentation", lambda: self._segment(keyframe))
+
+    def _segment(self, keyframe: Keyframe) -> Segmentation | None:
+        with self._timings.measure("segment"):
+            return self._segmenter.segment(keyframe)
+
+    def _products(
+        self, candidate: Candidate, rgb: Rgb, update: MapUpdate, refresh: bool, begun: Answers | None
+    ) -> Products:
         segmentation = None
-        if self._sinks.wants_segmentation():
-            with self._timings.measure("segment"):
-                segmentation = self._segmenter.segment(update.keyframe)
+        if begun is not None:
+            segmentation = begun.result()
+        elif self._sinks.wants_segmentation():
+            segmentation = self._segment(update.keyframe)
         return Products(
             keyframe=update.keyframe,
             image=candidate.image,

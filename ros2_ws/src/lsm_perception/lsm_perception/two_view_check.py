@@ -8,12 +8,14 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from lsm_core.errors import GeometryError
 from lsm_core.geometry.features import Features, Matches, find_features, match_found
 from lsm_core.geometry.two_view import relative_pose_from_matches
 from lsm_core.mapping import TwoViewCheck, small_gray, small_intrinsics
 from lsm_core.types import Prediction
+from lsm_perception.beside import Beside
 from lsm_perception.products import Keyframe
 
 WIDTH = 480
@@ -30,53 +32,83 @@ class _Seen:
     features: Features
 
 
+@dataclass(frozen=True, eq=False)
+class _Found:
+    """What two images alone give: matches, and where both cameras are calibrated (`posed`) the check."""
+
+    matches: Matches
+    posed: bool
+    check: TwoViewCheck | None
+
+
 class TwoViewChecker:
     """Finds and matches the features of keyframes; each keyframe is looked at once.
 
-    Matching needs the images only, so it can go on in a thread while the model predicts (`prepare`); the pose needs
-    the intrinsics of the prediction too, and is found in `check`, which waits for the matches. Safe to call from
-    several threads. The result does not depend on whether `prepare` was called.
+    Matching needs the images only, and the pose their intrinsics. Where a calibration gives these, everything can
+    go on in a thread while the model predicts (`prepare`); otherwise the prediction's are used, in `check`. Safe to
+    call from several threads. The result does not depend on whether `prepare` was called.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._seen: OrderedDict[int, _Seen] = OrderedDict()
-        self._matching: _Matching | None = None
+        self._prepared: tuple[Keyframe, Keyframe, Beside[_Found]] | None = None
 
     def prepare(self, older: Keyframe, newer: Keyframe) -> None:
-        """Begin to match two keyframes in a thread."""
+        """Begin, in a thread, what needs no prediction."""
         if older.encoded is None or newer.encoded is None:
             return
-        matching = _Matching(self, older, newer)
+        prepared = (older, newer, Beside("lsm_features", lambda: self._find(older, newer)))
         with self._lock:
-            self._matching = matching
-        matching.start()
+            self._prepared = prepared
 
     def check(self, older: Keyframe, newer: Keyframe, prediction: Prediction) -> TwoViewCheck | None:
         """Return the rotation of matched features, or None when there are too few of them.
 
         Args:
             older, newer: views 0 and 1 of the prediction.
-            prediction: of both; only its intrinsics are used.
+            prediction: of both; only its intrinsics are used, and only of a camera without a calibration.
         """
         if older.encoded is None or newer.encoded is None:
             return None
         with self._lock:
-            matching, self._matching = self._matching, None
-        if matching is not None and matching.of(older, newer):
-            matches = matching.result()
+            prepared, self._prepared = self._prepared, None
+        if prepared is not None and same_images(prepared[0], older) and same_images(prepared[1], newer):
+            found = prepared[2].result()
         else:
-            matches = self.match(older, newer)
-        K0, K1 = (self._intrinsics(k, prediction, view) for view, k in enumerate((older, newer)))
+            found = self._find(older, newer)
+        if found.posed:
+            return found.check
+        views = ((older, 0), (newer, 1))
+        K0, K1 = (
+            prediction.grid_to_image[view].double() @ prediction.intrinsics[view].double()
+            if keyframe.encoded is None or keyframe.encoded.intrinsics is None
+            else keyframe.encoded.intrinsics
+            for keyframe, view in views
+        )
+        return self._pose(older, newer, found.matches, K0, K1)
+
+    def _find(self, older: Keyframe, newer: Keyframe) -> _Found:
+        matches = match_found(self._look(older).features, self._look(newer).features)
+        assert older.encoded is not None and newer.encoded is not None
+        K0, K1 = older.encoded.intrinsics, newer.encoded.intrinsics
+        if K0 is None or K1 is None:
+            return _Found(matches, False, None)
+        return _Found(matches, True, self._pose(older, newer, matches, K0, K1))
+
+    def _pose(
+        self, older: Keyframe, newer: Keyframe, matches: Matches, K0: Tensor, K1: Tensor
+    ) -> TwoViewCheck | None:
+        """Return the rotation that explains matches on the reduced images; K0, K1 [3, 3] of the full ones."""
+        small = [
+            small_intrinsics(K.detach().cpu().double().numpy(), seen.image.shape[:2], seen.gray)
+            for K, seen in ((K0, self._look(older)), (K1, self._look(newer)))
+        ]
         try:
-            found = relative_pose_from_matches(matches, K0, K1)
+            pose = relative_pose_from_matches(matches, small[0], small[1])
         except GeometryError:
             return None
-        return TwoViewCheck(found.R_cam0_cam1.double().numpy(), found.inlier_count)
-
-    def match(self, older: Keyframe, newer: Keyframe) -> Matches:
-        """Return the matches of two keyframes on their reduced images."""
-        return match_found(self._look(older).features, self._look(newer).features)
+        return TwoViewCheck(pose.R_cam0_cam1.double().numpy(), pose.inlier_count)
 
     def _look(self, keyframe: Keyframe) -> _Seen:
         """Return the features of a keyframe's image, found once."""
@@ -94,39 +126,7 @@ class TwoViewChecker:
                 self._seen.popitem(last=False)
         return seen
 
-    def _intrinsics(self, keyframe: Keyframe, prediction: Prediction, view: int) -> NDArray[np.float64]:
-        """Return [3, 3] intrinsics on the reduced image."""
-        seen = self._look(keyframe)
-        K = prediction.grid_to_image[view].double() @ prediction.intrinsics[view].double()
-        return small_intrinsics(K.cpu().numpy(), (seen.image.shape[0], seen.image.shape[1]), seen.gray)
 
-
-class _Matching(threading.Thread):
-    """Matches two keyframes once; what it raises is raised by `result`."""
-
-    def __init__(self, checker: TwoViewChecker, older: Keyframe, newer: Keyframe) -> None:
-        super().__init__(name="lsm_features", daemon=True)
-        self._checker = checker
-        self._pair = (older, newer)
-        self._matches: Matches | None = None
-        self._error: BaseException | None = None
-
-    def run(self) -> None:
-        """Match; called by the thread."""
-        try:
-            self._matches = self._checker.match(*self._pair)
-        except BaseException as error:
-            self._error = error
-
-    def of(self, older: Keyframe, newer: Keyframe) -> bool:
-        """Whether these are the keyframes it matches."""
-        asked = zip(self._pair, (older, newer), strict=True)
-        return all(mine.encoded is other.encoded for mine, other in asked)
-
-    def result(self) -> Matches:
-        """Wait for the matches."""
-        self.join()
-        if self._error is not None:
-            raise self._error
-        assert self._matches is not None
-        return self._matches
+def same_images(one: Keyframe, other: Keyframe) -> bool:
+    """Whether two records are of one keyframe; what else is known of it may have changed between them."""
+    return one.encoded is other.encoded

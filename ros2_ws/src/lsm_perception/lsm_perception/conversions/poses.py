@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 import tf_transformations
-from geometry_msgs.msg import Pose, Transform, TransformStamped
+from geometry_msgs.msg import Point, Pose, Quaternion, Transform, TransformStamped
 from numpy.typing import NDArray
 
 from lsm_core.errors import InputError
@@ -15,21 +16,38 @@ from lsm_perception.conversions.stamps import stamp_from_ns
 Matrix = NDArray[np.float64]
 
 
-def quaternion_xyzw(T: NDArray[Any]) -> NDArray[np.float64]:
-    """Return the unit quaternion xyzw [4] float64 of a rigid 4x4 matrix."""
-    pure = np.eye(4)
-    pure[:3, :3] = np.asarray(T, np.float64)[:3, :3]
-    q = np.asarray(tf_transformations.quaternion_from_matrix(pure), np.float64)
-    return q / np.linalg.norm(q)
+def quaternion_xyzw(T: NDArray[Any]) -> tuple[float, float, float, float]:
+    """Return the unit quaternion xyzw, w >= 0, of a rigid 4x4 matrix.
+
+    The largest of the four components is taken from the trace or the diagonal, the others from sums and differences
+    (Shepperd 1978); in plain Python, since it runs for each message and NumPy's call overhead is larger.
+    """
+    (a, b, c), (d, e, f), (g, h, i) = np.asarray(T, np.float64)[:3, :3].tolist()
+    squared = (1 + a - e - i, 1 - a + e - i, 1 - a - e + i, 1 + a + e + i)  # 4 x^2, 4 y^2, 4 z^2, 4 w^2
+    largest = squared.index(max(squared))
+    rows = (
+        (squared[0], b + d, c + g, h - f),
+        (b + d, squared[1], f + h, c - g),
+        (c + g, f + h, squared[2], d - b),
+        (h - f, c - g, d - b, squared[3]),
+    )
+    x, y, z, w = rows[largest]
+    size = math.copysign(math.sqrt(x * x + y * y + z * z + w * w), w)
+    return x / size, y / size, z / size, w / size
 
 
 def pose_message(T: NDArray[Any]) -> Pose:
     """Return a rigid 4x4 matrix T_frame_thing as Pose."""
-    message = Pose()
-    message.position.x, message.position.y, message.position.z = (float(v) for v in np.asarray(T)[:3, 3])
-    q = quaternion_xyzw(T)
-    message.orientation.x, message.orientation.y, message.orientation.z, message.orientation.w = q.tolist()
-    return message
+    x, y, z = np.asarray(T, np.float64)[:3, 3].tolist()
+    qx, qy, qz, qw = quaternion_xyzw(T)
+    return Pose(position=Point(x=x, y=y, z=z), orientation=Quaternion(x=qx, y=qy, z=qz, w=qw))
+
+
+def pose_from_wxyz(translation: NDArray[Any], quaternion: NDArray[Any]) -> Pose:
+    """Return a translation [3] and a quaternion wxyz [4] of lsm_core as Pose."""
+    x, y, z = np.asarray(translation, np.float64).tolist()
+    qw, qx, qy, qz = np.asarray(quaternion, np.float64).tolist()
+    return Pose(position=Point(x=x, y=y, z=z), orientation=Quaternion(x=qx, y=qy, z=qz, w=qw))
 
 
 def transform_message(T: NDArray[Any], parent: str, child: str, stamp_ns: int) -> TransformStamped:
@@ -64,12 +82,6 @@ def matrix_from_pose(message: Pose) -> Matrix:
     """
     t, q = message.position, message.orientation
     return _matrix((t.x, t.y, t.z), (q.x, q.y, q.z, q.w))
-
-
-def matrix_from_wxyz(translation: NDArray[Any], quaternion: NDArray[Any]) -> Matrix:
-    """Return the rigid 4x4 matrix of a translation [3] and a quaternion wxyz [4] of lsm_core."""
-    w, x, y, z = (float(v) for v in quaternion)
-    return _matrix(tuple(float(v) for v in translation), (x, y, z, w))
 
 
 def _matrix(translation: tuple[float, ...], quaternion: tuple[float, ...]) -> Matrix:

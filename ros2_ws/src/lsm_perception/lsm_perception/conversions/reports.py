@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
-from geometry_msgs.msg import PoseStamped, PoseWithCovariance, PoseWithCovarianceStamped
+from geometry_msgs.msg import Pose, PoseStamped, PoseWithCovariance, PoseWithCovarianceStamped
 from lsm_perception_msgs.msg import Keyframe, PairPose, Scale
 from nav_msgs.msg import Path
 from numpy.typing import NDArray
@@ -107,9 +107,8 @@ def relative_pose_message(message: PairPose) -> PoseWithCovarianceStamped:
     return PoseWithCovarianceStamped(header=message.header, pose=message.pose)
 
 
-def path_message(source: Header, poses: Iterable[tuple[int, Matrix]]) -> Path:
-    """Return a path of (stamp ns, T_map_cam) in the frame of `source`."""
+def path_message(source: Header, poses: Iterable[tuple[int, Pose]]) -> Path:
+    """Return a path of (stamp ns, pose of the camera in the map) in the frame of `source`."""
     return Path(
-        header=source,
-        poses=[PoseStamped(header=header(t, source.frame_id), pose=pose_message(T)) for t, T in poses],
+        header=source, poses=[PoseStamped(header=header(t, source.frame_id), pose=pose) for t, pose in poses]
     )
