@@ -24,6 +24,7 @@ from robot import Robot
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import String
 from synthetic_world import View
+from walker import Walker
 
 CAMERAS = ["alone", "squeezed", "typed", "strict", "mute", "good"]
 DEACTIVATE, ACTIVATE = 4, 3
@@ -142,6 +143,9 @@ def test_calibration_that_comes_is_reported(watched: StubProcess, operator: Robo
         time.sleep(0.1)
     diagnosed(operator, "camera good", lambda d: d.values.get("calibration") == "calibrated")
     watched.wait_for("There is camera_info on /good/camera_info now.")
+    walker = Walker(operator, stub_views, start_ns=time.time_ns())
+    assert walker.walk_until(lambda: "No metres from camera good yet: no odometry: " in watched.text)
+    assert watched.text.count("No metres from camera good") == 1
 
 
 def test_an_inactive_node_says_so(watched: StubProcess, operator: Robot) -> None:

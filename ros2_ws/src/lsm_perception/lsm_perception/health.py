@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from lsm_perception.runtime import Runtime
 
 CLOCK = "/clock"
+MISSED_AFTER = 50  # images without metres that are worth a line
 
 
 @dataclass(frozen=True)
@@ -107,6 +108,8 @@ def collect_health(runtime: Runtime, state: str) -> Health:
     text, age_s = runtime.problems.newest()
     runtime.losses.look(heard for stream in streams_of(runtime) for heard in list(stream.listeners)[:1])
     contexts = list(runtime.cameras.values())
+    cameras = tuple(camera_health(runtime, context, stream) for context in contexts for stream in context.streams)
+    report_missing_metres(runtime, cameras)
     return Health(
         state=state,
         backend=runtime.backend.name,
@@ -118,7 +121,7 @@ def collect_health(runtime: Runtime, state: str) -> Health:
         waiting=runtime.worker.waiting,
         worker_alive=runtime.worker.alive,
         output_age_s=time.monotonic() - runtime.last_output_s,
-        cameras=tuple(camera_health(runtime, c, stream) for c in contexts for stream in c.streams),
+        cameras=cameras,
         silent=runtime.watchdog.look(watched_topics(runtime), runtime.parameters.input.no_data_s),
         clock=clock_complaint(runtime),
         clock_state=runtime.clock.state,
@@ -161,6 +164,16 @@ def camera_health(runtime: Runtime, context: CameraContext, stream: CameraStream
         scale_reason="" if scale is None else scale_reason(runtime, scale),
         ages_s={heard.name: now - heard.last_s for heard in listeners if heard is not image},
     )
+
+
+def report_missing_metres(runtime: Runtime, cameras: tuple[CameraHealth, ...]) -> None:
+    """Log once per camera why there are no metres, when its images have come for a while."""
+    for camera in cameras:
+        images_come = camera.image_age_s < runtime.parameters.input.no_data_s
+        if camera.scale_reason and images_come and camera.images >= MISSED_AFTER:
+            name = f" from camera {camera.camera}" if camera.camera else ""
+            line = f"no metres{name} yet: {camera.scale_reason}"
+            runtime.watchdog.report(f"scale of {camera.topic}", line, float("inf"), "no metres")
 
 
 def scale_reason(runtime: Runtime, scale: ScaleEstimate) -> str:

@@ -70,11 +70,11 @@ class Watchdog:
                 self._end(entry.listener)
         return lines
 
-    def report(self, topic: str, line: str, repeat_s: float = REPEAT_S) -> None:
-        """Log a line about a topic, unless the same was logged less than `repeat_s` ago."""
+    def report(self, topic: str, line: str, repeat_s: float = REPEAT_S, kind: str = "") -> None:
+        """Log a line about a topic unless one of its kind (by default: but for numbers) was within `repeat_s`."""
         now = self._now()
         known = self._silences.setdefault(topic, _Silence())
-        kind = re.sub(r"\d+", "#", line)
+        kind = kind or re.sub(r"\d+", "#", line)
         if kind != known.kind or now - known.logged_s >= repeat_s:
             known.kind, known.logged_s = kind, now
             end = "" if line.endswith("?") else "."
