@@ -18,6 +18,7 @@ from lsm_perception.conversions.poses import matrix_from_pose, matrix_from_trans
 from lsm_perception.conversions.stamps import stamp_to_ns
 from lsm_perception.publishers import TYPES
 from lsm_perception_msgs.msg import PairPose, Scale
+from lsm_perception_msgs.srv import QueryText
 from sensor_msgs_py import point_cloud2
 from synthetic_world import HEIGHT, WIDTH, View, walk
 
@@ -32,7 +33,7 @@ def views() -> list[View]:
 @pytest.fixture(scope="module")
 def node(rclpy_session: None, views: list[View]) -> Iterator[Harness]:
     """A node with perfect odometry after a walk through the room."""
-    harness = Harness(FakeBackend(views), {"queries.texts": ["wall"]})
+    harness = Harness(FakeBackend(views), {"queries.texts": ["wall", "cabinet"]})
     harness.wait_active()
     harness.wait_connected(*TYPES)
     harness.send_odometry(views)
@@ -115,3 +116,23 @@ def test_depth_is_metres_with_nan_and_a_camera_info_of_the_same_stamp(node: Harn
     u = np.rint(260 * (x - cx) / fx + 159.5).astype(int).clip(0, WIDTH - 1)
     v = np.rint(260 * (y - cy) / fy + 119.5).astype(int).clip(0, HEIGHT - 1)
     assert np.percentile(np.abs(values[valid] - view.depth[v, u]), 90) < 0.08
+
+
+def test_centroids_and_boxes_of_a_query_are_metres_in_the_images_frame(node: Harness, views: list[View]) -> None:
+    reply = node.call(QueryText, "query_text", texts=["cabinet"])
+    assert reply.success and reply.unit == PairPose.UNIT_METRIC and reply.points.header.frame_id == FRAME
+    view = next(v for v in views if v.stamp_ns == stamp_to_ns(reply.header.stamp))
+    rows, columns = np.nonzero((view.label == 5) & (np.arange(WIDTH) >= 32))  # the backend is unsure left of it
+    depth = view.depth[rows, columns].astype(np.float64)
+    front = np.stack([(columns - 159.5) / 260 * depth, (rows - 119.5) / 260 * depth, depth], -1)
+    c = reply.centroids[0]
+    assert reply.centroid_valid[0] and np.abs(np.median(front, 0) - (c.x, c.y, c.z)).max() < 0.25
+    assert len(reply.objects.detections) >= 1 and reply.objects.header.frame_id == FRAME
+    size = reply.objects.detections[0].bbox.size
+    assert 1.0 < max(size.x, size.y, size.z) < 7.0  # the room is 6 m long
+
+
+def test_detections_are_published_in_the_images_frame(node: Harness) -> None:
+    message = node.messages("detections")[-1]
+    assert message.header.frame_id == FRAME and message.detections
+    assert message.detections[0].results[0].hypothesis.class_id == "cabinet"

@@ -16,6 +16,7 @@ from fake_backend import FakeBackend
 from harness import Harness
 from lsm_perception_msgs.msg import Scale
 from lsm_perception_msgs.srv import Stats
+from rclpy.parameter import Parameter
 from synthetic_world import View, walk
 
 
@@ -90,8 +91,12 @@ def test_features_that_disagree_reject_the_pose_without_odometry(rclpy_session: 
         harness.close()
 
 
-def test_nothing_is_attached_to_odom_when_that_is_off(rclpy_session: None, views: list[View]) -> None:
-    harness = Harness(FakeBackend(views), {"attach_to_odom": False, "frame_prefix": "r1/"}, listen=("scale",))
+def test_nothing_is_attached_to_odom_when_that_is_off_and_no_frame_without_publish_tf(
+    rclpy_session: None, views: list[View]
+) -> None:
+    parameters = {"attach_to_odom": False, "frame_prefix": "r1/"}
+    later = walk(22)[16:]
+    harness = Harness(FakeBackend([*views, *later]), parameters, listen=("scale", "pair_pose"))
     try:
         harness.wait_active()
         harness.send_odometry(views)
@@ -100,5 +105,11 @@ def test_nothing_is_attached_to_odom_when_that_is_off(rclpy_session: None, views
         edges = {(t.header.frame_id, t.child_frame_id) for m in harness.messages("tf") for t in m.transforms}
         assert ("r1/lsm_map", "r1/lsm_keyframe") in edges
         assert not any(parent == "odom" and "lsm" in child for parent, child in edges)
+        assert harness.node.set_parameters([Parameter("publish_tf", value=False)])[0].successful
+        time.sleep(0.3)
+        harness.forget()
+        harness.walk(later)
+        assert not any("lsm" in t.child_frame_id for m in harness.messages("tf") for t in m.transforms)
+        assert wait_until(lambda: any(m.accepted for m in harness.messages("pair_pose")))
     finally:
         harness.close()
