@@ -172,3 +172,24 @@ def test_measured_metres_replace_a_models_claim_in_a_new_epoch(level: list[View]
     truth = np.linalg.norm((np.linalg.inv(begun.T_world_cam) @ level[-1].T_world_cam)[:3, 3])
     found = np.linalg.norm(positions[-1]) * bench.mapper.scale.metres_per_unit
     assert found == pytest.approx(truth, rel=0.03)
+
+
+@pytest.mark.parametrize(
+    ("source", "order"),
+    [
+        ("auto", ["depth", "rig", "odometry", "camera_height"]),
+        ("depth", ["depth"]),
+        ("rig", ["rig"]),
+        ("odometry", ["odometry"]),
+        ("camera_height", ["camera_height"]),
+        ("none", []),
+    ],
+)
+def test_the_order_of_sources_is_that_of_the_parameter(source: str, order: list[str]) -> None:
+    tree = replaced(NodeParameters(), {"scale.source": source})
+    assert [str(s.value) for s in tree.scale.config().order] == order
+
+
+def test_motion_shorter_than_the_least_baseline_gives_no_metres(level: list[View]) -> None:
+    assert set(Bench(FakeBackend(level), True, scale__min_baseline_m=0.5).walk(level)) == {ScaleState.UNKNOWN}
+    assert Bench(FakeBackend(level), True, scale__min_baseline_m=0.1).walk(level)[-1] is ScaleState.METRIC
