@@ -19,6 +19,7 @@ from lsm_perception.bench.figures import (
     StageFigures,
     kept_runs,
     outside_model_ms,
+    overhead_ms,
     quantiles,
 )
 from lsm_perception.bench.footage import FRAME_ID, make_footage, stamp_of, stamped
@@ -41,8 +42,8 @@ def run_figures(p50: float, used: int = 6, clouds: int = 5, **changes: Any) -> R
         "pairs": 5, "accepted": 5, "clouds": clouds, "sent_hz": 10.0, "cloud_hz": float(clouds),
         "latency": {"p50": p50, "p95": p50 + 1, "p99": p50 + 2},
         "stages": {"encode": StageFigures(6, 10.0, 11.0, 12.0), "predict": StageFigures(5, 60.0, 61.0, 62.0)},
-        "outside_model_ms": p50 - 70, "node_cpu": 1.0, "client_cpu": 0.1, "other_cpu": 0.0, "rss_mib": 400.0,
-        "peak_rss_mib": 410.0,
+        "outside_model_ms": p50 - 70, "overhead_ms": p50 - 75, "node_cpu": 1.0, "client_cpu": 0.1,
+        "other_cpu": 0.0, "rss_mib": 400.0, "peak_rss_mib": 410.0,
     }  # fmt: skip
     return RunFigures(**(fields | changes))
 
@@ -71,7 +72,9 @@ def test_compressed_images_show_the_same_as_raw_ones() -> None:
 
 
 def test_the_seed_decides_the_noise() -> None:
-    first, again, other = (make_footage(64, 48, "raw", seed).images[0] for seed in (0, 0, 1))
+    first, again, other = (
+        deserialize_message(make_footage(64, 48, "raw", seed).images[0], Image).data for seed in (0, 0, 1)
+    )
     assert first == again
     assert first != other
 
@@ -109,6 +112,14 @@ def test_a_run_without_a_cloud_is_the_worst() -> None:
     assert kept_runs(runs) == (1,)
     assert all(math.isnan(value) for value in quantiles([]).values())
     assert math.isnan(outside_model_ms(100.0, {}))
+
+
+def test_time_in_line_behind_another_image_is_no_overhead() -> None:
+    stages = {"wait": StageFigures(5, 30.0, 90.0, 95.0), "gate": StageFigures(9, 6.0, 7.0, 8.0)}
+    assert overhead_ms(50.0, stages) == pytest.approx(26.0)
+    stages["wait"] = StageFigures(5, 5.9, 7.0, 8.0)
+    assert overhead_ms(50.0, stages) == 50.0
+    assert math.isnan(overhead_ms(50.0, {}))
 
 
 def test_the_command_hands_its_options_to_the_child(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -180,5 +191,6 @@ def test_one_case_from_start_to_end(tmp_path: Path) -> None:
         assert run["outside_model_ms"] == pytest.approx(
             latency["p50"] - stages["encode"]["p50"] - stages["predict"]["p50"]
         )
+        assert run["overhead_ms"] <= run["outside_model_ms"]
     assert "raw 320x240 10 Hz" in tables.read_text(encoding="utf-8")
     assert "raw 320x240 10 Hz" in done.stdout

@@ -39,6 +39,7 @@ class RunFigures:
         latency: stamp of the image to arrival of its cloud at the client, ms: p50, p95, p99.
         stages: the node's own timings by stage.
         outside_model_ms: median latency without the medians of encoding and predicting.
+        overhead_ms: that without the time in line behind another image (the median wait less the median gate).
         node_cpu: processor time of the node over wall time; 1 is one core.
         client_cpu, other_cpu: the same for this client, and for everything else on the machine.
         rss_mib, peak_rss_mib: memory of the node, at the end and at most since it started.
@@ -58,6 +59,7 @@ class RunFigures:
     latency: dict[str, float]
     stages: dict[str, StageFigures]
     outside_model_ms: float
+    overhead_ms: float
     node_cpu: float
     client_cpu: float
     other_cpu: float
@@ -90,7 +92,7 @@ class CaseFigures:
     def plain(self) -> dict[str, Any]:
         """Return everything for JSON."""
         scalars = ("sent_hz", "cloud_hz", "sent", "delivered", "used", "lost", "clouds", "outside_model_ms",
-                   "node_cpu", "client_cpu", "other_cpu", "rss_mib", "peak_rss_mib")  # fmt: skip
+                   "overhead_ms", "node_cpu", "client_cpu", "other_cpu", "rss_mib", "peak_rss_mib")  # fmt: skip
         stages = sorted({stage for i in self.kept for stage in self.runs[i].stages})
         mean = {name: self.mean(name) for name in scalars}
         mean["dropped"] = float(np.mean([sum(self.runs[i].dropped.values()) for i in self.kept]))
@@ -116,6 +118,13 @@ def outside_model_ms(latency_p50: float, stages: dict[str, StageFigures]) -> flo
     if any(stage not in stages for stage in MODEL_STAGES):
         return math.nan
     return latency_p50 - sum(stages[stage].p50 for stage in MODEL_STAGES)
+
+
+def overhead_ms(outside_ms: float, stages: dict[str, StageFigures]) -> float:
+    """Return what is neither the model nor waiting for it while another image has it; NaN without a pair."""
+    if not all(stage in stages for stage in ("wait", "gate")):
+        return math.nan
+    return outside_ms - max(0.0, stages["wait"].p50 - stages["gate"].p50)
 
 
 def kept_runs(runs: Sequence[RunFigures]) -> tuple[int, ...]:

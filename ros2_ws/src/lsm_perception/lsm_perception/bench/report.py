@@ -38,7 +38,8 @@ def rate_table(cases: Sequence[CaseFigures], note: str) -> Table:
     columns = [
         Column("input"), Column("sent /s", ".1f"), Column("clouds /s", ".1f"), Column("used", ".0f"),
         Column("dropped", ".0f"), Column("lost", ".0f"), Column("p50 ms", ".0f"), Column("p95 ms", ".0f"),
-        Column("p99 ms", ".0f"), Column("outside", ".1f"), Column("CPU", ".2f"),
+        Column("p99 ms", ".0f"), Column("outside", ".1f"), Column("overhead", ".1f"),
+        Column("CPU", ".2f"),
         Column("other", ".2f"), Column("RSS", ".0f"),
     ]  # fmt: skip
     rows: list[list[Cell]] = []
@@ -47,7 +48,7 @@ def rate_table(cases: Sequence[CaseFigures], note: str) -> Table:
         latency = [c.mean_latency(q) for q in ("p50", "p95", "p99")]
         rows.append(
             [c.case.name, c.mean("sent_hz"), c.mean("cloud_hz"), c.mean("used"), dropped, c.mean("lost"), *latency,
-             c.mean("outside_model_ms"), c.mean("node_cpu"), c.mean("other_cpu"), c.mean("rss_mib")]
+             *(c.mean(v) for v in ("outside_model_ms", "overhead_ms", "node_cpu", "other_cpu", "rss_mib"))]
         )  # fmt: skip
     return Table("Rates, latency from image stamp to cloud at the client, and cost", columns, rows, note)
 
@@ -59,7 +60,10 @@ def stage_table(cases: Sequence[CaseFigures]) -> Table:
         [c.case.name, *(c.mean_stage(s) for s in STAGES), c.mean_latency("p50") - c.mean_stage("latency")]
         for c in cases
     ]
-    note = "Medians in ms. Transport: image stamp to callback; delivery: median at the client less the node's own."
+    note = (
+        "Medians in ms. Transport: image stamp to callback; wait: callback to begin of work, gate included; segment "
+        "runs beside map; delivery: median at the client less the node's own."
+    )
     return Table("Stages in the node", columns, rows, note)
 
 
@@ -71,6 +75,7 @@ def note_of(options: BenchOptions) -> str:
     return (
         f"Averages of {options.runs} runs of {options.seconds:g} s, {kept}backend {options.backend}, seed "
         f"{options.seed}, listening to {listen}.{extra} p50, p95, p99: image stamp to cloud at the client, ms; "
-        f"outside: p50 without the medians of encoding and predicting; CPU: cores used by the node; other: by "
-        f"everything but node and client; RSS in MiB. {provenance(torch.device('cpu')).line()}"
+        "outside: p50 without the medians of encoding and predicting; overhead: that without the time in line behind another "
+        "image; CPU: cores used by the node; other: by everything but node and client; RSS in MiB. "
+        f"{provenance(torch.device('cpu')).line()}"
     )

@@ -20,6 +20,7 @@ from lsm_perception.bench.figures import (
     StageFigures,
     kept_runs,
     outside_model_ms,
+    overhead_ms,
     quantiles,
 )
 from lsm_perception.bench.footage import make_footage
@@ -41,11 +42,11 @@ def run_case(
     Raises:
         BenchError: the node did not get ready, or died.
     """
-    footage = make_footage(case.width, case.height, case.transport, options.seed)
     load_before = os.getloadavg()[0]
     log = logs / f"node-{case.name.replace(' ', '-')}.log"
     node = Child("lsm_perception.node", _node_words(case, options), log, environment)
     try:
+        footage = make_footage(case.width, case.height, case.transport, options.seed)  # while the node loads
         with spun(BenchClient(footage, case.transport, options.listen)) as client:
             wait_until_ready(node, client, options.startup_s)
             if options.warmup_s > 0:
@@ -76,6 +77,7 @@ def run_once(case: BenchCase, options: BenchOptions, pid: int, client: BenchClie
     latencies = client.take_latencies_ms()
     stages = {t.stage: StageFigures(int(t.count), t.p50_ms, t.p95_ms, t.p99_ms) for t in stats.timings}
     latency = quantiles(latencies)
+    outside = outside_model_ms(latency["p50"], stages)
     rss, peak = memory_mib(pid)
     node_s, own_s = after.process_s - before.process_s, after.own_s - before.own_s
     return RunFigures(
@@ -92,7 +94,8 @@ def run_once(case: BenchCase, options: BenchOptions, pid: int, client: BenchClie
         cloud_hz=len(latencies) / sent.seconds,
         latency=latency,
         stages=stages,
-        outside_model_ms=outside_model_ms(latency["p50"], stages),
+        outside_model_ms=outside,
+        overhead_ms=overhead_ms(outside, stages),
         node_cpu=node_s / wall_s,
         client_cpu=own_s / wall_s,
         other_cpu=max(0.0, (after.machine_s - before.machine_s - node_s - own_s) / wall_s),
