@@ -61,8 +61,8 @@ def stage_table(cases: Sequence[CaseFigures]) -> Table:
         for c in cases
     ]
     note = (
-        "Medians in ms. Transport: image stamp to callback; wait: callback to begin of work, gate included; segment "
-        "runs beside map; delivery: median at the client less the node's own."
+        "Medians in ms. Transport: image stamp to callback; wait: callback to begin of work, gate included; "
+        "segment runs beside map; delivery: median at the client less the node's own."
     )
     return Table("Stages in the node", columns, rows, note)
 
@@ -75,7 +75,7 @@ def note_of(options: BenchOptions) -> str:
     return (
         f"Averages of {options.runs} runs of {options.seconds:g} s, {kept}backend {options.backend}, seed "
         f"{options.seed}, listening to {listen}.{extra} p50, p95, p99: image stamp to cloud at the client, ms; "
-        "outside: p50 without the medians of encoding and predicting; overhead: that without the time in line behind another "
-        "image; CPU: cores used by the node; other: by everything but node and client; RSS in MiB. "
+        "outside: p50 without the medians of encoding and predicting; overhead: that without the time in line "
+        "behind another image; CPU: cores used by the node; other: by everything but node and client; RSS in MiB. "
         f"{provenance(torch.device('cpu')).line()}"
     )
