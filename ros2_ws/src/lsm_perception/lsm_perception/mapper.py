@@ -7,7 +7,6 @@ import threading
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from lsm_core.mapping import (
@@ -24,13 +23,14 @@ from lsm_core.mapping import (
     WindowConfig,
     single_view,
 )
-from lsm_core.types import Prediction, Sim3
+from lsm_core.types import Prediction
 from lsm_perception.pair_check import PairJudge, PairVerdict
 from lsm_perception.parameters import NodeParameters
 from lsm_perception.products import Keyframe, Matrix, PairReport
 from lsm_perception.rig_pair import NOT_KEPT, RigPair
-from lsm_perception.scale_sampling import confidence_map, depth_map, pair_samples, rig_sample
-from lsm_perception.units import is_metric, scaled_covariance, scaled_pose
+from lsm_perception.rig_place import rig_report, second_look
+from lsm_perception.scale_sampling import pair_samples
+from lsm_perception.units import is_metric, scaled_covariance
 
 
 @dataclass(frozen=True, eq=False)
@@ -305,39 +305,19 @@ class Mapper:
 
     def _look_again(self, keyframe: Keyframe, rig: RigPair, anchor: Keyframe) -> MapUpdate | None:
         """Place a keyframe where its anchor is, with fresh depth of the rig; None when the depths disagree."""
-        assert anchor.prediction is not None and anchor.T_map_cam is not None
-        found = rig_sample(
-            rig,
-            depth_map(anchor.prediction, anchor.view),
-            confidence_map(anchor.prediction, anchor.view),
-            keyframe.stamp_ns,
-            self._sample_config(),
-        )
-        if found.sample is None:
+        look = second_look(anchor, rig, keyframe.stamp_ns, self._sample_config())
+        if look is None or anchor.T_map_cam is None:
             return None
-        if self._take_samples([found.sample]):
+        if self._take_samples([look.sample]):
             return self._begin_with_rig(keyframe, rig)
-        scale = rig.metres_per_unit / found.sample.metres_per_unit  # segment units per unit of the rig's pair
-        T_second_primary = scaled_pose(rig.verdict.T_older_newer, scale)
-        T_map_second = anchor.T_map_cam @ np.linalg.inv(T_second_primary)
-        T = torch.from_numpy(T_map_second)
-        in_map = rig.prediction.transform(Sim3(scale, T[:3, :3], T[:3, 3]))
-        kept = replace(self._placed(keyframe, in_map, 1, anchor.T_map_cam, anchor.segment), in_map=False)
+        kept = self._placed(keyframe, look.prediction, 1, anchor.T_map_cam, anchor.segment)
+        kept = replace(kept, in_map=False)
         removed = self._store(kept)
-        covariance = scaled_covariance(rig.verdict.covariance, scale)
-        report = rig.verdict.report(rig.second, kept, T_second_primary, covariance, True, kept.segment)
-        return MapUpdate(kept, report, in_map, self._scale.estimate, False, removed)
+        report = rig.verdict.report(rig.second, kept, look.T_second_primary, look.covariance, True, kept.segment)
+        return MapUpdate(kept, report, look.prediction, self._scale.estimate, False, removed)
 
     def _rig_report(self, rig: RigPair | None, newer: Keyframe) -> PairReport | None:
-        """Return the report on a rig's pair that nothing is placed by, in segment units where they are known."""
-        if rig is None:
-            return None
-        factor = rig.metres_per_unit / self._scale.estimate.metres_per_unit
-        known = math.isfinite(factor)
-        T, covariance = rig.verdict.T_older_newer, rig.verdict.covariance
-        if known:
-            T, covariance = scaled_pose(T, factor), scaled_covariance(covariance, factor)
-        return rig.verdict.report(rig.second, newer, T, covariance, known, newer.segment if rig.accepted else 0)
+        return rig_report(rig, newer, self._scale.estimate.metres_per_unit)
 
     def _accept(
         self,
