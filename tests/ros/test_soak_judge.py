@@ -62,6 +62,14 @@ def test_a_leak_is_found_in_the_noise_and_its_slope_told() -> None:
     assert fitted is not None and fitted.low < 20 < fitted.high and fitted.per_hour == pytest.approx(20, abs=4)
 
 
+def test_ten_minutes_judge_what_was_added_and_not_the_slope() -> None:
+    def grown(mib: float) -> Any:
+        return lambda t: 700 + mib * t / t[-1]
+
+    assert failures(record(10.0, rss_mib=grown(30.0))) == []
+    assert failures(record(10.0, rss_mib=grown(60.0))) == ["growth of rss_mib"]
+
+
 def test_growth_during_the_warm_up_is_not_judged() -> None:
     assert failures(record(rss_mib=lambda t: 500 + np.minimum(t, 1100.0))) == []
 
