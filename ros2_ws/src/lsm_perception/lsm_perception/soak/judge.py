@@ -24,9 +24,9 @@ class SoakLimits:
 
     Attributes:
         memory_share: fitted growth of memory over the judged part, as a share of where it started.
-        memory_mib_per_h: slope of memory that may be certain, that is the lower end of its 95 % interval; judged where
-            the part is an hour or more. A shorter one cannot tell a slope from the saw-tooth of keyframes that come
-            and go, and from what else the machine does.
+        memory_mib_per_h: slope of memory that may be certain, that is the lower end of its 95 % interval. Judged
+            where the part is an hour or more: a shorter one cannot tell a slope from the saw-tooth of keyframes
+            that come and go, and from what else the machine does.
         threads, descriptors: largest growth, first to last quarter of the judged part. The pool of eight
             threads for callbacks fills only as callbacks coincide.
         silence_s: longest time without a mask while active.
