@@ -7,8 +7,18 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import settings
 
 torch.set_num_threads(max(1, (os.cpu_count() or 2) // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))))
+
+settings.register_profile("quick", max_examples=60, deadline=None)
+settings.register_profile("slow", max_examples=2000, deadline=None)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Take many more examples when the slow tests run too (`./run test --slow`)."""
+    chosen = str(config.option.markexpr)
+    settings.load_profile("slow" if chosen and "not slow" not in chosen else "quick")
 
 
 def _find_shared() -> Path | None:

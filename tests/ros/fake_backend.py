@@ -65,6 +65,10 @@ class FakeBackend(Backend):
         self.entered = threading.Event()  # a prediction has begun
         self.calm()
 
+    def learn(self, view: View) -> None:
+        """Know one more view."""
+        self._views[image_key(view.rgb)] = view
+
     def calm(self) -> None:
         """End all misbehaviour."""
         self.delay_s = 0.0

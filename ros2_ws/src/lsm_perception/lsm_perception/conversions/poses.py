@@ -86,9 +86,10 @@ def matrix_from_pose(message: Pose) -> Matrix:
 
 def _matrix(translation: tuple[float, ...], quaternion: tuple[float, ...]) -> Matrix:
     q = np.asarray(quaternion, np.float64)
-    norm = float(np.linalg.norm(q))
-    if not (np.isfinite(q).all() and np.isfinite(translation).all()) or norm < 1e-6:
+    largest = float(np.abs(q).max())
+    if not (np.isfinite(q).all() and np.isfinite(translation).all()) or largest < 1e-6:
         raise InputError("A pose is not finite or has a zero quaternion.", "Publish unit quaternions.")
-    T = np.asarray(tf_transformations.quaternion_matrix(q / norm), np.float64)
+    q = q / largest  # so that the norm of a huge one is not infinite
+    T = np.asarray(tf_transformations.quaternion_matrix(q / np.linalg.norm(q)), np.float64)
     T[:3, 3] = translation
     return T
