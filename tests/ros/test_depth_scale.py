@@ -16,7 +16,7 @@ from fake_backend import FakeBackend
 from harness import FRAME, Harness
 from lsm_perception.conversions.errors import BadMessageError
 from lsm_perception.conversions.stamps import stamp_from_ns
-from lsm_perception.depth_source import DepthSource
+from lsm_perception.depth_source import KEPT, DepthSource
 from lsm_perception_msgs.msg import Scale
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
@@ -47,6 +47,39 @@ def test_both_encodings_give_metres_and_nan(encoding: str) -> None:
     found = source.at(5_000_000_000, 32, 24)
     assert found is not None and found.dtype == np.float32
     assert np.allclose(found, DEPTH, atol=1e-6, equal_nan=True)
+
+
+@pytest.mark.parametrize("encoding", ["32FC1", "16UC1", "mono16"])
+@pytest.mark.parametrize("big", [0, 1], ids=["little", "big"])
+def test_padding_and_byte_order_do_not_change_metres(encoding: str, big: int) -> None:
+    """Some drivers call their millimetres mono16."""
+    plain = depth_message(DEPTH, 5_000_000_000, "32FC1" if encoding == "32FC1" else "16UC1")
+    item = plain.step // plain.width
+    values = np.frombuffer(plain.data, f"<{'f' if item == 4 else 'u'}{item}").reshape(24, 32)
+    rows = np.frombuffer(values.astype(values.dtype.newbyteorder(">" if big else "<")).tobytes(), np.uint8)
+    padded = np.concatenate([rows.reshape(24, -1), np.full((24, 8), 255, np.uint8)], 1)
+    source = DepthSource(10_000)
+    source.add(
+        depth_message(
+            DEPTH,
+            5_000_000_000,
+            encoding,
+            data=array("B", padded.tobytes()),
+            step=padded.shape[1],
+            is_bigendian=big,
+        )
+    )
+    found = source.at(5_000_000_000, 32, 24)
+    assert found is not None and np.allclose(found, DEPTH, atol=1e-6, equal_nan=True)
+
+
+def test_only_the_newest_are_kept_and_clear_forgets_them() -> None:
+    source = DepthSource(10_000)
+    for i in range(KEPT + 1):
+        source.add(depth_message(np.full((24, 32), 1.0 + i), (i + 1) * 1_000_000_000))
+    assert source.at(1_000_000_000, 32, 24) is None and source.at(2_000_000_000, 32, 24) is not None
+    source.clear()
+    assert source.at(2_000_000_000, 32, 24) is None
 
 
 def test_the_nearest_in_time_is_taken_and_none_far_away() -> None:

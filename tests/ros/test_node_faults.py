@@ -19,7 +19,7 @@ from harness import Harness, camera_info, image_message
 from lsm_perception_msgs.msg import Keyframe
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
-from synthetic_world import HEIGHT, WIDTH, View, walk
+from synthetic_world import HEIGHT, WIDTH, K, View, walk
 
 from lsm_core.errors import DeviceError
 
@@ -144,6 +144,29 @@ def test_another_image_format_never_makes_a_mixed_pair(node: Harness, views: lis
     firsts = lambda: [m for m in node.messages("keyframes") if m.reason == Keyframe.REASON_FIRST]  # noqa: E731
     assert wait_until(lambda: len(firsts()) == 3), dropped(node)
     assert len(node.messages("pair_pose")) == pairs
+
+
+def test_the_new_calibration_is_used_from_the_change_on(node: Harness, views: list[View]) -> None:
+    assert node.node.runtime is not None
+    context = node.node.runtime.cameras[""]
+
+    def send(view: View, **changes: Any) -> None:
+        node.infos.publish(camera_info(view.stamp_ns, **changes))
+        told = changes.get("k", [float(v) for v in K.ravel()])
+        assert wait_until(lambda: context.stream.calibration.newest_k() == told)
+        deliver(node, image_message(view.rgb, view.stamp_ns))
+
+    narrow = [float(v) for v in (K * [[1.25, 1, 1], [1, 1.25, 1], [1, 1, 1]]).ravel()]
+    for view in views[:4]:
+        send(view)
+    for view in views[4:9]:
+        send(view, k=narrow)
+    node.settle()
+    kept = context.mapper.latest()
+    assert kept is not None and kept.calibration.K is not None
+    assert np.allclose(kept.calibration.K.ravel(), narrow)
+    firsts = [m for m in node.messages("keyframes") if m.reason == Keyframe.REASON_FIRST]
+    assert [m.header.stamp.nanosec for m in firsts] == [views[i].stamp_ns % 10**9 for i in (0, 4)]
 
 
 def test_answers_that_are_not_finite_are_thrown_away(node: Harness, views: list[View]) -> None:

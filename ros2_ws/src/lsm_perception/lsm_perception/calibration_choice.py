@@ -55,6 +55,11 @@ class CalibrationChoice:
         with self._lock:
             return self._info is not None
 
+    def newest_k(self) -> list[float]:
+        """Return K of the newest camera_info, row by row; empty without one."""
+        with self._lock:
+            return [] if self._info is None else [float(v) for v in self._info.k]
+
     def take(self, info: CameraInfo) -> None:
         """Keep the newest message."""
         with self._lock:
