@@ -235,3 +235,21 @@ def test_a_mask_over_dds_leaves_half_of_the_points_and_all_of_the_labels(running
         labels = np.frombuffer(message.data, np.uint8).reshape(HEIGHT, WIDTH)
         assert (labels == of_face[view.label])[LEFT].mean() > 0.95
     assert all(m.accepted for m in running.messages("pair_pose"))
+
+
+def test_malformed_and_missing_masks_are_said_and_the_images_are_used(running: Harness) -> None:
+    running.renew()
+    runtime = running.node.runtime
+    assert runtime is not None
+    publisher = running.client.create_publisher(Image, "mask", 10)
+    assert wait_until(lambda: publisher.get_subscription_count() > 0)
+    publisher.publish(mask_message(LEFT, VIEWS[0].stamp_ns, encoding="rgb8", step=3 * WIDTH))
+    assert wait_until(lambda: "A mask is not used" in runtime.problems.newest()[0])
+    publisher.publish(mask_message(LEFT, VIEWS[0].stamp_ns - 5 * SECOND))
+    masks = runtime.cameras[""].stream.masks
+    assert wait_until(lambda: len(masks._messages) == 1)
+    running.walk(VIEWS)
+    assert "The nearest mask is" in runtime.problems.newest()[0]
+    assert wait_until(lambda: any(m.accepted for m in running.messages("pair_pose")))
+    assert wait_until(lambda: len(running.messages("points")) > 0)
+    running.client.destroy_publisher(publisher)
