@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from lsm_core.mapping import ScaleEstimate, ScaleState
 from lsm_perception.accounting import Counts
-from lsm_perception.graph import names_of
 from lsm_perception.pipeline import PairCounts
 from lsm_perception.statistics_reply import device_mib, resident_mib
 from lsm_perception.time_watch import ClockState
-from lsm_perception.watchdog import Watched
 
 if TYPE_CHECKING:
     from lsm_perception.camera_context import CameraContext
     from lsm_perception.camera_stream import CameraStream
     from lsm_perception.runtime import Runtime
-
-CLOCK = "/clock"
-MISSED_AFTER = 50  # images without metres that are worth a line
 
 
 @dataclass(frozen=True)
@@ -106,10 +101,12 @@ class Health:
 def collect_health(runtime: Runtime, state: str) -> Health:
     """Return the health of a runtime; silent topics and losses are logged where that is due."""
     text, age_s = runtime.problems.newest()
-    runtime.losses.look(heard for stream in streams_of(runtime) for heard in list(stream.listeners)[:1])
+    found = runtime.inputs.look(runtime)
     contexts = list(runtime.cameras.values())
     cameras = tuple(camera_health(runtime, context, stream) for context in contexts for stream in context.streams)
-    report_missing_metres(runtime, cameras)
+    for camera in cameras:
+        if camera.scale_reason and camera.image_age_s < runtime.parameters.input.no_data_s:
+            runtime.inputs.report_missing_metres(camera.camera, camera.images, camera.scale_reason)
     return Health(
         state=state,
         backend=runtime.backend.name,
@@ -122,8 +119,8 @@ def collect_health(runtime: Runtime, state: str) -> Health:
         worker_alive=runtime.worker.alive,
         output_age_s=time.monotonic() - runtime.last_output_s,
         cameras=cameras,
-        silent=runtime.watchdog.look(watched_topics(runtime), runtime.parameters.input.no_data_s),
-        clock=clock_complaint(runtime),
+        silent=found.silent,
+        clock=found.clock,
         clock_state=runtime.clock.state,
         incompatible=tuple(runtime.events.standing()),
         events=runtime.events.counts(),
@@ -166,16 +163,6 @@ def camera_health(runtime: Runtime, context: CameraContext, stream: CameraStream
     )
 
 
-def report_missing_metres(runtime: Runtime, cameras: tuple[CameraHealth, ...]) -> None:
-    """Log once per camera why there are no metres, when its images have come for a while."""
-    for camera in cameras:
-        images_come = camera.image_age_s < runtime.parameters.input.no_data_s
-        if camera.scale_reason and images_come and camera.images >= MISSED_AFTER:
-            name = f" from camera {camera.camera}" if camera.camera else ""
-            line = f"no metres{name} yet: {camera.scale_reason}"
-            runtime.watchdog.report(f"scale of {camera.topic}", line, float("inf"), "no metres")
-
-
 def scale_reason(runtime: Runtime, scale: ScaleEstimate) -> str:
     """Return why there are no metres, as far as the sources know."""
     source = runtime.parameters.scale.source
@@ -184,53 +171,3 @@ def scale_reason(runtime: Runtime, scale: ScaleEstimate) -> str:
     if source in ("auto", "odometry") and runtime.odometry.last_reason:
         return f"no odometry: {runtime.odometry.last_reason}"
     return ""
-
-
-def streams_of(runtime: Runtime) -> list[CameraStream]:
-    """Return the streams of all cameras."""
-    return [stream for context in runtime.cameras.values() for stream in context.streams]
-
-
-def watched_topics(runtime: Runtime) -> Iterator[Watched]:
-    """Yield the topics on which silence is worth a word: none while inactive or while time stands still."""
-    if not runtime.active or runtime.clock.state is ClockState.STANDING:
-        return
-    since_s = runtime.clock.resumed_s
-    source = runtime.parameters.scale.source
-    soon_s = time.monotonic() - runtime.parameters.input.no_data_s
-    for stream in streams_of(runtime):
-        images_come = False
-        for heard in list(stream.listeners):
-            if heard.name == "image":
-                images_come = heard.last_s > soon_s
-                yield Watched(heard, since_s=since_s)
-            elif heard.name == "camera_info":
-                if images_come:
-                    yield Watched(
-                        heard, consequence="the focal length is estimated", repeat_s=float("inf"), since_s=since_s
-                    )
-            else:
-                wanted = heard.name == "depth" and source == "depth"
-                yield Watched(
-                    heard, not wanted, "no metres from it" if heard.name == "depth" else "", since_s=since_s
-                )
-    if runtime.odometry_listener is not None:
-        wanted = runtime.parameters.odometry.source == "topic"
-        yield Watched(runtime.odometry_listener, not wanted, "no metres from it", since_s=since_s)
-
-
-def clock_complaint(runtime: Runtime) -> str:
-    """Return what is wrong with the node's clock, "" for nothing; it is logged as silence on a topic is."""
-    started_s = min((h.started_s for stream in streams_of(runtime) for h in list(stream.listeners)), default=None)
-    if started_s is None or not runtime.waits_for_clock():
-        return ""
-    if time.monotonic() - started_s <= runtime.parameters.input.no_data_s:
-        return ""
-    publishers = runtime.graph.publishers(CLOCK)
-    who = f"publishers {names_of(publishers)}" if publishers else "nobody publishes it"
-    line = (
-        f"this node's clock stands at zero: use_sim_time is true and nothing comes on {CLOCK} ({who}); "
-        "play the bag with --clock, or set use_sim_time:=false"
-    )
-    runtime.watchdog.report(CLOCK, line)
-    return line

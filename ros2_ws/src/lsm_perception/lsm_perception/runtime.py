@@ -25,8 +25,8 @@ from lsm_perception.device_memory import give_back_memory
 from lsm_perception.device_watch import DeviceWatch, one_line
 from lsm_perception.graph import Graph
 from lsm_perception.guarded_backend import GuardedBackend
+from lsm_perception.input_watch import InputWatch
 from lsm_perception.listener import Listener
-from lsm_perception.loss_watch import LossWatch
 from lsm_perception.odometry import OdometrySource
 from lsm_perception.parameters import NodeParameters
 from lsm_perception.problems import Problems
@@ -39,7 +39,6 @@ from lsm_perception.statistics_reply import StatisticsReply
 from lsm_perception.time_watch import TimeWatch
 from lsm_perception.timings import Timings
 from lsm_perception.topic_events import TopicEvents
-from lsm_perception.watchdog import Watchdog
 from lsm_perception.worker import Job, Worker
 
 logger = logging.getLogger(__name__)
@@ -76,8 +75,7 @@ class Runtime:
         self.graph = Graph(node)
         self.events = TopicEvents(self.graph, self.problems.note)
         self.clock = TimeWatch(node, self._clock_jumped)
-        self.watchdog = Watchdog(self.graph, node.get_logger().warning, node.get_logger().info)
-        self.losses = LossWatch(node.get_logger().warning)
+        self.inputs = InputWatch(self.graph, node.get_logger().warning, node.get_logger().info)
         self.publishers = Publishers(node, self.events, self._serve)
         self.segmenter = Segmenter(backend, initial_queries(parameters))
         self._buffer = Buffer(cache_time=Duration(seconds=TF_CACHE_S))
@@ -124,7 +122,7 @@ class Runtime:
         self.active = False
         self.clock.stop()
         self.captures.give_up()
-        self.watchdog.forget()
+        self.inputs.forget()
         for context in self.cameras.values():
             context.unsubscribe()
         if self._listener is not None:
