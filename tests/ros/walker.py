@@ -22,13 +22,13 @@ class Walker:
         Args:
             robot: that publishes.
             views: of a walk; those inside the room are used.
-            odometry: also publish tf from odom to the camera.
+            odometry: also publish tf from odom to the camera; can be changed on the way.
             start_ns: stamp of the first image; that of the first view when 0.
         """
         self._robot = robot
         there = [view for view in views if abs(view.T_world_cam[0, 3]) < WALL_M]
         self._round = there + there[-2:0:-1]
-        self._odometry = odometry
+        self.odometry = odometry
         self._stamp_ns = start_ns or views[0].stamp_ns
         self.sent = 0
 
@@ -42,7 +42,7 @@ class Walker:
     def step(self, pause_s: float = 0.1) -> View:
         """Send the next view, and wait as long as a camera of 10 Hz would."""
         view = self.next()
-        if self._odometry:
+        if self.odometry:
             self._robot.publish_odometry([view])
         self._robot.send(view)
         time.sleep(pause_s)

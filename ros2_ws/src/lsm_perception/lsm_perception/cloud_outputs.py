@@ -13,6 +13,7 @@ from std_msgs.msg import Header
 
 from lsm_core.mapping import (
     PointCloud,
+    ScaleEstimate,
     cap_points,
     cloud_from_view,
     relative_voxel,
@@ -64,13 +65,16 @@ class CloudOutputs:
         if self._publishers.wants("points"):
             self._publish_points(products)
 
-    def publish_map(self) -> None:
-        """Publish the map when it has changed and anybody listens; called at intervals for late listeners."""
+    def publish_map(self, scale: ScaleEstimate, keyframes: list[Keyframe]) -> None:
+        """Publish the map when it has changed and anybody listens; called at intervals for late listeners.
+
+        Args:
+            scale: of the segment.
+            keyframes: its newest ones, oldest first.
+        """
         if not self._map_stale or self._map_source is None or not self._publishers.wants("map_points"):
             return
-        scale = self._mapper.scale
         metric, factor = is_metric(scale), metres(scale)
-        keyframes = self._mapper.of_segment(self._parameters.map.keyframes)
         clouds = [self._part(k, None) for k in keyframes]
         if not clouds:
             return

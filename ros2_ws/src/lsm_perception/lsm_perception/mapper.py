@@ -98,6 +98,12 @@ class Mapper:
         with self._lock:
             return self._chain.segment
 
+    @property
+    def generation(self) -> int:
+        """How often the map was reset."""
+        with self._lock:
+            return self._generation
+
     def configure(self, parameters: NodeParameters) -> None:
         """Take new limits of the pose gate."""
         with self._lock:
@@ -135,6 +141,11 @@ class Mapper:
         with self._lock:
             records = self._window.of_segment(self._chain.segment)
             return [r for r in records if isinstance(r, Keyframe) and r.in_map][-last:]
+
+    def snapshot(self, last: int) -> tuple[ScaleEstimate, list[Keyframe]]:
+        """Return the scale and the newest keyframes of the current segment, oldest first, of one moment."""
+        with self._lock:
+            return self._scale.estimate, self.of_segment(last)
 
     def path(self) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
         """Return stamps [N] ns, positions [N, 3] in segment units and quaternions wxyz [N, 4] of the segment."""

@@ -1,4 +1,4 @@
-"""From products to topics, in an order that lets a listener place each message: tf first, then what uses it."""
+"""From products to topics, in an order that lets a listener place each message: scale, tf, then what uses them."""
 
 from __future__ import annotations
 
@@ -82,12 +82,14 @@ class Outputs:
     def publish(self, products: Products) -> None:
         """Publish all that one keyframe gives, to those who listen."""
         with self._lock:
+            if products.generation != self._mapper.generation:
+                return  # the map was reset after the worker looked: what was said since must stay said
             keyframe = products.keyframe
             self._source = header(keyframe.stamp_ns, keyframe.frame_id)
             if products.cleared:
                 self._clouds.clear(self._source)
-            self._frames.publish(products, self._parameters.publish_tf, self._parameters.attach_to_odom)
             self._publish_scale(products.scale, keyframe.camera)
+            self._frames.publish(products, self._parameters.publish_tf, self._parameters.attach_to_odom)
             self._clouds.publish_points(products)  # what a planner waits for comes first, what takes time last
             self._publish_keyframe(products)
             if products.pair is not None:
@@ -99,7 +101,7 @@ class Outputs:
             self._detections.publish(products)
             self._publish_path(products)
             self._clouds.publish_gaussians(products)
-            self._clouds.publish_map()
+            self.refresh()
 
     def publish_refused(self, image: SourceImage, reason: str, decision: KeyframeDecision | None) -> None:
         """Publish on ~/keyframes that an image was not kept, and why."""
@@ -127,7 +129,10 @@ class Outputs:
     def refresh(self) -> None:
         """Serve late listeners of latched products that are made on demand."""
         with self._lock:
-            self._clouds.publish_map()
+            scale, keyframes = self._mapper.snapshot(self._parameters.map.keyframes)
+            # The map may be ahead of what was published: its scale must be said first.
+            if self._last_scale is not None and not scale_changed(self._last_scale, scale):
+                self._clouds.publish_map(scale, keyframes)
 
     def clear(self, removed: tuple[Keyframe, ...]) -> None:
         """Take back what was published: an empty map and path, and the keyframes that are gone."""

@@ -184,7 +184,7 @@ class Pipeline:
             raise DroppedError(Drop.RESET)
         with self._timings.measure("map"):
             update = self._update(candidate.decision, older, newer, prediction, generation, rig)
-        return self._products(candidate, rgb, update, refresh, segmentation)
+        return self._products(candidate, rgb, update, refresh, generation, segmentation)
 
     def _encode(self, candidate: Candidate, image: Rgb) -> Keyframe:
         source = candidate.image
@@ -270,7 +270,13 @@ class Pipeline:
             return self._segmenter.segment(keyframe)
 
     def _products(
-        self, candidate: Candidate, rgb: Rgb, update: MapUpdate, refresh: bool, begun: Answers | None
+        self,
+        candidate: Candidate,
+        rgb: Rgb,
+        update: MapUpdate,
+        refresh: bool,
+        generation: int,
+        begun: Answers | None,
     ) -> Products:
         segmentation = None
         if begun is not None:
@@ -290,6 +296,7 @@ class Pipeline:
             segmentation=segmentation,
             removed=update.removed,
             other_pair=update.other_pair,
+            generation=generation,
         )
 
     def _drop(self, job: Job[Candidate], reason: Drop, detail: str) -> None:

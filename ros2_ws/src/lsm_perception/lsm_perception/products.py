@@ -123,6 +123,7 @@ class Products:
         removed: keyframes that left the store.
         other_pair: a second pair of this keyframe, of which only the report is published: a rig's pair beside one
             over time, or the other way about.
+        generation: of the map it was made in; a reset of the map makes it void.
     """
 
     keyframe: Keyframe
@@ -137,3 +138,4 @@ class Products:
     segmentation: Segmentation | None
     removed: tuple[Keyframe, ...] = ()
     other_pair: PairReport | None = None
+    generation: int = 0
