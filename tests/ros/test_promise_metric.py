@@ -87,8 +87,11 @@ def metric_claims(robot: Robot) -> list[tuple[str, int, int | None]]:
     ]
 
 
-def assert_every_claim_has_a_source(robot: Robot) -> None:
-    """Each claim's image has a metric pair, whose epoch ~/scale has stated with a source, not later than that."""
+def claims_without_source(robot: Robot) -> list[tuple[str, int]]:
+    """Return (topic, stamp) of claims without one.
+
+    A claim's image must have a metric pair, whose epoch ~/scale has stated with a source, not later than that image.
+    """
     stated: dict[int, int] = {}  # epoch to the stamp from which it was metric
     for scale in robot.messages("scale"):
         if scale.state == Scale.METRIC:
@@ -97,9 +100,12 @@ def assert_every_claim_has_a_source(robot: Robot) -> None:
             stated.setdefault(scale.epoch, stamp_to_ns(scale.header.stamp))
     claims = metric_claims(robot)
     epochs = {stamp: epoch for name, stamp, epoch in claims if name == "pair_pose"}
-    for name, stamp, _ in claims:
-        assert stamp in epochs, (name, stamp)
-        assert stated[epochs[stamp]] <= stamp, (name, stamp, epochs[stamp], stated)
+    return [(name, t) for name, t, _ in claims if t not in epochs or stated.get(epochs[t], math.inf) > t]
+
+
+def assert_every_claim_has_a_source(robot: Robot) -> None:
+    """The pair or the scale of the newest claims may still be on their way."""
+    assert wait_until(lambda: not claims_without_source(robot)), claims_without_source(robot)
 
 
 def state_of(robot: Robot) -> int:
