@@ -90,7 +90,7 @@ def metric_claims(robot: Robot) -> list[tuple[str, int, int | None]]:
 def claims_without_source(robot: Robot) -> list[tuple[str, int]]:
     """Return (topic, stamp) of claims without one.
 
-    A claim's image must have a metric pair, whose epoch ~/scale has stated with a source, not later than that image.
+    The image of a claim must have a metric pair, whose epoch ~/scale has stated with a source, not later than it.
     """
     stated: dict[int, int] = {}  # epoch to the stamp from which it was metric
     for scale in robot.messages("scale"):
