@@ -1,4 +1,4 @@
-"""The rotation between two keyframes by matched image features, found beside the model and not after it."""
+"""The motion between two keyframes by matched image features, found beside the model and not after it."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class TwoViewChecker:
             self._prepared = prepared
 
     def check(self, older: Keyframe, newer: Keyframe, prediction: Prediction) -> TwoViewCheck | None:
-        """Return the rotation of matched features, or None when there are too few of them.
+        """Return the motion that matched features show, or None when there are too few of them.
 
         Args:
             older, newer: views 0 and 1 of the prediction.
@@ -99,7 +99,7 @@ class TwoViewChecker:
     def _pose(
         self, older: Keyframe, newer: Keyframe, matches: Matches, K0: Tensor, K1: Tensor
     ) -> TwoViewCheck | None:
-        """Return the rotation that explains matches on the reduced images; K0, K1 [3, 3] of the full ones."""
+        """Return the motion that explains matches on the reduced images; K0, K1 [3, 3] of the full ones."""
         small = [
             small_intrinsics(K.detach().cpu().double().numpy(), seen.image.shape[:2], seen.gray)
             for K, seen in ((K0, self._look(older)), (K1, self._look(newer)))
@@ -108,7 +108,12 @@ class TwoViewChecker:
             pose = relative_pose_from_matches(matches, small[0], small[1])
         except GeometryError:
             return None
-        return TwoViewCheck(pose.R_cam0_cam1.double().numpy(), pose.inlier_count)
+        return TwoViewCheck(
+            pose.R_cam0_cam1.double().numpy(),
+            pose.inlier_count,
+            pose.direction_cam0_cam1.double().numpy(),
+            pose.parallax_deg,
+        )
 
     def _look(self, keyframe: Keyframe) -> _Seen:
         """Return the features of a keyframe's image, found once."""
