@@ -77,6 +77,7 @@ def test_unconfigure_tells_diagnostics_and_the_node_can_be_configured_again(
     assert "Traceback" not in lost.text
 
 
+@pytest.mark.slow
 def test_a_query_that_finds_the_device_lost_unconfigures_too(
     lost: StubProcess, client: Robot, supervisor: Supervisor, stub_views: list[View]
 ) -> None:
@@ -90,6 +91,7 @@ def test_a_query_that_finds_the_device_lost_unconfigures_too(
     assert "Traceback" not in lost.text
 
 
+@pytest.mark.slow
 def test_a_device_lost_while_configuring_leaves_the_node_unconfigured(
     rclpy_session: None, tmp_path: Path, supervisor: Supervisor
 ) -> None:
