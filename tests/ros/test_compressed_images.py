@@ -19,7 +19,7 @@ pytest.importorskip("rclpy", reason="ROS 2 is not here: source tools/env.sh")
 pytest.importorskip("lsm_perception_msgs.msg", reason="the workspace is not built: ./run setup")
 
 from lsm_perception.accounting import Drop
-from lsm_perception.conversions.compressed_images import source_from_compressed
+from lsm_perception.conversions.compressed_images import decode_compressed, source_from_compressed
 from lsm_perception.conversions.errors import BadMessageError
 from lsm_perception.source_image import SourceImage
 from raw_pictures import blocks, inner
@@ -131,6 +131,13 @@ def test_a_picture_larger_than_its_header_says_is_refused() -> None:
     png = encode(RGB[..., ::-1], ".png")
     lying = png_header(32, 32) + png[8:]
     assert refused(lying, "png") is Drop.BAD_DATA
+
+
+def test_a_decoder_that_finds_another_size_than_the_header_is_not_believed() -> None:
+    message = CompressedImage(format="png", data=array("B", encode(RGB[..., ::-1], ".png")))
+    with pytest.raises(BadMessageError, match="97x64") as error:
+        decode_compressed(message, 97, 64)
+    assert error.value.reason is Drop.BAD_DATA
 
 
 @pytest.mark.parametrize("claim", [(1001, 1001), (16_000, 16_000), (65_000, 65_000), (65_000, 1)])
