@@ -31,7 +31,7 @@ from lsm_perception.runtime import Runtime, initial_queries
 from lsm_perception.segmentation import make_queries
 from lsm_perception.waiting_room import WaitingRoom
 
-SERVICE_DEPTH = 100  # requests that may wait in the middleware: with 10, a burst would lose some without a reply
+SERVICE_DEPTH = 500  # requests that may wait in the middleware; what comes on top of them is lost without a reply
 
 
 @dataclass(frozen=True)
