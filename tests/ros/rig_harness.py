@@ -72,9 +72,11 @@ class RigHarness(Harness):
         """Send both cameras' views one time after the other, each after the node is done with the one before."""
         runtime = self.node.runtime
         assert runtime is not None
+        second = runtime.cameras["left"].rig.images  # type: ignore[union-attr]
         for a, b in zip(left, right, strict=True):
             if b is not None:
-                self.expect(1, lambda b=b: self.right.send(b))
+                self.right.send(b)
+                assert wait_until(lambda b=b: any(w.stamp_ns == b.stamp_ns for w in second._images))
             self.expect(1, lambda a=a: self.send(a, LEFT))
             assert runtime.worker.wait_idle(20.0)
 
