@@ -71,6 +71,65 @@ def test_image_that_yields_leaves_the_waiting_one(work: Gatekeeper) -> None:
     worker.stop(5)
 
 
+def test_every_image_that_is_dropped_here_is_told_with_its_reason() -> None:
+    told: list[tuple[str, int, Drop]] = []
+    go, started = threading.Event(), threading.Event()
+
+    def process(job: Job[int], is_current: Current) -> None:
+        started.set()
+        assert go.wait(10)
+        if job.payload == 6:
+            raise ValueError("broken")
+        job.ticket.use()
+
+    account = Account()
+    worker: Worker[int] = Worker(process, on_drop=lambda *drop: told.append(drop))
+    worker.submit("", 9, account.open())
+    worker.start()
+    worker.submit("", 0, account.open())
+    assert started.wait(5)
+    for payload in (1, 2, 3):
+        worker.submit("", payload, account.open(), yields=payload == 2)
+    worker.reset("")
+    worker.submit("", 6, account.open())
+    go.set()
+    assert worker.wait_idle(5)
+    go.clear()
+    started.clear()
+    worker.submit("", 7, account.open())
+    assert started.wait(5)
+    worker.submit("", 8, account.open())
+    threading.Timer(0.2, go.set).start()
+    assert worker.stop(5)
+    assert [(payload, reason) for _, payload, reason in told] == [
+        (9, Drop.INACTIVE),
+        (2, Drop.SUPERSEDED),
+        (1, Drop.SUPERSEDED),
+        (3, Drop.RESET),
+        (6, Drop.INTERNAL),
+        (8, Drop.INACTIVE),
+    ]
+    counts = account.counts()
+    assert counts.used == 2 and sum(counts.dropped.values()) == len(told)
+
+
+def test_a_listener_that_fails_does_not_stop_the_worker(work: Gatekeeper) -> None:
+    def fail(*_drop: object) -> None:
+        raise ValueError("deaf")
+
+    account = Account()
+    worker: Worker[int] = Worker(work, on_drop=fail)
+    worker.start()
+    worker.submit("", 0, account.open())
+    assert work.started.wait(5)
+    worker.submit("", 1, account.open())
+    worker.submit("", 2, account.open())
+    work.go.set()
+    assert worker.wait_idle(5) and worker.alive
+    assert [payload for payload, _ in work.done] == [0, 2]
+    worker.stop(5)
+
+
 def test_cameras_take_turns(work: Gatekeeper) -> None:
     account, worker = Account(), start(work)
     worker.submit("left", 0, account.open())
