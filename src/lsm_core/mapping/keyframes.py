@@ -21,6 +21,7 @@ KEPT_CANDIDATES = 64  # frames to be kept or refreshed that wait for `accept`: a
 # Hysteresis: while the picture as a whole has not changed, corners that run out are noise and no loss of the view,
 # and an estimate of motion must have been half-way there the frame before.
 COARSE = (32, 24)
+STILL_PX = 5.0  # median motion of the corners above which the view has changed, whatever the picture
 STILL_GREY = 3.0  # mean difference of coarse pictures, brightness removed, below which nothing has changed
 
 
@@ -244,7 +245,8 @@ class KeyframeSelector:
         tracks.advance(frame.gray)
         seen = overlap(tracks.reference, tracks.current, frame.gray.shape, tracks.survived)
         parallax = parallax_deg(tracks.reference, tracks.current, self._reference.K, frame.K)
-        now = _Motion(len(tracks.current), seen, parallax, same_picture(self._reference.gray, frame.gray))
+        still = not tracks.flow_px >= STILL_PX and same_picture(self._reference.gray, frame.gray)
+        now = _Motion(len(tracks.current), seen, parallax, still)
         blur = min(frame.sharpness / max(self._reference.sharpness, 1e-6), 1.0)
         action, reason = self._due(frame.stamp_ns, now, tracks)
         if action is KeyframeAction.KEEP and reason is not KeyframeReason.REQUESTED:

@@ -24,6 +24,7 @@ class SampleConfig:
 
     Attributes:
         min_baseline_m: shortest baseline, metres, that odometry or a rig may give scale from.
+        min_m_per_deg: shortest baseline per degree of rotation: in a fast turn the length of the motion is guessed.
         max_rotation_error_deg: largest disagreement of rotation between the pair and odometry.
         max_direction_error_deg: largest disagreement of the direction of motion.
         min_depth_pixels: pixels valid in both the depth image and the prediction.
@@ -33,6 +34,7 @@ class SampleConfig:
     """
 
     min_baseline_m: float = 0.05
+    min_m_per_deg: float = 0.01
     max_rotation_error_deg: float = 10.0
     max_direction_error_deg: float = 45.0
     min_depth_pixels: int = 200
@@ -43,8 +45,8 @@ class SampleConfig:
 
 @dataclass(frozen=True)
 class SampleResult:
-    """A measurement, or why there is none ("short_baseline", "no_motion", "rotation", "direction", "few_pixels",
-    "depth_spread", "no_floor", "not_finite")."""
+    """A measurement, or why there is none ("short_baseline", "no_motion", "rotation", "direction", "turn",
+    "few_pixels", "depth_spread", "no_floor", "not_finite")."""
 
     sample: ScaleSample | None
     reason: str = ""
@@ -83,6 +85,9 @@ def sample_from_baseline(
         return SampleResult(None, "rotation")
     if direction_angle_deg(metric[:3, 3], units[:3, 3]) > limits.max_direction_error_deg:
         return SampleResult(None, "direction")
+    turn_deg = rotation_angle_deg(metric[:3, :3], np.eye(3))
+    if source is ScaleSource.ODOMETRY and baseline_m < limits.min_m_per_deg * turn_deg:
+        return SampleResult(None, "turn")
     weight = min(MAX_WEIGHT, baseline_m / max(limits.min_baseline_m, 1e-6))
     return SampleResult(ScaleSample(baseline_m / baseline, source, weight, stamp_ns))
 

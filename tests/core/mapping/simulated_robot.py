@@ -39,10 +39,10 @@ class Record:
     length_error: float = float("nan")
 
 
-def way(count: int, seed: int = 0, step: float = 0.4) -> list[Pose]:
+def way(count: int, seed: int = 0, step: float = 0.4, turn_deg: float = 15.0) -> list[Pose]:
     """Return motions of a random walk, each with a length near `step` metres."""
     rng = np.random.default_rng(seed)
-    steps = [random_pose(rng) for _ in range(count)]
+    steps = [random_pose(rng, turn_deg=turn_deg) for _ in range(count)]
     for T in steps:
         T[:3, 3] *= step / np.linalg.norm(T[:3, 3])
     return steps

@@ -124,12 +124,19 @@ def test_a_broken_chain_forgets_the_metres_counts_an_epoch_and_gathers_anew() ->
 
 @pytest.mark.parametrize(("step_m", "sampled"), [(0.045, False), (0.055, True)])
 def test_the_least_baseline_decides_whether_there_is_a_sample(step_m: float, sampled: bool) -> None:
-    records = run(way(10, step=step_m), noisy(0.0))
+    records = run(way(10, step=step_m, turn_deg=2.0), noisy(0.0))
     assert (states(records)[-1] is METRIC) == sampled
     assert all((r.reasons == []) == sampled for r in records)
 
 
+@pytest.mark.parametrize(("turn_deg", "sampled"), [(2.0, True), (60.0, False)])
+def test_short_steps_of_fast_turns_give_no_sample(turn_deg: float, sampled: bool) -> None:
+    """Their length is guessed: four of a kind would replace a good scale."""
+    records = run(way(10, step=0.1, turn_deg=turn_deg), noisy(0.0))
+    assert (states(records)[-1] is METRIC) == sampled
+
+
 def test_longer_baselines_weigh_more() -> None:
-    steps = way(6, step=0.06) + way(4, step=0.6)
+    steps = way(6, step=0.06, turn_deg=2.0) + way(4, step=0.6)
     records = run(steps, scaled(lambda i: 1.5 if i < 6 else 1.0))
     assert records[-1].estimate.samples == 10 and metric_error(records[-1:]) < 0.03
