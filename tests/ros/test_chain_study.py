@@ -85,7 +85,7 @@ def test_the_command_line_takes_parameters_of_the_node(capsys: pytest.CaptureFix
 
 @pytest.mark.slow
 @pytest.mark.shared
-@pytest.mark.parametrize(("words", "most"), [((), 4), (("--no-odometry",), 2)])
+@pytest.mark.parametrize(("words", "most"), [((), 5), (("--no-odometry",), 4)])
 def test_fast_turns_of_a_real_recording_break_the_chain_rarely(
     shared_dir: Path, tmp_path: Path, words: tuple[str, ...], most: int
 ) -> None:
