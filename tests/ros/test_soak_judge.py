@@ -13,7 +13,7 @@ pytestmark = pytest.mark.ros
 pytest.importorskip("rclpy", reason="ROS 2 is not here: source tools/env.sh")
 pytest.importorskip("lsm_perception_msgs.msg", reason="the workspace is not built: ./run setup")
 
-from lsm_perception.soak.judge import judge, longest_silence_s, slope
+from lsm_perception.soak.judge import judge, longest_silence_s, slope, stopped_s
 from lsm_perception.soak.log_tally import LogTally
 from lsm_perception.soak.process_figures import process_figures
 from lsm_perception.soak.record import Sample, SoakRecord, SoakWriter, read_record
@@ -91,6 +91,17 @@ def test_silence_fails_while_active_and_not_while_paused() -> None:
     assert failures(record(mask_age_s=age)) == ["longest silence"]
     paused = record(mask_age_s=age, active=lambda t: np.where((t >= 4000) & (t <= 4100), 0.0, 1.0))
     assert longest_silence_s(paused) == 1.0
+
+
+def test_a_soak_that_was_stopped_itself_does_not_blame_the_node() -> None:
+    def stopped(t: Any) -> Any:
+        return np.where(t > 4000, t + 700, t)
+
+    after = dict(mask_age_s=lambda t: np.where((t > 4000) & (t < 4010), 700.0, 1.0))
+    given_up = dict(unanswered=lambda t: (t > 4000).astype(float))
+    assert failures(record(t_s=stopped, **after, **given_up)) == []
+    assert failures(record(**after, **given_up)) == ["service calls without an answer", "longest silence"]
+    assert stopped_s(record(t_s=stopped)) == pytest.approx(705)
 
 
 def test_work_that_costs_more_and_more_fails_and_a_busy_machine_does_not() -> None:

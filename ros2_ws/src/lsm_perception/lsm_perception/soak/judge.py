@@ -16,6 +16,8 @@ WARM_UP_SHARE = 0.2
 BIN_S = 60.0
 SLOPE_H = 1.0
 SETTLE_S = 20.0  # after a pause nothing need come at once
+FOUND_AGAIN_S = 60.0  # a call is given up after half of this
+STOPPED_S = 20.0  # rows further apart: the soak itself stood still
 
 
 @dataclass(frozen=True)
@@ -114,10 +116,31 @@ def quarter_growth(record: SoakRecord, name: str) -> float:
     return float(np.median(values[-part:]) - np.median(values[:part]))
 
 
+def stops(record: SoakRecord) -> NDArray[np.bool_]:
+    """Return which rows come after the soak itself stood still (suspended, or stopped by a signal), [rows]."""
+    steps = np.diff(record["t_s"], prepend=record["t_s"][0])
+    return np.asarray(steps > max(STOPPED_S, 4 * float(np.median(steps))))
+
+
+def stopped_s(record: SoakRecord) -> float:
+    """Return how long the soak itself stood still, seconds."""
+    return float(np.diff(record["t_s"], prepend=record["t_s"][0])[stops(record)].sum())
+
+
+def unanswered(record: SoakRecord) -> int:
+    """Return the service calls given up, without those from when the soak itself stood still.
+
+    Those that were under way then, and those made before DDS, whose leases had run out, found everybody again.
+    """
+    t = record["t_s"]
+    last_stop = np.maximum.accumulate(np.where(stops(record), t, -np.inf))
+    return int(np.diff(record["unanswered"], prepend=0.0)[t - last_stop > FOUND_AGAIN_S].sum())
+
+
 def longest_silence_s(record: SoakRecord) -> float:
     """Return the longest time without a mask, over rows that have been active for a while."""
     t, active = record["t_s"], record["active"] > 0
-    last_pause = np.maximum.accumulate(np.where(active, -np.inf, t))
+    last_pause = np.maximum.accumulate(np.where(active & ~stops(record), -np.inf, t))
     settled = active & (t - last_pause > SETTLE_S) & (t > SETTLE_S)
     return float(record["mask_age_s"][settled].max()) if settled.any() else 0.0
 
@@ -133,10 +156,11 @@ def judge(record: SoakRecord, limits: SoakLimits | None = None) -> list[Finding]
         ("unbalanced", "replies with delivered != used + dropped"),
         ("errors", "errors and tracebacks in the log"),
         ("query_failures", "failed text queries"),
-        ("unanswered", "service calls without an answer"),
     ):
         value = int(record[name][-1])
         found.append(Finding(title, str(value), "0", value == 0))
+    late = unanswered(record)
+    found.append(Finding("service calls without an answer", str(late), "0", late == 0))
     silence = longest_silence_s(record)
     found.append(
         Finding("longest silence", f"{silence:.1f} s", f"{limits.silence_s:.0f} s", silence <= limits.silence_s)

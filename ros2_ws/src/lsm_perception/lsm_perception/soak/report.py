@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lsm_perception.soak.judge import Finding, judge, judged_rows, slope, warm_up_s
+from lsm_perception.soak.judge import Finding, judge, judged_rows, slope, stopped_s, warm_up_s
 from lsm_perception.soak.record import SoakRecord, read_record
 
 PLOT = "soak.png"
@@ -66,6 +66,8 @@ def _sums(record: SoakRecord) -> list[str]:
         f"CPU: {np.median(busy) if len(busy) else 0:.2f} cores (median). Log: {last['errors']:.0f} errors, "
         f"{last['warnings']:.0f} warnings.",
     ]
+    if stopped_s(record) > 0:
+        out.append(f"The soak itself stood still for {stopped_s(record) / 60:.1f} min, which is not judged.")
     if np.isfinite(p50).any():
         out.append(
             f"Image heard to mask heard: p50 {np.nanmedian(p50):.0f} ms, p99 {np.nanmedian(p99):.0f} ms "
