@@ -9,9 +9,13 @@ from collections.abc import Iterator
 import pytest
 import rclpy
 from conftest import wait_until
+from lsm_perception.event_handlers import EventCallbacks
 from lsm_perception.pool_executor import PoolExecutor
-from rclpy.callback_groups import ReentrantCallbackGroup
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
+from rclpy.event_handler import QoSSubscriptionEventType
 from rclpy.node import Node
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from std_msgs.msg import Empty
 
 THREADS = 2
 pytestmark = pytest.mark.ros
@@ -125,3 +129,57 @@ def test_a_coroutine_that_waits_is_resumed(executor: PoolExecutor, node: Node) -
     waited_for.set_result(3)
     spin_for(executor, 0.3)
     assert done.wait(10.0)
+
+
+class CountingExecutor(PoolExecutor):
+    """Counts how often it looks for work."""
+
+    looks = 0
+
+    def get_nodes(self) -> list[Node]:
+        self.looks += 1
+        return super().get_nodes()  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("busy", ["in the callback", "before a thread is free"])
+def test_messages_that_wait_for_a_busy_callback_do_not_keep_the_executor_busy(node: Node, busy: str) -> None:
+    executor = CountingExecutor(num_threads=THREADS)
+    executor.add_node(node)
+    release, begun, heard = threading.Event(), threading.Event(), []
+
+    def take(message: Empty) -> None:
+        heard.append(message)
+        begun.set()
+        release.wait(30.0)
+
+    node.create_subscription(
+        Empty,
+        "piling_up",
+        take,
+        QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT),
+        callback_group=MutuallyExclusiveCallbackGroup(),
+        event_callbacks=EventCallbacks(
+            {QoSSubscriptionEventType.RCL_SUBSCRIPTION_MESSAGE_LOST: lambda event: None}
+        ),
+    )
+    publisher = node.create_publisher(Empty, "piling_up", 10)
+    assert wait_until(lambda: publisher.get_subscription_count() == 1)
+    try:
+        if busy == "before a thread is free":
+            for _ in range(THREADS):
+                once(node, lambda: release.wait(30.0))
+            spin_for(executor, 0.3)
+        publisher.publish(Empty())
+        spin_for(executor, 0.3)
+        assert begun.is_set() == (busy == "in the callback")
+        for _ in range(5):
+            publisher.publish(Empty())
+        spin_for(executor, 0.3)
+        executor.looks = 0
+        spin_for(executor, 1.0)
+        assert executor.looks < 60, "the executor does not sleep while messages wait"
+    finally:
+        release.set()
+    spin_for(executor, 1.0)
+    assert len(heard) == (2 if busy == "in the callback" else 1)  # the queue holds one, the newest
+    executor.shutdown(timeout_sec=2.0)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from rclpy.callback_groups import CallbackGroup, MutuallyExclusiveCallbackGroup
-from rclpy.event_handler import EventHandler, UnsupportedEventTypeError
+from rclpy.event_handler import EventHandler, QoSSubscriptionEventType, UnsupportedEventTypeError
 from rclpy.impl.implementation_singleton import rclpy_implementation
 
 Handle = Callable[[Any], None]
@@ -43,16 +43,22 @@ class EventCallbacks:
         self._callbacks = callbacks
 
     def create_event_handlers(
-        self, _callback_group: CallbackGroup, entity: Any, _topic_name: str
+        self, callback_group: CallbackGroup, entity: Any, _topic_name: str
     ) -> list[EventHandler]:
-        """Return a handler per event that this middleware supports, in a group that holds up no message."""
-        callback_group = MutuallyExclusiveCallbackGroup()
+        """Return a handler per event that this middleware supports.
+
+        Those of a subscription share its group, so that they leave the executor's wait set together with it: Fast
+        DDS ends a wait for an event also when a message waits on the same topic, and while the callback of the last
+        one runs, nobody takes it. The executor would not sleep meanwhile.
+        """
+        own = MutuallyExclusiveCallbackGroup()
         handlers: list[EventHandler] = []
         for event_type, callback in self._callbacks.items():
+            of_subscription = isinstance(event_type, QoSSubscriptionEventType)
             try:
                 handlers.append(
                     DestroyableEventHandler(
-                        callback_group=callback_group,
+                        callback_group=callback_group if of_subscription else own,
                         callback=callback,
                         event_type=event_type,
                         parent_impl=entity,
