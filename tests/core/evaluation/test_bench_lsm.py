@@ -54,6 +54,6 @@ def test_the_references_way_gives_the_same_gaussians(folder: Path) -> None:
     assert isinstance(slow, LsmOutput) and fast is not None
     whole = joined(slow.gaussians)
     torch.testing.assert_close(fast.means, whole.means, atol=1e-4, rtol=1e-4)
-    # A point whose rounding puts it into the next voxel changes its neighbours, too, so not every feature can agree.
+    # A point that rounding puts into the next voxel changes its neighbours, too: not every feature can agree.
     close = torch.isclose(fast.features, whole.features, atol=2e-3, rtol=5e-3)
     assert float(close.float().mean()) > 0.8
