@@ -335,7 +335,7 @@ def test_scale_reports_keep_their_figures(
 
 @given(st.lists(st.tuples(STAMP, rigid()), max_size=5), arrays(np.float64, (6, 6), elements=ANY))
 def test_paths_and_covariances_keep_their_numbers(poses: list, covariance: np.ndarray) -> None:
-    path = path_message(Header(frame_id="map"), poses)
+    path = path_message(Header(frame_id="map"), [(t, pose_message(T)) for t, T in poses])
     assert [stamp_to_ns(p.header.stamp) for p in path.poses] == [t for t, _ in poses]
     assume(poses)
     message = pose_with_covariance(poses[0][1], covariance)
