@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from lsm_perception.soak.judge import Finding, judge, judged_rows, slope, stoppe
 from lsm_perception.soak.record import SoakRecord, read_record
 
 PLOT = "soak.png"
+PARTS = 12
 LEVELS = ("rss_mib", "anonymous_mib", "device_mib", "threads", "descriptors")
 
 
@@ -46,7 +48,22 @@ def lines(record: SoakRecord, findings: list[Finding]) -> list[str]:
         fitted = slope(record, name)
         if fitted is not None:
             out.append(f"| {name} | {fitted.start:.1f} | {fitted.end:.1f} | {fitted.per_hour:+.2f} |")
-    return [*out, "", *_sums(record)]
+    return [*out, "", *_parts(record), "", *_sums(record)]
+
+
+def _parts(record: SoakRecord) -> list[str]:
+    """Return a table over twelfths of the run: memory follows the rate of pairs, and that the machine's load."""
+    t = record["t_s"]
+    out = ["| minutes | pairs per second | anonymous memory, median MiB |", "|---|---|---|"]
+    borders = np.linspace(0.0, float(t[-1]), PARTS + 1)
+    for begin, end in itertools.pairwise(borders):
+        rows = (t >= begin) & (t <= end)
+        if rows.sum() < 2:
+            continue
+        rate = np.ptp(record["pairs"][rows]) / np.ptp(t[rows])
+        memory = np.median(record["anonymous_mib"][rows])
+        out.append(f"| {begin / 60:.0f} to {end / 60:.0f} | {rate:.2f} | {memory:.0f} |")
+    return out
 
 
 def _sums(record: SoakRecord) -> list[str]:
