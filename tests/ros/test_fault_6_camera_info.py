@@ -56,11 +56,19 @@ UNUSABLE: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 
+def calibrated_again(fault: FaultCheck, robot: Robot) -> None:
+    """Send good images and calibrations until the node says so: an image may overtake its calibration."""
+    for _ in range(20):
+        fault.step()
+        if wait_until(lambda: newest(robot) == "calibrated", 1.5):
+            return
+    raise AssertionError(newest(robot))
+
+
 @pytest.mark.parametrize("name", UNUSABLE)
 def test_what_cannot_be_used_is_named_and_never_used(fault: FaultCheck, robot: Robot, name: str) -> None:
     changes, words = UNUSABLE[name]
-    fault.works()
-    assert fault.complained("calibrated") and wait_until(lambda: newest(robot) == "calibrated")
+    calibrated_again(fault, robot)
     before = fault.counts()
     send(fault, 6, **changes)
     assert wait_until(lambda: newest(robot).startswith("image-only") and words in newest(robot)), newest(robot)
@@ -69,7 +77,7 @@ def test_what_cannot_be_used_is_named_and_never_used(fault: FaultCheck, robot: R
     if name != "zero":  # a camera that says it is uncalibrated is no fault
         assert fault.complained(words)
     fault.works()
-    assert wait_until(lambda: newest(robot) == "calibrated"), newest(robot)
+    calibrated_again(fault, robot)
 
 
 @pytest.mark.parametrize("model", ["equidistant", "fisheye"])
