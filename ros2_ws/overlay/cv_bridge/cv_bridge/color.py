@@ -95,7 +95,7 @@ def _change_depth(image: np.ndarray, source: np.dtype, target: np.dtype, *, resc
     """Change the element type: colours keep their brightness, other numbers their value, clipped."""
     if source == target:
         return image
-    if rescale and (source, target) == (np.uint16, np.uint8):
+    if image.size and rescale and (source, target) == (np.uint16, np.uint8):
         return np.asarray(cv2.convertScaleAbs(np.ascontiguousarray(image), alpha=255.0 / 65535.0))
     values = image.astype(np.float64)
     if rescale and (source, target) == (np.uint8, np.uint16):

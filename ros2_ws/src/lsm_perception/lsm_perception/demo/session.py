@@ -153,25 +153,30 @@ class Watch:
         self._next_stats = self._next_query = 0.0
 
     def until_ready(self, limit_s: float) -> None:
-        """Wait for the node's services and set the standing queries.
+        """Wait until the node is configured and set the standing queries.
 
         Raises:
-            DemoError: the node ended, or took too long.
+            DemoError: the node ended, refused the queries, or took too long.
         """
+        from lsm_perception_msgs.msg import ResultCode
         from lsm_perception_msgs.srv import SetQueries
 
         deadline = time.monotonic() + limit_s
-        while not self._listener.set_queries.service_is_ready():
+        while True:
             self._step("loading the model", deadline)
             refusal = self._node.line_with(CANNOT_CONFIGURE)
             if refusal:
                 raise DemoError(f"The node cannot start: {refusal.partition(CANNOT_CONFIGURE)[2].strip()}")
-        future = self._listener.set_queries.call_async(SetQueries.Request(texts=list(self._queries)))
-        while not future.done():
-            self._step("setting the queries", deadline)
-        reply = future.result()
-        if not reply.success:
-            raise DemoError(f"The node refuses the queries: {reply.message}")
+            if not self._listener.set_queries.service_is_ready():
+                continue
+            future = self._listener.set_queries.call_async(SetQueries.Request(texts=list(self._queries)))
+            while not future.done():
+                self._step("setting the queries", deadline)
+            reply = future.result()
+            if reply.success:
+                return
+            if reply.code != ResultCode.NOT_READY:  # its services answer before its model is loaded
+                raise DemoError(f"The node refuses the queries: {reply.message}")
 
     def while_playing(self, replay: Child) -> None:
         """Ask for counters and words at intervals until the recording ends.
