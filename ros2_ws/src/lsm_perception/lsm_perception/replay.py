@@ -32,6 +32,7 @@ from rosbags.interfaces import Connection
 from rosgraph_msgs.msg import Clock
 
 from lsm_perception.dds_profile import use_profile
+from lsm_perception.node import exit_now
 from lsm_perception.playback_time import PlaybackTime
 from lsm_perception.replay_controls import create_services, space_bar
 
@@ -265,7 +266,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     node = Node("lsm_replay", parameter_overrides=[])
     executor = SingleThreadedExecutor()
     executor.add_node(node)
-    threading.Thread(target=executor.spin, daemon=True).start()
+    spinning = threading.Thread(target=executor.spin, daemon=True)
+    spinning.start()
     try:
         player = BagPlayer(node, options, stop)
         create_services(node, player.playback)
@@ -276,6 +278,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     finally:
         executor.shutdown(timeout_sec=2.0)
+        spinning.join(2.0)
         node.destroy_node()
         rclpy.shutdown()
     logger.info("Sent %d messages.", sent)
@@ -283,4 +286,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    # Threads of the middleware that still run must not meet an interpreter that is taken down.
+    exit_now(main())
