@@ -132,3 +132,30 @@ def check_intrinsics(K: Tensor | NDArray[Any] | None) -> Tensor | None:
     if out.shape != (3, 3) or not bool(torch.isfinite(out).all()) or not (out[0, 0] > 0 and out[1, 1] > 0):
         raise InputError("Intrinsics must be a finite 3x3 matrix with positive focal lengths in pixels.")
     return out
+
+
+def encoded_pair(
+    backend: Backend,
+    views: Sequence[Image | ViewFeatures],
+    intrinsics: Sequence[Tensor | NDArray[Any] | None] | None,
+) -> tuple[ViewFeatures, ViewFeatures]:
+    """Return two views encoded by a backend; images are encoded here, with their intrinsics where given.
+
+    Raises:
+        InputError: not two views, not as many intrinsics, or features of another backend.
+    """
+    name = backend.name
+    if len(views) != 2:
+        raise InputError(f"{name} takes two views, got {len(views)}.", "Pass views two by two.")
+    if intrinsics is not None and len(intrinsics) != 2:
+        raise InputError(f"{len(intrinsics)} intrinsics for two views.", "Pass one per view, or None.")
+    encoded = []
+    for index, view in enumerate(views):
+        if not isinstance(view, ViewFeatures):
+            encoded.append(backend.encode(view, None if intrinsics is None else intrinsics[index]))
+        elif view.backend != name:
+            raise InputError(f"These view features were made by '{view.backend}'.", f"Encode with {name}.")
+        else:
+            encoded.append(view)
+    first, second = encoded
+    return first, second

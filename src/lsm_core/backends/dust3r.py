@@ -72,21 +72,8 @@ class Dust3rBackend(PairBackend):
         cameras = pair_geometry(orders, known, self.options.cameras)
         colors = [view.tensors["colors"] for view in (first, second)]
         points, confidence = [p.points[0] for p in pointmaps], [p.confidence[0] for p in pointmaps]
-        return Prediction(
-            backend=self.name,
-            unit="relative",
-            image_sizes=[(view.image.shape[0], view.image.shape[1]) for view in (first, second)],
-            pointmaps=points,
-            confidence=confidence,
-            poses=[T.to(self.device) for T in cameras.poses],
-            pose_valid=cameras.pose_valid,
-            validity=cameras.validity,
-            intrinsics=[K.to(self.device) for K in cameras.intrinsics],
-            grid_to_image=[view.grid_to_image for view in (first, second)],
-            colors=[c.cpu().numpy() for c in colors],
-            gaussians=balls(points, confidence, colors),
-            stats=cameras.stats,
-        )
+        gaussians = balls(points, confidence, colors)
+        return self._prediction((first, second), pointmaps, cameras, gaussians)
 
     def close(self) -> None:
         """Give back device memory."""

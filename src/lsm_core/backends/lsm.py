@@ -101,23 +101,12 @@ class LsmBackend(PairBackend):
         drawn = self.network.point_transformer.permutations(
             torch.Generator().manual_seed(DEFAULT_SEED) if generator is None else generator
         )
-        found = self.network.fuse([_encoded(first), _encoded(second)], pointmaps, drawn, self.options.attention)
-        return Prediction(
-            backend=self.name,
-            unit="relative",
-            image_sizes=[(view.image.shape[0], view.image.shape[1]) for view in (first, second)],
-            pointmaps=[p.points[0] for p in pointmaps],
-            confidence=[p.confidence[0] for p in pointmaps],
-            poses=[T.to(self.device) for T in cameras.poses],
-            pose_valid=cameras.pose_valid,
-            validity=cameras.validity,
-            intrinsics=[K.to(self.device) for K in cameras.intrinsics],
-            grid_to_image=[view.grid_to_image for view in (first, second)],
-            colors=[view.tensors["colors"].cpu().numpy() for view in (first, second)],
-            gaussians=joined(found.gaussians),
-            features=[g.features[0] for g in found.gaussians],
-            stats=cameras.stats,
+        found = self.network.fuse(
+            [encoded_view(first), encoded_view(second)], pointmaps, drawn, self.options.attention
         )
+        gaussians = joined(found.gaussians)
+        features = [g.features[0] for g in found.gaussians]
+        return self._prediction((first, second), pointmaps, cameras, gaussians, features)
 
     def decode_features(self, features: Tensor) -> Tensor:
         """Map language features [..., 64] to the text space [..., 512], not normalised."""
@@ -174,6 +163,7 @@ def load(device: torch.device, weights: Path | None, options: LsmOptions | None 
     return LsmBackend(network.to(device), texts.to(device), device, chosen)
 
 
-def _encoded(view: ViewFeatures) -> EncodedView:
+def encoded_view(view: ViewFeatures) -> EncodedView:
+    """Return what the network takes of a view."""
     t = view.tensors
     return EncodedView(t["image"], ViewTokens(t["tokens"], t["positions"]), t["language"], t["residual"])

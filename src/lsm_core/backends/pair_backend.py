@@ -10,13 +10,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lsm_core.backends.base import Backend, Image, check_image, check_intrinsics
+from lsm_core.backends.base import Backend, Image, check_image, check_intrinsics, encoded_pair
 from lsm_core.backends.image_crop import CropPlan, cover_plan, crop_plan, prepare
+from lsm_core.backends.pair_geometry import PairGeometry
 from lsm_core.errors import InputError, UnsupportedError
 from lsm_core.geometry.pair_cameras import OrderedPrediction
 from lsm_core.nn.croco import ViewTokens
 from lsm_core.nn.dust3r import Dust3r, Pointmap
-from lsm_core.types import ViewFeatures
+from lsm_core.types import Gaussians, Prediction, ViewFeatures
 
 MAX_ASPECT = 8.0
 
@@ -72,24 +73,38 @@ class PairBackend(Backend):
         """Check and encode the views; the second is brought to the first one's grid where they differ."""
         if poses is not None:
             raise UnsupportedError(f"{self.name} estimates poses and does not read any.", "Leave poses out.")
-        if len(views) != 2:
-            raise InputError(f"{self.name} takes two views, got {len(views)}.", "Pass views two by two.")
-        if intrinsics is not None and len(intrinsics) != 2:
-            raise InputError(f"{len(intrinsics)} intrinsics for two views.", "Pass one per view, or None.")
-        encoded = []
-        for index, view in enumerate(views):
-            if not isinstance(view, ViewFeatures):
-                encoded.append(self.encode(view, None if intrinsics is None else intrinsics[index]))
-            elif view.backend != self.name:
-                raise InputError(f"These view features were made by '{view.backend}'.", f"Encode with {self.name}.")
-            else:
-                encoded.append(view)
-        first, second = encoded
+        first, second = encoded_pair(self, views, intrinsics)
         height, width = first.tensors["image"].shape[2:]
         if second.tensors["image"].shape[2:] != (height, width):
             plan = cover_plan(second.image.shape[1], second.image.shape[0], (width, height))
             second = self._encode(second.image, second.intrinsics, plan)
         return first, second
+
+    def _prediction(
+        self,
+        views: Sequence[ViewFeatures],
+        pointmaps: Sequence[Pointmap],
+        cameras: PairGeometry,
+        gaussians: Gaussians,
+        features: list[Tensor] | None = None,
+    ) -> Prediction:
+        """Put together what was found of two encoded views; pointmaps have a batch of one."""
+        return Prediction(
+            backend=self.name,
+            unit="relative",
+            image_sizes=[(view.image.shape[0], view.image.shape[1]) for view in views],
+            pointmaps=[p.points[0] for p in pointmaps],
+            confidence=[p.confidence[0] for p in pointmaps],
+            poses=[T.to(self.device) for T in cameras.poses],
+            pose_valid=cameras.pose_valid,
+            validity=cameras.validity,
+            intrinsics=[K.to(self.device) for K in cameras.intrinsics],
+            grid_to_image=[view.grid_to_image for view in views],
+            colors=[view.tensors["colors"].cpu().numpy() for view in views],
+            gaussians=gaussians,
+            features=features,
+            stats=cameras.stats,
+        )
 
 
 def both_orders(

@@ -12,13 +12,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lsm_core.backends.base import Backend, Image, check_image, check_intrinsics
+from lsm_core.backends.base import Backend, Image, check_image, check_intrinsics, encoded_pair
 from lsm_core.backends.tiny_gaussians import SurfaceView, surface_gaussians
 from lsm_core.backends.tiny_grid import OUTPUT_STRIDE, choose_grid, output_to_input, place_on_grid
 from lsm_core.backends.tiny_pose import PairPose, estimate_pose
 from lsm_core.backends.tiny_residuals import PoseOptions, lift_matches
 from lsm_core.backends.tiny_weights import WeightsCard, load_network
-from lsm_core.errors import GeometryError, InputError, UnsupportedError
+from lsm_core.errors import GeometryError, UnsupportedError
 from lsm_core.geometry import invert
 from lsm_core.nn.tiny.matching import Matches, mutual_matches
 from lsm_core.nn.tiny.network import COARSE_STRIDE, Encoded, Matched, Refined, TinyNet, stack_views
@@ -146,19 +146,7 @@ class TinyBackend(Backend):
         self, views: Sequence[Image | ViewFeatures], intrinsics: Sequence[Tensor | NDArray[Any] | None] | None
     ) -> tuple[ViewFeatures, ViewFeatures]:
         """Check and encode the views; the second is brought to the first one's grid where they differ."""
-        if len(views) != 2:
-            raise InputError(f"lsm-tiny takes two views, got {len(views)}.", "Pass views two by two.")
-        if intrinsics is not None and len(intrinsics) != 2:
-            raise InputError(f"{len(intrinsics)} intrinsics for two views.", "Pass one per view, or None.")
-        encoded = []
-        for index, view in enumerate(views):
-            if not isinstance(view, ViewFeatures):
-                encoded.append(self.encode(view, None if intrinsics is None else intrinsics[index]))
-            elif view.backend != self.name:
-                raise InputError(f"These view features were made by '{view.backend}'.", "Encode with lsm-tiny.")
-            else:
-                encoded.append(view)
-        first, second = encoded
+        first, second = encoded_pair(self, views, intrinsics)
         h8, w8 = first.tensors["s8"].shape[-2:]
         if second.tensors["s8"].shape[-2:] != (h8, w8):
             second = self._encode_on(second.image, second.intrinsics, (h8 * COARSE_STRIDE, w8 * COARSE_STRIDE))

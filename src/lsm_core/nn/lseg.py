@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -78,8 +77,3 @@ def text_logits(features: Tensor, texts: Tensor) -> Tensor:
     words = F.normalize(texts, dim=-1).half()
     logits = LOGIT_SCALE * (pixels @ words.T)
     return doubled(logits.float().permute(0, 3, 1, 2))
-
-
-def label_map(logits: Tensor | Sequence[Tensor]) -> Tensor:
-    """Return the index of the best text per pixel, [B, H, W] int64, of logits [B, T, H, W]."""
-    return torch.as_tensor(logits).argmax(1)
