@@ -2,9 +2,10 @@
 
 from lsm_core.query.instance_tracker import InstanceTracker, TrackerConfig
 from lsm_core.query.instances import Instance, InstanceConfig, find_instances
-from lsm_core.query.prediction_query import label_image, query_prediction
+from lsm_core.query.prediction_query import label_image, query_gaussians, query_prediction
 from lsm_core.query.text import MiniLmTextEncoder
 from lsm_core.query.text_check import check_texts, split_texts
+from lsm_core.query.text_scorer import TextScorer
 from lsm_core.query.text_to_mask import QueryConfig
 
 __all__ = [
@@ -13,10 +14,12 @@ __all__ = [
     "InstanceTracker",
     "MiniLmTextEncoder",
     "QueryConfig",
+    "TextScorer",
     "TrackerConfig",
     "check_texts",
     "find_instances",
     "label_image",
+    "query_gaussians",
     "query_prediction",
     "split_texts",
 ]

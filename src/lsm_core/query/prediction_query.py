@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,21 +13,13 @@ from torch import Tensor
 
 from lsm_core.backends.base import Backend
 from lsm_core.errors import QueryError, UnsupportedError
-from lsm_core.query.feature_scores import LinearDecoder, cosines, cosines_decoded, probe_linear
+from lsm_core.query.drawn_features import feature_camera, gaussian_feature_width, render_features
 from lsm_core.query.text_check import check_texts
-from lsm_core.query.text_to_mask import QueryConfig, masks_and_labels, presence, text_scores, to_image
-from lsm_core.query.vocabulary import Vocabulary, adoption, embed_vocabulary, kinship
-from lsm_core.types import Camera, Prediction, QueryResult
+from lsm_core.query.text_scorer import TextScorer, check_language
+from lsm_core.query.text_to_mask import QueryConfig, masks_and_labels, presence, to_image
+from lsm_core.types import Camera, Gaussians, Prediction, QueryResult
 
 UNLABELLED = 255
-
-
-@dataclass(frozen=True)
-class _Semantics:
-    """What queries need of a backend, computed once: its decoder (None if not affine) and its vocabulary."""
-
-    decoder: LinearDecoder | None
-    vocabulary: Vocabulary
 
 
 @dataclass(frozen=True)
@@ -38,9 +29,6 @@ class _ScoredGrid:
     scores: Tensor
     grid_to_image: NDArray[np.float64]
     image_size: tuple[int, int]
-
-
-_semantics: weakref.WeakKeyDictionary[Backend, _Semantics] = weakref.WeakKeyDictionary()
 
 
 def query_prediction(
@@ -74,15 +62,41 @@ def query_prediction(
     limits = config or QueryConfig()
     clean = check_texts(texts)
     cuts = _thresholds(thresholds, len(clean), limits.threshold)
-    semantics = _semantics_of(backend, _feature_width(backend, prediction, camera))
-    asked = backend.encode_texts(list(clean)).float().cpu()
-    score = _Scorer(backend, semantics, asked, limits)
+    score = TextScorer(backend, clean, _feature_width(backend, prediction, camera), limits)
     if camera is not None:
-        grids = [_score_camera(prediction, camera, score, limits)]
+        assert prediction.gaussians is not None
+        grids = [_score_camera(prediction.gaussians, camera, score, limits)]
     else:
         chosen = range(prediction.views) if views is None else views
         grids = [_score_view(prediction, view, score) for view in chosen]
     return _assemble(clean, grids, cuts, limits)
+
+
+def query_gaussians(
+    backend: Backend,
+    gaussians: Gaussians,
+    cameras: Sequence[Camera],
+    texts: Sequence[str],
+    thresholds: float | Sequence[float] | None = None,
+    config: QueryConfig | None = None,
+) -> QueryResult:
+    """Find texts in a scene of Gaussians, seen by any cameras: 64-d features are drawn, never 512-d maps.
+
+    Args:
+        backend: that made the features.
+        gaussians: with language features.
+        cameras: one or more; the result has one entry per camera, of the camera's size.
+        texts, thresholds, config: see `query_prediction`.
+
+    Raises:
+        QueryError: texts or thresholds are malformed.
+        UnsupportedError: the backend or the Gaussians have no language features, or of another width.
+    """
+    limits = config or QueryConfig()
+    clean = check_texts(texts)
+    cuts = _thresholds(thresholds, len(clean), limits.threshold)
+    score = TextScorer(backend, clean, gaussian_feature_width(backend, gaussians), limits)
+    return _assemble(clean, [_score_camera(gaussians, camera, score, limits) for camera in cameras], cuts, limits)
 
 
 def label_image(labels: NDArray[np.int32]) -> NDArray[np.uint8]:
@@ -90,30 +104,7 @@ def label_image(labels: NDArray[np.int32]) -> NDArray[np.uint8]:
     return np.where((labels >= 0) & (labels < UNLABELLED), labels, UNLABELLED).astype(np.uint8)
 
 
-class _Scorer:
-    """Features [P, D] to scores [P, T] for one set of texts."""
-
-    def __init__(self, backend: Backend, semantics: _Semantics, asked: Tensor, config: QueryConfig) -> None:
-        self._backend = backend
-        self._decoder = semantics.decoder
-        self._texts = torch.cat([asked, semantics.vocabulary.names])
-        self._adopted = adoption(semantics.vocabulary, asked)
-        self._kinship = kinship(semantics.vocabulary, asked, self._adopted)
-        self._logit_scale = float(getattr(backend, "text_logit_scale", config.logit_scale))
-
-    @torch.inference_mode()
-    def __call__(self, features: Tensor) -> Tensor:
-        """Score features [..., D] as [..., T] float32 on the CPU."""
-        flat = features.detach().flatten(0, -2).float()
-        if self._decoder is not None:
-            similarity = cosines(flat, self._texts, self._decoder)
-        else:
-            similarity = cosines_decoded(flat, self._texts, self._backend)
-        scores = text_scores(similarity, self._adopted, self._kinship, self._logit_scale)
-        return torch.nan_to_num(scores, nan=0.0).cpu().unflatten(0, features.shape[:-1])
-
-
-def _score_view(prediction: Prediction, view: int, score: _Scorer) -> _ScoredGrid:
+def _score_view(prediction: Prediction, view: int, score: TextScorer) -> _ScoredGrid:
     assert prediction.features is not None
     affine = prediction.grid_to_image[view].detach().to("cpu", torch.float64).numpy()
     features = prediction.features[view]
@@ -122,17 +113,9 @@ def _score_view(prediction: Prediction, view: int, score: _Scorer) -> _ScoredGri
     return _ScoredGrid(score(features), affine @ to_grid, prediction.image_sizes[view])
 
 
-def _score_camera(prediction: Prediction, camera: Camera, score: _Scorer, config: QueryConfig) -> _ScoredGrid:
-    from lsm_core.render import render  # numba compiles on import; only this path needs it
-
-    assert prediction.gaussians is not None
-    width = min(camera.width, config.render_width)
-    small = camera.resized(width, max(1, round(camera.height * width / camera.width)))
-    seen = render(prediction.gaussians, small, features=True)
-    assert seen.features is not None
-    alpha = seen.alpha.detach().float().cpu()
-    scores = score(seen.features / seen.alpha.clamp(min=1e-6)[..., None])
-    scores = scores * (alpha >= config.min_alpha)[..., None]
+def _score_camera(gaussians: Gaussians, camera: Camera, score: TextScorer, config: QueryConfig) -> _ScoredGrid:
+    small = feature_camera(camera, config)
+    scores = score.rendered(render_features(gaussians, small))
     to_full = _between_grids((small.height, small.width), (camera.height, camera.width))
     return _ScoredGrid(scores, to_full, (camera.height, camera.width))
 
@@ -165,29 +148,12 @@ def _assemble(
 
 def _feature_width(backend: Backend, prediction: Prediction, camera: Camera | None) -> int:
     """Return the width of the features to be asked, or say why there are none."""
-    if not backend.has_language:
-        raise UnsupportedError(
-            f"Backend '{backend.name}' has no language features, so it cannot answer text queries.",
-            "Use a backend with language features (lsm-tiny, lsm).",
-        )
-    if camera is None:
-        if prediction.features is None:
-            raise UnsupportedError("This prediction carries no language features.", "Predict with such a backend.")
-        return int(prediction.features[0].shape[-1])
-    if prediction.gaussians is None or prediction.gaussians.features is None:
-        raise UnsupportedError(
-            "This prediction has no Gaussians with language features to look at from a free camera.",
-            "Ask on the input views, or predict with a backend that gives such Gaussians.",
-        )
-    return int(prediction.gaussians.features.shape[-1])
-
-
-def _semantics_of(backend: Backend, width: int) -> _Semantics:
-    found = _semantics.get(backend)
-    if found is None:
-        found = _Semantics(probe_linear(backend, width), embed_vocabulary(backend))
-        _semantics[backend] = found
-    return found
+    if camera is not None:
+        return gaussian_feature_width(backend, prediction.gaussians)
+    check_language(backend)
+    if prediction.features is None:
+        raise UnsupportedError("This prediction carries no language features.", "Predict with such a backend.")
+    return int(prediction.features[0].shape[-1])
 
 
 def _thresholds(given: float | Sequence[float] | None, count: int, default: float) -> list[float]:
