@@ -351,10 +351,16 @@ class RenderResult:
         rgb: [H, W, 3] float32 in [0, 1], composited over the background.
         depth: [H, W] float32 expected z-depth in scene units, 0 where nothing is hit.
         alpha: [H, W] float32 accumulated opacity in [0, 1].
-        features: [H, W, D] float32 accumulated features, or None.
+        features: [H, W, D] float32 accumulated features (sum of weight times feature), or None.
+        median_depth: [H, W] float32 z-depth of the Gaussian that takes the transmittance to 0.5 or below, 0 where
+            none does; without gradient. None if picks were not asked for.
+        strongest: [H, W] int32 index of the Gaussian with the largest blending weight (the front one of equals),
+            -1 where nothing is hit. None if picks were not asked for.
     """
 
     rgb: Tensor
     depth: Tensor
     alpha: Tensor
     features: Tensor | None = None
+    median_depth: Tensor | None = None
+    strongest: Tensor | None = None

@@ -2,34 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from torch import Tensor
 
 from lsm_core.types import Camera, Gaussians, RenderResult
 
-TILE = 16  # pixels; a Gaussian is drawn in every tile that its 3-sigma square touches
 DILATION_PX2 = 0.3  # added to the diagonal of the 2D covariance, without compensating the opacity
 ALPHA_MAX = 0.99
 ALPHA_MIN = 1.0 / 255.0  # weaker contributions are skipped
 TRANSMITTANCE_MIN = 1e-4  # a pixel ends before the Gaussian that would take it below this
 FRUSTUM_MARGIN = 0.3  # the projection's Jacobian is evaluated at most this far outside the image, in half sizes
+MEDIAN_TRANSMITTANCE = 0.5  # the median depth is that of the Gaussian that takes the transmittance to this
 
 
 class Rasterizer(Protocol):
-    """Draws Gaussians into a camera by sorted alpha blending (Kerbl et al. 2023, eq. 3)."""
+    """Draws Gaussians into cameras by sorted alpha blending (Kerbl et al. 2023, eq. 3)."""
 
     def __call__(
-        self, gaussians: Gaussians, camera: Camera, background: Tensor, features: bool = False
-    ) -> RenderResult:
+        self,
+        gaussians: Gaussians,
+        cameras: Sequence[Camera],
+        background: Tensor,
+        features: bool = False,
+        picks: bool = True,
+    ) -> list[RenderResult]:
         """Draw.
 
         Args:
-            gaussians: in the frame that `camera.T_scene_cam` maps into.
-            camera: what to see.
-            background: [3] float32 RGB, seen where transmittance is left.
+            gaussians: finite, in the frame that `camera.T_scene_cam` maps into; SH of degree 0 to 3.
+            cameras: what to see; sizes may differ.
+            background: [3] RGB, seen where transmittance is left.
             features: also blend `gaussians.features`.
+            picks: also find the median depth and the strongest Gaussian of each pixel.
 
         Returns:
-            rgb (not clamped from above), depth, alpha and features on the Gaussians' device.
+            One result per camera on the Gaussians' device; rgb is not clamped from above.
         """

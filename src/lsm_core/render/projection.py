@@ -1,6 +1,6 @@
 """From 3D Gaussians to 2D ones: EWA splatting (Zwicker et al. 2001) with the constants of 3D Gaussian Splatting.
 
-Differentiable, shared by the rasterizers, so that they can differ in the blending only.
+Plain torch and differentiable. `cpu_projection.py` is its compiled twin without gradients.
 """
 
 from __future__ import annotations
@@ -10,34 +10,36 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from lsm_core.render.base import DILATION_PX2, FRUSTUM_MARGIN, TILE
+from lsm_core.render.base import ALPHA_MIN, DILATION_PX2, FRUSTUM_MARGIN
 from lsm_core.sh import sh_basis
 from lsm_core.types import Camera, Gaussians
 
 
 @dataclass(frozen=True)
 class Splats:
-    """The M visible Gaussians of a view, front to back.
+    """The M Gaussians of a view that can reach a pixel, front to back.
+
+    A pixel at offset (dx, dy) from a mean is `sqrt(a^2 + b^2)` standard deviations away, with
+    `a = whitening[0] dx + whitening[1] dy` and `b = whitening[2] dy`. This form of the inverse covariance (its
+    Cholesky factor) keeps its digits in float32 where a needle's determinant would not.
 
     Attributes:
         index: [M] int64, which of the scene's Gaussians.
-        means: [M, 2] float32 pixels (0 = centre of the top-left pixel).
-        conics: [M, 3] float32 inverse 2D covariance (xx, xy, yy), 1 / px^2.
-        variances: [M, 2] float32 diagonal of the 2D covariance, px^2.
-        depths: [M] float32 z in the camera, ascending.
-        opacities: [M] float32.
-        rgb: [M, 3] float32 >= 0, colour seen from the camera.
-        tiles: [M, 4] int64 (x0, y0, x1, y1), half-open range of tiles touched.
+        means: [M, 2] pixels (0 = centre of the top-left pixel).
+        whitening: [M, 3] 1 / px.
+        reach: [M, 2] half width and height in px of the box outside which alpha < 1/255; no gradient.
+        depths: [M] z in the camera, ascending.
+        opacities: [M].
+        rgb: [M, 3] >= 0, colour seen from the camera.
     """
 
     index: Tensor
     means: Tensor
-    conics: Tensor
-    variances: Tensor
+    whitening: Tensor
+    reach: Tensor
     depths: Tensor
     opacities: Tensor
     rgb: Tensor
-    tiles: Tensor
 
 
 def rotation_matrices(quats: Tensor) -> Tensor:
@@ -59,8 +61,19 @@ def view_colors(gaussians: Gaussians, camera: Camera) -> Tensor:
     return (0.5 + torch.einsum("nk,nkc->nc", basis, gaussians.sh)).clamp(min=0)
 
 
-def project_covariances(gaussians: Gaussians, means_cam: Tensor, camera: Camera) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the dilated 2D covariances (xx, xy, yy), each [N] in px^2.
+def camera_points(means: Tensor, T_cam_scene: Tensor) -> Tensor:
+    """Return means [N, 3] in the camera frame.
+
+    Sums are written out so that every implementation rounds alike: depths decide an order.
+    """
+    x, y, z = means.unbind(-1)
+    return torch.stack([row[0] * x + row[1] * y + row[2] * z + row[3] for row in T_cam_scene[:3]], -1)
+
+
+def project_axes(gaussians: Gaussians, means_cam: Tensor, camera: Camera) -> Tensor:
+    """Return [N, 2, 3]: the three axes of each Gaussian, one standard deviation long, projected to px.
+
+    The 2D covariance is this matrix times its transpose.
 
     Args:
         means_cam: [N, 3] means in the camera frame, z > 0.
@@ -77,51 +90,47 @@ def project_covariances(gaussians: Gaussians, means_cam: Tensor, camera: Camera)
         [torch.stack([fx / z, zero, -fx * u / z], -1), torch.stack([zero, fy / z, -fy * v / z], -1)], -2
     )
     R_cam_scene = camera.T_cam_scene[:3, :3].to(means_cam)
-    half = J @ R_cam_scene @ (rotation_matrices(gaussians.quats) * gaussians.scales[:, None, :])  # [N, 2, 3]
-    cov = half @ half.transpose(1, 2)
-    return cov[:, 0, 0] + DILATION_PX2, cov[:, 0, 1], cov[:, 1, 1] + DILATION_PX2
+    return J @ R_cam_scene @ (rotation_matrices(gaussians.quats) * gaussians.scales[:, None, :])
+
+
+def dilated_covariances(axes: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return xx, xy, yy and the determinant, each [N], of the dilated 2D covariances of axes [N, 2, 3].
+
+    The determinant is a sum of positive terms (Lagrange's identity), exact also for needles.
+    """
+    a, b = axes.unbind(1)
+    aa, ab, bb = (a * a).sum(-1), (a * b).sum(-1), (b * b).sum(-1)
+    cross = torch.linalg.cross(a, b, dim=-1)
+    det = (cross * cross).sum(-1) + DILATION_PX2 * (aa + bb) + DILATION_PX2 * DILATION_PX2
+    return aa + DILATION_PX2, ab, bb + DILATION_PX2, det
 
 
 def project(gaussians: Gaussians, camera: Camera) -> Splats:
-    """Project a scene into a camera, cull what cannot be seen, sort by depth (ties by index)."""
-    means = gaussians.means
-    T_cam_scene = camera.T_cam_scene.to(means)
-    means_cam = means @ T_cam_scene[:3, :3].T + T_cam_scene[:3, 3]
-    finite = torch.isfinite(means_cam).all(-1) & torch.isfinite(gaussians.scales).all(-1)
-    visible = torch.nonzero(finite & (means_cam[:, 2] > camera.near)).squeeze(1)
-    kept, means_cam = gaussians.select(visible), means_cam[visible]
-    xx, xy, yy = project_covariances(kept, means_cam, camera)
-    det = xx * yy - xy * xy
-    K = camera.K.to(means)
+    """Project a scene into a camera, leave out what reaches no pixel, sort by depth (ties by index)."""
+    T_cam_scene = camera.T_cam_scene.to(gaussians.means)
+    means_cam = camera_points(gaussians.means, T_cam_scene)
+    near = torch.tensor(max(camera.near, 0.0)).to(means_cam)
+    ahead = torch.nonzero((means_cam[:, 2] > near) & (gaussians.opacities >= ALPHA_MIN)).squeeze(1)
+    kept, means_cam = gaussians.select(ahead), means_cam[ahead]
+    xx, xy, yy, det = dilated_covariances(project_axes(kept, means_cam, camera))
+    K = camera.K.to(means_cam)
     uv = means_cam[:, :2] / means_cam[:, 2:] * K.diagonal()[:2] + K[:2, 2]
-    tiles = _tiles_touched(uv.detach(), xx.detach(), yy.detach(), det.detach(), camera)
-    seen = (det > 0) & (tiles[:, 2] > tiles[:, 0]) & (tiles[:, 3] > tiles[:, 1])
-    order = torch.argsort(means_cam[:, 2].detach(), stable=True)
-    order = order[seen[order]]
+    root_yy, root_det = torch.sqrt(yy), torch.sqrt(det)
+    whitening = torch.stack([root_yy / root_det, -xy / root_yy / root_det, 1 / root_yy], -1)
+    with torch.no_grad():
+        # A pixel beyond the box has alpha < 1/255 for certain: the margin is far above the rounding of its edge.
+        support = 2 * torch.log(kept.opacities / ALPHA_MIN).clamp(min=0)
+        reach = torch.sqrt(support[:, None] * torch.stack([xx, yy], -1)) * 1.001 + 0.01
+        last = torch.tensor([camera.width - 1, camera.height - 1]).to(uv)
+        inside = ((uv + reach >= 0) & (uv - reach <= last)).all(1) & torch.isfinite(whitening).all(1)
+        order = torch.argsort(means_cam[:, 2], stable=True)
+        order = order[inside[order]]
     return Splats(
-        index=visible[order],
+        index=ahead[order],
         means=uv[order],
-        conics=(torch.stack([yy, -xy, xx], -1) / det[:, None])[order],
-        variances=torch.stack([xx, yy], -1)[order],
+        whitening=whitening[order],
+        reach=reach[order],
         depths=means_cam[order, 2],
         opacities=kept.opacities[order],
         rgb=view_colors(kept, camera)[order],
-        tiles=tiles[order],
     )
-
-
-def _tiles_touched(uv: Tensor, xx: Tensor, yy: Tensor, det: Tensor, camera: Camera) -> Tensor:
-    """Return [N, 4] half-open tile ranges of the squares of 3 standard deviations of the longer axis."""
-    mid = 0.5 * (xx + yy)
-    longest = mid + torch.sqrt((mid * mid - det).clamp(min=0.1))
-    radius = torch.ceil(3 * torch.sqrt(longest))
-    columns, rows = -(-camera.width // TILE), -(-camera.height // TILE)
-
-    def bounds(centre: Tensor, count: int) -> tuple[Tensor, Tensor]:
-        first = torch.floor((centre - radius) / TILE).clamp(0, count)
-        last = torch.floor((centre + radius + TILE - 1) / TILE).clamp(0, count)
-        return first.long(), last.long()
-
-    x0, x1 = bounds(uv[:, 0], columns)
-    y0, y1 = bounds(uv[:, 1], rows)
-    return torch.stack([x0, y0, x1, y1], -1)

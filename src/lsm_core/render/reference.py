@@ -1,54 +1,90 @@
-"""The readable rasterizer: plain torch, differentiable, one tile at a time. The others are tested against it."""
+"""The readable rasterizer: plain torch, differentiable, no tiles. The others are tested against it."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
-from lsm_core.render.base import ALPHA_MAX, ALPHA_MIN, TILE, TRANSMITTANCE_MIN
+from lsm_core.render.base import ALPHA_MAX, ALPHA_MIN, MEDIAN_TRANSMITTANCE, TRANSMITTANCE_MIN
 from lsm_core.render.projection import Splats, project
 from lsm_core.types import Camera, Gaussians, RenderResult
 
+CHUNK = 4_000_000  # pixel-Gaussian pairs held at once
+
 
 def rasterize_reference(
-    gaussians: Gaussians, camera: Camera, background: Tensor, features: bool = False
+    gaussians: Gaussians,
+    cameras: Sequence[Camera],
+    background: Tensor,
+    features: bool = False,
+    picks: bool = True,
+) -> list[RenderResult]:
+    """Draw Gaussians; see `lsm_core.render.base.Rasterizer`.
+
+    Every pixel looks at every Gaussian: memory and time grow with their product. Keeps the dtype of the means, so
+    float64 is possible. Gradients reach every attribute, and the camera where `T_scene_cam` requires them.
+    """
+    return [_rasterize(gaussians, camera, background, features, picks) for camera in cameras]
+
+
+def _rasterize(
+    gaussians: Gaussians, camera: Camera, background: Tensor, features: bool, picks: bool
 ) -> RenderResult:
-    """Draw Gaussians; see `lsm_core.render.base.Rasterizer`. Gradients reach every attribute."""
+    """Draw one camera."""
     splats = project(gaussians, camera)
-    channels = [splats.rgb, splats.depths[:, None]]
+    channels = [splats.rgb, splats.depths[:, None], torch.ones_like(splats.depths)[:, None]]
     if features and gaussians.features is not None:
         channels.append(gaussians.features[splats.index])
-    values = torch.cat(channels, 1)
-    rows = []
-    for y0 in range(0, camera.height, TILE):
-        tiles = [_blend_tile(splats, values, x0, y0, camera) for x0 in range(0, camera.width, TILE)]
-        rows.append(torch.cat(tiles, 1))
-    blended = torch.cat(rows, 0)  # [H, W, channels + 1], the last one is alpha
-    alpha = blended[..., -1]
-    depth = torch.where(alpha > 0, blended[..., 3] / alpha.clamp(min=1e-10), 0.0)
-    rgb = blended[..., :3] + (1 - alpha)[..., None] * background.to(alpha)
-    return RenderResult(rgb, depth, alpha, blended[..., 4:-1] if len(channels) == 3 else None)
+    values = torch.cat(channels, 1)  # [M, 5 + D]: rgb, z, 1, features
+    pixels = torch.arange(camera.height * camera.width, device=values.device)
+    parts = []
+    for chunk in pixels.split(max(1, CHUNK // max(1, len(splats.index)))):
+        x, y = (chunk % camera.width).to(values), (chunk // camera.width).to(values)
+        args = (splats, values, x, y)
+        # With gradients, weights are computed again on the way back instead of kept for every chunk.
+        parts.append(checkpoint(_blend, *args, use_reentrant=False) if values.requires_grad else _blend(*args))
+    blended, median, best = (
+        torch.cat(part).unflatten(0, (camera.height, camera.width)) for part in zip(*parts, strict=True)
+    )
+    alpha = blended[..., 4]
+    return RenderResult(
+        rgb=blended[..., :3] + (1 - alpha)[..., None] * background.to(alpha),
+        depth=torch.where(alpha > 0, blended[..., 3] / alpha.clamp(min=1e-10), 0.0),
+        alpha=alpha,
+        features=blended[..., 5:] if len(channels) == 4 else None,
+        median_depth=median if picks else None,
+        strongest=best if picks else None,
+    )
 
 
-def _blend_tile(splats: Splats, values: Tensor, x0: int, y0: int, camera: Camera) -> Tensor:
-    """Return [h, w, C + 1]: the blended values and the accumulated alpha of one tile."""
-    width, height = min(TILE, camera.width - x0), min(TILE, camera.height - y0)
-    tx, ty = x0 // TILE, y0 // TILE
-    t = splats.tiles
-    here = torch.nonzero((t[:, 0] <= tx) & (tx < t[:, 2]) & (t[:, 1] <= ty) & (ty < t[:, 3])).squeeze(1)
-    grid_y, grid_x = torch.meshgrid(torch.arange(y0, y0 + height), torch.arange(x0, x0 + width), indexing="ij")
-    pixels = torch.stack([grid_x, grid_y], -1).reshape(-1, 1, 2).to(values)  # [P, 1, 2]
-    weights = _blend_weights(splats.means[here], splats.conics[here], splats.opacities[here], pixels)
-    blended = torch.cat([weights @ values[here], weights.sum(1, keepdim=True)], 1)
-    return blended.reshape(height, width, -1)
+def _blend(splats: Splats, values: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Blend P pixels at x, y [P]; returns values [P, C], median depth [P] and the strongest Gaussian [P] int32."""
+    weights, after = blend_weights(splats, x, y)
+    blended = weights @ values
+    if not len(splats.index):
+        return blended, torch.zeros_like(x), torch.full_like(x, -1, dtype=torch.int32)
+    with torch.no_grad():
+        half = after <= MEDIAN_TRANSMITTANCE
+        median = torch.where(half.any(1), splats.depths[half.int().argmax(1)], 0.0)
+        largest, place = weights.max(1)
+        place = (weights == largest[:, None]).int().argmax(1)  # the front one of equals
+        best = torch.where(largest > 0, splats.index[place], -1).int()
+    return blended, median, best
 
 
-def _blend_weights(means: Tensor, conics: Tensor, opacities: Tensor, pixels: Tensor) -> Tensor:
-    """Return [P, M] weights T_i alpha_i of M splats, front to back, at pixels [P, 1, 2]."""
-    dx, dy = (pixels - means).unbind(-1)
-    power = -0.5 * (conics[:, 0] * dx * dx + conics[:, 2] * dy * dy) - conics[:, 1] * dx * dy
-    alpha = (opacities * torch.exp(power)).clamp(max=ALPHA_MAX)
-    alpha = torch.where((power <= 0) & (alpha >= ALPHA_MIN), alpha, 0.0)
+def blend_weights(splats: Splats, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """Return weights T_i alpha_i [P, M] of M splats at P pixels, and the transmittance [P, M] behind each.
+
+    A pixel's transmittance stays where it ended: at the Gaussian that would have taken it below the minimum.
+    """
+    dx, dy = x[:, None] - splats.means[:, 0], y[:, None] - splats.means[:, 1]
+    across = splats.whitening[:, 0] * dx + splats.whitening[:, 1] * dy
+    along = splats.whitening[:, 2] * dy
+    alpha = (splats.opacities * torch.exp(-0.5 * (across * across + along * along))).clamp(max=ALPHA_MAX)
+    alpha = torch.where(alpha >= ALPHA_MIN, alpha, 0.0)
     after = torch.cumprod(1 - alpha, 1)  # transmittance behind each splat
     before = torch.cat([torch.ones_like(after[:, :1]), after[:, :-1]], 1) if alpha.shape[1] else after
-    return torch.where(after >= TRANSMITTANCE_MIN, before * alpha, 0.0)
+    return torch.where(after >= TRANSMITTANCE_MIN, before * alpha, 0.0), after

@@ -37,7 +37,7 @@ def test_renders_equal_the_recorded_ones(shared_dir: Path, draw: object, case: s
         io["in.gs_feats"],
     )
     background = torch.tensor([1.0, 0.5, 0.25]) if case == "deg0_bg" else torch.zeros(3)
-    out = draw(scene, view, background, True)  # type: ignore[operator]
+    out = draw(scene, [view], background, True)[0]  # type: ignore[operator]
     expected = [(out.rgb, io[f"{case}.render"])]
     if case == "deg0":
         expected += [(out.features, io["feature_map"]), ((out.depth * out.alpha)[..., None], io["depth"])]

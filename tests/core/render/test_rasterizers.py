@@ -35,17 +35,17 @@ def assert_same(a: RenderResult, b: RenderResult, tolerance: float = 1e-4) -> No
 def test_cpu_equals_the_reference(seed: int) -> None:
     scene, view = random_scene(seed, degree=seed % 4), camera()
     background = torch.tensor([0.2, 0.7, 1.0])
-    expected = rasterize_reference(scene, view, background, features=True)
+    expected = rasterize_reference(scene, [view], background, features=True)[0]
     assert expected.alpha.mean() > 0.3  # the comparison is about something
-    assert_same(rasterize_cpu(scene, view, background, features=True), expected)
+    assert_same(rasterize_cpu(scene, [view], background, features=True)[0], expected)
 
 
 def test_dense_opaque_scene_ends_early_alike() -> None:
     scene = random_scene(9, count=3000)
     scene = replace(scene, opacities=torch.full_like(scene.opacities, 0.999), scales=scene.scales * 3)
-    expected = rasterize_reference(scene, camera(), BLACK, features=True)
+    expected = rasterize_reference(scene, [camera()], BLACK, features=True)[0]
     assert expected.alpha.min() > 0.99
-    assert_same(rasterize_cpu(scene, camera(), BLACK, features=True), expected)
+    assert_same(rasterize_cpu(scene, [camera()], BLACK, features=True)[0], expected)
 
 
 def test_moving_scene_and_camera_together_changes_nothing() -> None:
@@ -97,7 +97,7 @@ def axis_camera(size: int = 33, focal: float = 40.0) -> Camera:
 
 @pytest.mark.parametrize("draw", [rasterize_reference, rasterize_cpu])
 def test_one_gaussian_has_the_profile_of_the_equation(draw: object) -> None:
-    out = draw(single(0.6), axis_camera(), torch.tensor([0.0, 0.0, 1.0]), True)  # type: ignore[operator]
+    out = draw(single(0.6), [axis_camera()], torch.tensor([0.0, 0.0, 1.0]), True)[0]  # type: ignore[operator]
     variance = (40.0 * 0.1 / 2.0) ** 2 + 0.3
     for dx in (0, 1, 3):
         alpha = 0.6 * math.exp(-dx * dx / (2 * variance))
@@ -113,7 +113,7 @@ def test_one_gaussian_has_the_profile_of_the_equation(draw: object) -> None:
 @pytest.mark.parametrize("draw", [rasterize_reference, rasterize_cpu])
 def test_the_nearer_gaussian_hides_the_farther(draw: object) -> None:
     scene = Gaussians.concatenate([single(0.5, 4.0, (0, 1, 0)), single(0.8, 2.0, (1, 0, 0))])
-    out = draw(scene, axis_camera(), BLACK, False)  # type: ignore[operator]
+    out = draw(scene, [axis_camera()], BLACK, False)[0]  # type: ignore[operator]
     torch.testing.assert_close(out.rgb[16, 16], torch.tensor([0.8, 0.2 * 0.5, 0.0]), atol=1e-5, rtol=0)
     assert float(out.depth[16, 16]) == pytest.approx((0.8 * 2 + 0.1 * 4) / 0.9, abs=1e-4)
 
@@ -121,7 +121,7 @@ def test_the_nearer_gaussian_hides_the_farther(draw: object) -> None:
 @pytest.mark.parametrize("draw", [rasterize_reference, rasterize_cpu])
 def test_nothing_in_front_shows_the_background(draw: object) -> None:
     background = torch.tensor([0.1, 0.2, 0.3])
-    out = draw(single(0.9, z=-2.0), axis_camera(), background, True)  # type: ignore[operator]
+    out = draw(single(0.9, z=-2.0), [axis_camera()], background, True)[0]  # type: ignore[operator]
     torch.testing.assert_close(out.rgb, background.expand(33, 33, 3))
     assert out.alpha.max() == 0
 
@@ -140,7 +140,7 @@ def test_reference_gradients_agree_with_finite_differences() -> None:
 
     def loss(means: Tensor, scales: Tensor, opacities: Tensor) -> Tensor:
         moved = replace(scene, means=means, scales=scales, opacities=opacities)
-        out = rasterize_reference(moved, view, BLACK, features=False)
+        out = rasterize_reference(moved, [view], BLACK, features=False)[0]
         return ((out.rgb - target) ** 2).sum()
 
     inputs = [scene.means, scene.scales * 2, scene.opacities * 0.5 + 0.2]

@@ -21,7 +21,7 @@ from lsm_core.parity.fixture import Fixture
 from lsm_core.parity.registry import Family
 from lsm_core.parity.tolerance import Tolerance
 from lsm_core.query.clip_tokenizer import tokenize
-from lsm_core.render import choose_rasterizer
+from lsm_core.render import choose_rasterizer, get_rasterizer
 from lsm_core.render.projection import rotation_matrices
 from lsm_core.types import Camera
 from lsm_core.weights import load_strict, renamed
@@ -92,7 +92,8 @@ def drawn(
     """Draw all Gaussians into a view, with features and what the labels score there."""
     reference, c2w = inputs["view0.c2w"], inputs[f"view{view}.c2w"]
     scene, camera = joined(found.gaussians), pinhole(inputs["K"], size, torch.linalg.inv(reference) @ c2w)
-    image = choose_rasterizer(scene)(scene, camera, torch.zeros(3), True)  # colours above 1 are not cut, as there
+    draw = get_rasterizer(choose_rasterizer(scene))
+    image = draw(scene, [camera], torch.zeros(3), True)[0]  # colours above 1 are not cut, as there
     assert image.features is not None
     features = image.features.permute(2, 0, 1)
     expanded = model.expand(features[None])
