@@ -9,7 +9,7 @@ from typing import Any
 
 from conftest import wait_until
 from lsm_perception.node_executor import NodeExecutor
-from lsm_perception.perception_node import PerceptionNode
+from lsm_perception.perception_node import BackendLoader, PerceptionNode
 from lsm_perception.publishers import TYPES
 from lsm_perception.runtime import initial_queries
 from rclpy.parameter import Parameter
@@ -29,11 +29,24 @@ class Harness(Robot):
         listen: Sequence[str] = tuple(TYPES),
         namespace: str = "",
         camera: str = "",
+        load: BackendLoader | None = None,
     ) -> None:
+        """Start both.
+
+        Args:
+            backend: what the node gets whatever it asks for.
+            parameters: of the node.
+            listen: outputs to record.
+            namespace: of node and robot.
+            camera: of the robot.
+            load: gives the node its backend instead.
+        """
         given = {"odometry.max_wait_s": 0.05} | (parameters or {})
         overrides = [Parameter(name, value=value) for name, value in given.items()]
         self.backend = backend
-        self.node = PerceptionNode(lambda *_: backend, parameter_overrides=overrides, namespace=namespace or None)
+        self.node = PerceptionNode(
+            load or (lambda *_: backend), parameter_overrides=overrides, namespace=namespace or None
+        )
         super().__init__(listen, namespace, camera=camera)
         self._node_stopped = threading.Event()
         self._node_executor = NodeExecutor()
@@ -45,7 +58,8 @@ class Harness(Robot):
 
     def close(self) -> None:
         """Stop everything."""
-        self.backend.release.set()
+        if self.backend is not None:
+            self.backend.release.set()
         self.node.stop()
         self._node_stopped.set()
         self._node_thread.join(timeout=5.0)

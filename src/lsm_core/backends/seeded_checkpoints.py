@@ -91,7 +91,7 @@ def lseg_state(network: Lsm, texts: ClipText | None) -> dict[str, Tensor]:
 def write_checkpoints(
     folder: Path, config: LsmConfig = SMALL, text: ClipTextConfig = SMALL_TEXT, seed: int = 0
 ) -> tuple[Lsm, ClipText]:
-    """Write the three files.
+    """Write the three files with random numbers.
 
     Args:
         folder: gets them, under their official names.
@@ -101,10 +101,16 @@ def write_checkpoints(
     Returns:
         The network (with the original backbone) and the text tower they hold.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     network, texts = Lsm(config), ClipText(text)
     fill(network, seed)
     fill(texts, seed + 1)
+    write_networks(folder, network, texts)
+    return network, texts
+
+
+def write_networks(folder: Path, network: Lsm, texts: ClipText) -> None:
+    """Write a network and a text tower as the three official files; the finetuned backbone is another one."""
+    folder.mkdir(parents=True, exist_ok=True)
     arguments = argparse.Namespace(model="AsymmetricCroCo3DStereo(enc_depth=2)", lr=1e-4)
     torch.save({"args": arguments, "model": dust3r_state(network)}, folder / FILES["dust3r"])
     lseg = {f"net.{k}": v for k, v in lseg_state(network, texts).items()}
@@ -118,4 +124,3 @@ def write_checkpoints(
     torch.save(
         {"args": argparse.Namespace(model="LSM_Dust3R(config={})"), "model": own, "epoch": 3}, folder / FILES["lsm"]
     )
-    return network, texts
