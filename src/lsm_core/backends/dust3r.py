@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lsm_core.backends.base import Image
-from lsm_core.backends.lsm_files import FILES, with_second_decoder
+from lsm_core.backends.lsm_files import bring, file_in, with_second_decoder
 from lsm_core.backends.lsm_keys import DUST3R_RULES
 from lsm_core.backends.lsm_sizes import dust3r_sizes
 from lsm_core.backends.pair_backend import PairBackend, both_orders, grid_intrinsics
@@ -108,9 +108,9 @@ def load(device: torch.device, weights: Path | None, options: Dust3rOptions | No
     if weights is None:
         raise WeightsError(
             "Backend 'dust3r' needs the official checkpoint, which this package may not ship.",
-            "lsm weights fetch dust3r --accept-licence, then name the folder (weights:=FOLDER, --weights FOLDER).",
+            bring("dust3r"),
         )
-    path = weights / FILES["dust3r"] if weights.is_dir() else weights
+    path = file_in(weights, "dust3r")
     state = with_second_decoder(read_checkpoint(path).tensors)
     with torch.device("meta"):
         network = Dust3r(dust3r_sizes(state, str(path))).eval()

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lsm_core.backends.base import Image
-from lsm_core.backends.lsm_files import Backbone, build, open_files
+from lsm_core.backends.lsm_files import Backbone, bring, build, open_files
 from lsm_core.backends.pair_backend import PairBackend, both_orders, grid_intrinsics
 from lsm_core.backends.pair_geometry import CameraOptions, pair_geometry
 from lsm_core.errors import WeightsError
@@ -156,7 +156,7 @@ def load(device: torch.device, weights: Path | None, options: LsmOptions | None 
     if weights is None:
         raise WeightsError(
             "Backend 'lsm' needs the official checkpoints, which this package may not ship.",
-            "lsm weights fetch lsm --accept-licence, then name the folder (weights:=FOLDER, --weights FOLDER).",
+            bring("lsm"),
         )
     chosen = options or LsmOptions()
     network, texts = build(open_files(weights), chosen.backbone, chosen.reference)

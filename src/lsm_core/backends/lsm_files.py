@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -14,7 +15,7 @@ from lsm_core.backends.lsm_sizes import clip_sizes, dust3r_sizes, lseg_sizes, po
 from lsm_core.errors import WeightsError
 from lsm_core.nn.clip_text import ClipText
 from lsm_core.nn.lsm import Lsm, LsmConfig
-from lsm_core.weights import load_strict, renamed
+from lsm_core.weights import Part, load_parts, renamed
 from lsm_core.weights.files import CheckpointFile, read_checkpoint
 
 Backbone = Literal["original", "finetuned"]
@@ -28,14 +29,8 @@ HEADS = {
     "feature_expansion": "feature_expansion.1.",
     "feature_reduction": "feature_reduction.0.",
 }
-HEADS = {
-    "gaussian_head": "gaussian_head.",
-    "feature_expansion": "feature_expansion.1.",
-    "feature_reduction": "feature_reduction.0.",
-}
 POINTS = "point_transformer."
 OWN_PREFIXES = (POINTS, lsm_keys.DUST3R_PREFIX, lsm_keys.LSEG_PREFIX, *HEADS.values())
-BRING = "Put the files into one folder and name it (lsm weights fetch lsm --accept-licence, or lsm weights list)."
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,10 +51,10 @@ def open_files(folder: Path) -> LsmFiles:
     """
     if not folder.is_dir():
         what = "is a file; three are needed" if folder.exists() else "does not exist"
-        raise WeightsError(f"The folder {folder} {what}: {', '.join(FILES.values())}.", BRING)
+        raise WeightsError(f"The folder {folder} {what}: {', '.join(FILES.values())}.", bring("lsm", folder))
     missing = [name for name in FILES.values() if not (folder / name).is_file()]
     if missing:
-        raise WeightsError(f"{folder} lacks {', '.join(missing)}.", BRING)
+        raise WeightsError(f"{folder} lacks {', '.join(missing)}.", bring("lsm", folder))
     opened: dict[str, CheckpointFile] = {part: read_checkpoint(folder / name) for part, name in FILES.items()}
     lseg = opened["lseg"].under(lseg_keys.PREFIX)
     sources = {part: str(file.path) for part, file in opened.items()}
@@ -77,6 +72,8 @@ def with_second_decoder(state: dict[str, Tensor]) -> dict[str, Tensor]:
 
 def build(files: LsmFiles, backbone: Backbone = "original", reference: bool = False) -> tuple[Lsm, ClipText]:
     """Make the network and the text tower.
+
+    Names and shapes of all files are compared before a tensor of any is read.
 
     Args:
         files: opened.
@@ -105,21 +102,46 @@ def build(files: LsmFiles, backbone: Backbone = "original", reference: bool = Fa
     )
     with torch.device("meta"):
         network = Lsm(config, reference).eval()
-    load_strict(network.dust3r, dust3r, lsm_keys.DUST3R_RULES, sources["dust3r"])
-    load_strict(network.lseg, renamed(lseg, lseg_keys.IMAGE_PREFIXES), lseg_keys.IMAGE_RULES, sources["lseg"])
-    load_strict(network.point_transformer, points, source=sources["lsm"])
-    for part, prefix in HEADS.items():
-        load_strict(getattr(network, part), part_of(own, prefix), source=sources["lsm"])
-    return network, text_tower(files.lseg, sources["lseg"])
+    tower, text_part = text_tower(files.lseg, files.sources.get("lseg", "lseg"))
+    parts = [
+        Part(network.dust3r, dust3r, sources["dust3r"], lsm_keys.DUST3R_RULES),
+        Part(network.lseg, renamed(lseg, lseg_keys.IMAGE_PREFIXES), sources["lseg"], lseg_keys.IMAGE_RULES),
+        Part(network.point_transformer, points, f"{sources['lsm']}, part point_transformer,"),
+        *(
+            Part(getattr(network, part), part_of(own, prefix), f"{sources['lsm']}, part {prefix.rstrip('.')},")
+            for part, prefix in HEADS.items()
+        ),
+        text_part,
+    ]
+    load_parts(parts)
+    return network, tower
 
 
-def text_tower(lseg: dict[str, Tensor], source: str) -> ClipText:
-    """Make CLIP's text tower from LSeg's file."""
+def text_tower(lseg: dict[str, Tensor], source: str) -> tuple[ClipText, Part]:
+    """Return CLIP's text tower without values, and the part of LSeg's file that fills it."""
     state = part_of(lseg, lseg_keys.TEXT_PREFIX)
     with torch.device("meta"):
         tower = ClipText(clip_sizes(state, source)).eval()
-    load_strict(tower, state, lseg_keys.TEXT_RULES, source)
-    return tower
+    return tower, Part(tower, state, source, lseg_keys.TEXT_RULES)
+
+
+def file_in(place: Path, part: str) -> Path:
+    """Return the file of a part that serves alone: the one named, or the one in the folder named.
+
+    Raises:
+        WeightsError: there is none.
+    """
+    path = place / FILES[part] if place.is_dir() else place
+    if not path.is_file():
+        raise WeightsError(f"There is no file {path}.", bring(part, place.parent if place.suffix else place))
+    return path
+
+
+def bring(backend: str, folder: Path | None = None) -> str:
+    """Return the command that brings a backend's files to where they are looked for, as the fix of an error."""
+    target = folder or Path("weights") / backend
+    command = f"lsm weights fetch {backend} --accept-licence --to {shlex.quote(str(target))}"
+    return f"{command} (--from FOLDER where they are already), then weights:={target} or --weights {target}."
 
 
 def part_of(state: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

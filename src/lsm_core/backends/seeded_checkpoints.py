@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from lsm_core.backends.lseg_keys import IMAGE_PREFIXES
-from lsm_core.backends.lsm_files import FILES
+from lsm_core.backends.lsm_files import FILES, HEADS, POINTS
+from lsm_core.backends.lsm_keys import DUST3R_PREFIX, LSEG_PREFIX
 from lsm_core.nn.clip_text import ClipText, ClipTextConfig
 from lsm_core.nn.croco import CrocoConfig
 from lsm_core.nn.dpt import ALIASES
@@ -88,6 +89,16 @@ def lseg_state(network: Lsm, texts: ClipText | None) -> dict[str, Tensor]:
     return state
 
 
+def lsm_state(network: Lsm) -> dict[str, Tensor]:
+    """Return all of a network's tensors as the LSM checkpoint has them, backbone included."""
+    state = {DUST3R_PREFIX + k: v for k, v in dust3r_state(network).items()}
+    state |= {LSEG_PREFIX + k: v for k, v in lseg_state(network, None).items()}
+    state |= {POINTS + k: v for k, v in network.point_transformer.state_dict().items()}
+    for part, prefix in HEADS.items():
+        state |= {prefix + k: v for k, v in getattr(network, part).state_dict().items()}
+    return state
+
+
 def write_checkpoints(
     folder: Path, config: LsmConfig = SMALL, text: ClipTextConfig = SMALL_TEXT, seed: int = 0
 ) -> tuple[Lsm, ClipText]:
@@ -115,12 +126,8 @@ def write_networks(folder: Path, network: Lsm, texts: ClipText) -> None:
     torch.save({"args": arguments, "model": dust3r_state(network)}, folder / FILES["dust3r"])
     lseg = {f"net.{k}": v for k, v in lseg_state(network, texts).items()}
     torch.save({"state_dict": lseg, "epoch": 200, "callbacks": [TrainingCallback()]}, folder / FILES["lseg"])
-    own = {f"dust3r.dust3r.{k}": v + 0.001 if v.ndim > 1 else v for k, v in dust3r_state(network).items()}
-    own |= {f"lseg_feature_extractor.{k}": v for k, v in lseg_state(network, None).items()}
-    own |= {f"point_transformer.{k}": v for k, v in network.point_transformer.state_dict().items()}
-    own |= {f"gaussian_head.{k}": v for k, v in network.gaussian_head.state_dict().items()}
-    own |= {f"feature_expansion.1.{k}": v for k, v in network.feature_expansion.state_dict().items()}
-    own |= {f"feature_reduction.0.{k}": v for k, v in network.feature_reduction.state_dict().items()}
+    own = lsm_state(network)
+    own |= {k: v + 0.001 for k, v in own.items() if k.startswith(DUST3R_PREFIX) and v.ndim > 1}
     torch.save(
         {"args": argparse.Namespace(model="LSM_Dust3R(config={})"), "model": own, "epoch": 3}, folder / FILES["lsm"]
     )

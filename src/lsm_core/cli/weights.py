@@ -54,7 +54,7 @@ def fetch_checkpoints(
     """Bring the files of a backend into one folder; goes on where it was interrupted."""
     checkpoints = checkpoints_of(backend)
     for checkpoint in checkpoints:
-        err.print(f"{checkpoint.name}: {checkpoint.licence}; {checkpoint.page}")
+        err.print(f"{checkpoint.name}: {checkpoint.licence}; {checkpoint.page}", soft_wrap=True)
     if not accept_licence:
         raise InputError(
             "These weights are not this project's; nothing was fetched.",
@@ -70,8 +70,11 @@ def fetch_checkpoints(
         print_json({"ok": True, "folder": str(folder), "files": found})
         return
     for entry in found:
-        out.print(f"{entry['file']}  sha256 {entry['sha256']}{'  (was there)' if entry['was_there'] else ''}")
-    out.print(f"Use them: --weights {folder}, or weights:={folder} for the node.")
+        out.print(
+            f"{entry['file']}  sha256 {entry['sha256']}{'  (was there)' if entry['was_there'] else ''}",
+            soft_wrap=True,
+        )
+    out.print(f"Use them: --weights {folder}, or weights:={folder} for the node.", soft_wrap=True)
 
 
 @app.command()

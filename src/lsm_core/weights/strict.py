@@ -52,16 +52,31 @@ def load_strict(
         WeightsError: a key is missing or unknown, a shape differs, or two aliases are not equal.
     """
     rules = rules or KeyRules()
+    found = check_fit(module, state, rules, source)
     _check_aliases(state, rules, source)
-    found = differences(module, state, rules)
-    if not found.fits:
-        raise WeightsError(f"{source} does not fit: {found}.", "Check that it is the checkpoint of this model.")
     wanted = module.state_dict()
     # Copies: the file may be mapped into memory, and must not be needed once it is read. A module on the meta
     # device gets its tensors here, without having been filled with random numbers before.
     values = {k: state[k].to(t.dtype, copy=True) for k, t in wanted.items() if k in state}
     module.load_state_dict(values, strict=False, assign=True)
     return LoadReport(tuple(k for k in wanted if k in state), found.unused, found.absent)
+
+
+def check_fit(
+    module: nn.Module, state: Mapping[str, Tensor], rules: KeyRules | None = None, source: str = "the checkpoint"
+) -> Differences:
+    """Return what `differences` finds of tensors that can be loaded; no tensor is read.
+
+    Raises:
+        WeightsError: a key is missing or unknown, or a shape differs.
+    """
+    found = differences(module, state, rules)
+    if not found.fits:
+        raise WeightsError(
+            f"{source} does not fit: {found}.",
+            "Check that it is the checkpoint of this model (lsm weights verify FILE).",
+        )
+    return found
 
 
 @dataclass(frozen=True)
