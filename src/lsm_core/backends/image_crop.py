@@ -46,7 +46,9 @@ class CropPlan:
         return self.box[2] - self.box[0], self.box[3] - self.box[1]
 
 
-def crop_plan(width: int, height: int, size: int, square_ok: bool = False, multiple: int = 32) -> CropPlan:
+def crop_plan(
+    width: int, height: int, size: int, square_ok: bool = False, multiple: int = 32, exact_ratio: bool = False
+) -> CropPlan:
     """Plan the crop of the reference's loader.
 
     Args:
@@ -54,18 +56,20 @@ def crop_plan(width: int, height: int, size: int, square_ok: bool = False, multi
         size: 224 or 256 for a square of that side, else the length of the long edge (512).
         square_ok: keep a square at other sizes; by default it becomes 4:3, as in the reference.
         multiple: the sides of the result are multiples of this (32 with LSeg, 16 without); at least one each.
+        exact_ratio: a square becomes exactly 4:3, as in the reference, also where that is no such multiple.
     """
     square = size in SQUARE_SIZES
     longest = round(size * max(width / height, height / width)) if square else size
-    scale = longest / max(width, height)
-    w, h = max(1, round(width * scale)), max(1, round(height * scale))
+    # In this order of operations, as in the reference: a half is rounded the same way.
+    w, h = (max(1, round(side * longest / max(width, height))) for side in (width, height))
     cx, cy = w // 2, h // 2
     if square:
         half_w = half_h = min(cx, cy)
     else:
         half_w, half_h = (2 * cx) // multiple * (multiple // 2), (2 * cy) // multiple * (multiple // 2)
         if not square_ok and w == h:
-            half_h = 3 * half_w // 4 // (multiple // 2) * (multiple // 2)
+            half_h = 3 * half_w // 4
+            half_h -= 0 if exact_ratio else half_h % (multiple // 2)
     return CropPlan((w, h), (cx - half_w, cy - half_h, cx + half_w, cy + half_h))
 
 

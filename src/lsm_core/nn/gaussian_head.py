@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 from lsm_core.points.knn import nearest_squared_distances
 from lsm_core.sh import C0
 
-SH_COEFFICIENTS = 16
+SH_DEGREE = 3
 NEIGHBOURS = 3
 MIN_SQUARED = 1e-7
 MIN_SCALE, MAX_SCALE = 0.1, 3.0  # times the median spacing
@@ -27,7 +28,7 @@ class PixelGaussians:
         scales: [.., 3] standard deviations, model units.
         rotations: [.., 4] unit quaternions, wxyz as the rasterizer reads them.
         opacities: [..] in [0, 1].
-        sh: [.., 16, 3] coefficients by degree; the release draws the first one only.
+        sh: [.., K, 3] coefficients by degree; the release draws the first one only.
         features: [.., D] language features.
     """
 
@@ -80,10 +81,11 @@ def merge_points(pointmaps: Sequence[Tensor], images: Sequence[Tensor]) -> Merge
 class GaussianHead(nn.Module):
     """One linear layer; means are the points themselves."""
 
-    def __init__(self, in_dim: int, feature_dim: int) -> None:
+    def __init__(self, in_dim: int, feature_dim: int, sh_degree: int = SH_DEGREE) -> None:
         super().__init__()
         self.feature_dim = feature_dim
-        self.gaussian_proj = nn.Linear(in_dim, 3 + 4 + 1 + 3 * SH_COEFFICIENTS + feature_dim)
+        self.coefficients = (sh_degree + 1) ** 2
+        self.gaussian_proj = nn.Linear(in_dim, 3 + 4 + 1 + 3 * self.coefficients + feature_dim)
 
     def forward(
         self, point_features: Tensor, merged: MergedPoints, images: Sequence[Tensor], residuals: Sequence[Tensor]
@@ -101,9 +103,9 @@ class GaussianHead(nn.Module):
         spacing = point_spacing(merged.points).view(B, len(images), H, W, 1)
         median = spacing.flatten(1).median(1).values.view(B, 1, 1, 1, 1)
         means = merged.points.view(B, len(images), H, W, 3)
-        s, q, o, sh, f = raw.split((3, 4, 1, 3 * SH_COEFFICIENTS, self.feature_dim), -1)
+        s, q, o, sh, f = raw.split((3, 4, 1, 3 * self.coefficients, self.feature_dim), -1)
         scales = (s.exp() * spacing).clamp(MIN_SCALE * median, MAX_SCALE * median)
-        sh = sh.unflatten(-1, (SH_COEFFICIENTS, 3)) * degree_mask(raw)[:, None]
+        sh = sh.unflatten(-1, (self.coefficients, 3)) * degree_mask(self.coefficients, raw)[:, None]
         rotations, opacities = F.normalize(q, dim=-1, eps=1e-12), o.sigmoid()[..., 0]
         views = []
         for v, (image, residual) in enumerate(zip(images, residuals, strict=True)):
@@ -121,8 +123,8 @@ def point_spacing(points: Tensor) -> Tensor:
     return squared.clamp(min=MIN_SQUARED).sqrt()
 
 
-def degree_mask(like: Tensor) -> Tensor:
-    """Return the weight of each coefficient, [16]: 1, then 0.5 * 0.25^degree."""
-    weights = [1.0 if degree == 0 else 0.5 * 0.25**degree for degree in range(4)]
-    repeats = torch.tensor([1, 3, 5, 7], device=like.device)
-    return torch.repeat_interleave(torch.tensor(weights, device=like.device, dtype=like.dtype), repeats)
+def degree_mask(count: int, like: Tensor) -> Tensor:
+    """Return the weight of each coefficient, [count]: 1, then 0.5 * 0.25^degree."""
+    degrees = [math.isqrt(index) for index in range(count)]
+    weights = [1.0 if degree == 0 else 0.5 * 0.25**degree for degree in degrees]
+    return torch.tensor(weights, device=like.device, dtype=like.dtype)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from lsm_core.nn.croco import ViewTokens
 from lsm_core.nn.dust3r import Dust3r, Dust3rConfig, Pointmap
-from lsm_core.nn.gaussian_head import GaussianHead, MergedPoints, PixelGaussians, merge_points
+from lsm_core.nn.gaussian_head import SH_DEGREE, GaussianHead, MergedPoints, PixelGaussians, merge_points
 from lsm_core.nn.lseg import Lseg, LsegConfig
 from lsm_core.points.ptv3 import AttentionMode, FusionConfig, PointTransformer, PointTransformerConfig
 
@@ -32,6 +32,7 @@ class LsmConfig:
     lseg: LsegConfig = field(default_factory=LsegConfig)
     points: PointTransformerConfig = field(default_factory=default_points)
     feature_dim: int = FEATURE_DIM
+    sh_degree: int = SH_DEGREE
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +75,7 @@ class Lsm(nn.Module):
         self.dust3r = Dust3r(config.dust3r)
         self.lseg = Lseg(config.lseg)
         self.point_transformer = PointTransformer(config.points)
-        self.gaussian_head = GaussianHead(config.points.dec_channels[0], config.feature_dim)
+        self.gaussian_head = GaussianHead(config.points.dec_channels[0], config.feature_dim, config.sh_degree)
         self.feature_expansion = nn.Conv2d(config.feature_dim, config.lseg.out_dim, 1)
         self.feature_reduction = nn.Conv2d(config.lseg.out_dim, config.feature_dim, 1)
 

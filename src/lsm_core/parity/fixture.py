@@ -59,6 +59,22 @@ class Fixture:
         """
         return read_fixture(self.folder / f"{name}.json")
 
+    def partner(self, ending: str) -> Fixture:
+        """Return the fixture that holds some part of this one: this one's name and an ending.
+
+        Where there is none of that name, it is the only one of the folder with that ending.
+
+        Raises:
+            FileFormatError: there is none, or more than one.
+        """
+        if (self.folder / f"{self.name}{ending}.json").is_file():
+            return self.sibling(f"{self.name}{ending}")
+        found = sorted(path.stem for path in self.folder.glob(f"*{ending}.json"))
+        if len(found) != 1:
+            some = f"; there are {', '.join(found)}" if found else ""
+            raise FileFormatError(f"Fixture '{self.name}' needs {self.name}{ending}.json{some}.", "Restore it.")
+        return self.sibling(found[0])
+
     def _read(self, role: str, usual_name: str) -> dict[str, Tensor]:
         files = self.spec.get("files")
         stated = files.get(role) if isinstance(files, Mapping) else None

@@ -24,6 +24,7 @@ class PointSet:
         counts: points of each sample.
         codes: [O, N] int64 place on each curve.
         orders: [O, N] int64: row o lists the points along curve o.
+        depth: bits per axis of the grid.
     """
 
     features: Tensor
@@ -32,6 +33,7 @@ class PointSet:
     counts: list[int]
     codes: Tensor
     orders: Tensor
+    depth: int
 
     @cached_property
     def voxels(self) -> Voxels:
@@ -53,24 +55,26 @@ def serialized(
     grid_size: float,
     permutation: Tensor,
     orders: Tensor | None = None,
+    curves: Sequence[str] = ORDERS,
 ) -> PointSet:
-    """Put points on the four curves.
+    """Put points on the curves.
 
     Args:
         features: [N, C].
         coords: [N, 3] of all samples; the grid starts at the minimum over all of them.
         counts: points of each sample.
         grid_size: edge of a voxel, in the unit of `coords`.
-        permutation: [4] the order in which the curves are used.
-        orders: [4, N] instead of sorting: ties may be broken in another way than here, by the index.
+        permutation: [O] the order in which the curves are used.
+        orders: [O, N] instead of sorting: ties may be broken in another way than here, by the index.
+        curves: names of the O curves.
     """
     grid = torch.div(coords - coords.amin(0), grid_size, rounding_mode="trunc").int()
     lengths = torch.tensor(list(counts), device=coords.device)
     batch = torch.repeat_interleave(torch.arange(len(lengths), device=coords.device), lengths)
     depth = int(grid.max()).bit_length()
-    codes = curve_codes(grid, batch, depth, ORDERS)[permutation]
+    codes = curve_codes(grid, batch, depth, curves)[permutation]
     sorted_orders = codes.sort(dim=1, stable=True).indices if orders is None else orders
-    return PointSet(features, grid, batch, list(counts), codes, sorted_orders)
+    return PointSet(features, grid, batch, list(counts), codes, sorted_orders, depth)
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,14 +85,17 @@ class Pooled:
     cluster: Tensor
 
 
-def pooled(points: PointSet, permutation: Tensor) -> Pooled:
-    """Join the points of each cell of twice the size; rows follow the first curve.
+def pooled(points: PointSet, permutation: Tensor, stride: int = 2) -> Pooled:
+    """Join the points of each larger cell; rows follow the first curve.
 
     Args:
         points: the finer stage.
-        permutation: [4] applied to the curves as they are permuted already.
+        permutation: [O] applied to the curves as they are permuted already.
+        stride: how many times larger, taken up to a power of two; a grid with fewer bits than that stays as it is.
     """
-    codes = points.codes >> 3
+    bits = (stride - 1).bit_length()
+    bits = bits if bits <= points.depth else 0
+    codes = points.codes >> 3 * bits
     _, cluster = torch.unique(codes[0], sorted=True, return_inverse=True)
     size = int(cluster.max()) + 1
     index = torch.arange(len(cluster), device=cluster.device)
@@ -97,10 +104,9 @@ def pooled(points: PointSet, permutation: Tensor) -> Pooled:
     codes = codes[:, member][permutation]
     batch = points.batch[member]
     counts = torch.bincount(batch, minlength=len(points.counts)).tolist()
-    coarser = PointSet(
-        points.features[:0], points.grid[member] >> 1, batch, counts, codes, codes.sort(dim=1, stable=True).indices
-    )
-    return Pooled(coarser, cluster)
+    orders = codes.sort(dim=1, stable=True).indices
+    grid = points.grid[member] >> bits
+    return Pooled(PointSet(points.features[:0], grid, batch, counts, codes, orders, points.depth - bits), cluster)
 
 
 def max_over_clusters(features: Tensor, cluster: Tensor, size: int) -> Tensor:

@@ -18,12 +18,11 @@ from lsm_core.nn.transformer import Mlp
 from lsm_core.points.fusion import FusionBlock
 from lsm_core.points.patch_attention import PatchAttention
 from lsm_core.points.point_set import PointSet, max_over_clusters, pooled, serialized
+from lsm_core.points.serialization import ORDERS
 from lsm_core.points.sparse_conv import SubmanifoldConv
 
 NORM_EPS = 1e-5
 BATCH_NORM_EPS = 1e-3
-CURVES = 4
-STEM_SIZE = 5
 
 
 @dataclass(frozen=True)
@@ -38,7 +37,17 @@ class FusionConfig:
 
 @dataclass(frozen=True)
 class PointTransformerConfig:
-    """Sizes; the defaults are those of LSM."""
+    """Sizes; the defaults are those of LSM.
+
+    Attributes:
+        in_channels: of a point.
+        grid_size: edge of a voxel.
+        enc_*, dec_*: per stage, finest first: blocks, channels, heads, points per patch.
+        strides: of the poolings.
+        curves: the space-filling curves that the blocks take in turn.
+        stem_size, cpe_size: of the sparse convolutions.
+        fusion: of image tokens.
+    """
 
     in_channels: int = 6
     grid_size: float = 0.01
@@ -50,12 +59,36 @@ class PointTransformerConfig:
     dec_channels: tuple[int, ...] = (64, 64, 128, 256)
     dec_heads: tuple[int, ...] = (4, 4, 8, 16)
     dec_patches: tuple[int, ...] = (1024,) * 4
+    strides: tuple[int, ...] = (2,) * 4
+    curves: tuple[str, ...] = ORDERS
+    stem_size: int = 5
+    cpe_size: int = 3
     fusion: FusionConfig | None = None
 
     @property
     def stages(self) -> int:
         """Number of resolutions."""
         return len(self.enc_depths)
+
+    def encoder(self) -> list[StageSizes]:
+        """Return the sizes of the encoder's stages."""
+        rows = zip(self.enc_depths, self.enc_heads, self.enc_patches, strict=True)
+        return [StageSizes(*row, self.cpe_size) for row in rows]
+
+    def decoder(self) -> list[StageSizes]:
+        """Return the sizes of the decoder's stages."""
+        rows = zip(self.dec_depths, self.dec_heads, self.dec_patches, strict=True)
+        return [StageSizes(*row, self.cpe_size) for row in rows]
+
+
+@dataclass(frozen=True)
+class StageSizes:
+    """Number of blocks of a stage, heads, points per patch, edge of the convolution."""
+
+    depth: int
+    heads: int
+    patch: int
+    cpe_size: int
 
 
 @dataclass(frozen=True)
@@ -69,10 +102,10 @@ class AttentionMode:
 class Block(nn.Module):
     """x += LN(linear(conv(x))); x += attention(LN x); x += mlp(LN x)."""
 
-    def __init__(self, dim: int, heads: int, patch: int) -> None:
+    def __init__(self, dim: int, heads: int, patch: int, cpe_size: int) -> None:
         super().__init__()
         self.cpe = nn.ModuleList(
-            (SubmanifoldConv(dim, dim, 3), nn.Linear(dim, dim), nn.LayerNorm(dim, eps=NORM_EPS))
+            (SubmanifoldConv(dim, dim, cpe_size), nn.Linear(dim, dim), nn.LayerNorm(dim, eps=NORM_EPS))
         )
         self.norm1 = nn.Sequential(nn.LayerNorm(dim, eps=NORM_EPS))
         self.attn = PatchAttention(dim, heads, patch)
@@ -91,11 +124,11 @@ class Block(nn.Module):
 
 
 class Stem(nn.Module):
-    """5x5x5 convolution, batch normalisation, GELU."""
+    """Sparse convolution, batch normalisation, GELU."""
 
-    def __init__(self, in_channels: int, dim: int) -> None:
+    def __init__(self, in_channels: int, dim: int, size: int) -> None:
         super().__init__()
-        self.conv = SubmanifoldConv(in_channels, dim, STEM_SIZE, bias=False)
+        self.conv = SubmanifoldConv(in_channels, dim, size, bias=False)
         self.norm = nn.BatchNorm1d(dim, eps=BATCH_NORM_EPS, momentum=0.01)
 
     def forward(self, points: PointSet) -> PointSet:
@@ -104,16 +137,17 @@ class Stem(nn.Module):
 
 
 class Down(nn.Module):
-    """Pool to half the resolution: linear, maximum over the cluster, batch normalisation, GELU."""
+    """Pool to a coarser grid: linear, maximum over the cluster, batch normalisation, GELU."""
 
-    def __init__(self, in_dim: int, dim: int) -> None:
+    def __init__(self, in_dim: int, dim: int, stride: int) -> None:
         super().__init__()
+        self.stride = stride
         self.proj = nn.Linear(in_dim, dim)
         self.norm = nn.Sequential(nn.BatchNorm1d(dim, eps=BATCH_NORM_EPS, momentum=0.01))
 
     def forward(self, points: PointSet, permutation: Tensor) -> tuple[PointSet, Tensor]:
         """Return the coarser points and the cluster of each finer one."""
-        found = pooled(points, permutation)
+        found = pooled(points, permutation, self.stride)
         highest = max_over_clusters(self.proj(points.features), found.cluster, len(found.points.batch))
         return found.points.with_features(F.gelu(self.norm(highest))), found.cluster
 
@@ -135,25 +169,26 @@ class Up(nn.Module):
 class Stage(nn.Module):
     """The blocks of one resolution; they take the curves in turn."""
 
-    def __init__(self, dim: int, depth: int, heads: int, patch: int) -> None:
+    def __init__(self, dim: int, sizes: StageSizes) -> None:
         super().__init__()
-        self.depth = depth
-        for i in range(depth):
-            self.add_module(f"block{i}", Block(dim, heads, patch))
+        self.depth = sizes.depth
+        for i in range(sizes.depth):
+            self.add_module(f"block{i}", Block(dim, sizes.heads, sizes.patch, sizes.cpe_size))
 
     def blocks(self, points: PointSet, mode: AttentionMode, convolved: Tensor | None = None) -> PointSet:
         """Apply all blocks; `convolved` is what the first one convolves instead of the points' features."""
         for i in range(self.depth):
-            points = getattr(self, f"block{i}")(points, i % CURVES, mode, convolved if i == 0 else None)
+            curve = i % len(points.orders)
+            points = getattr(self, f"block{i}")(points, curve, mode, convolved if i == 0 else None)
         return points
 
 
 class EncoderStage(Stage):
     """Pool, then blocks."""
 
-    def __init__(self, in_dim: int, dim: int, depth: int, heads: int, patch: int) -> None:
-        super().__init__(dim, depth, heads, patch)
-        self.down = Down(in_dim, dim)
+    def __init__(self, in_dim: int, dim: int, stride: int, sizes: StageSizes) -> None:
+        super().__init__(dim, sizes)
+        self.down = Down(in_dim, dim, stride)
 
     def forward(self, points: PointSet, permutation: Tensor, mode: AttentionMode) -> tuple[PointSet, Tensor]:
         """Return the coarser points and the cluster of each finer one."""
@@ -164,8 +199,8 @@ class EncoderStage(Stage):
 class DecoderStage(Stage):
     """Unpool, then blocks; the first convolves the skip features alone (see the module's text)."""
 
-    def __init__(self, in_dim: int, skip_dim: int, dim: int, depth: int, heads: int, patch: int) -> None:
-        super().__init__(dim, depth, heads, patch)
+    def __init__(self, in_dim: int, skip_dim: int, dim: int, sizes: StageSizes) -> None:
+        super().__init__(dim, sizes)
         self.up = Up(in_dim, skip_dim, dim)
 
     def forward(self, coarse: Tensor, skip: PointSet, cluster: Tensor, mode: AttentionMode) -> PointSet:
@@ -181,15 +216,14 @@ class PointTransformer(nn.Module):
         super().__init__()
         self.config = config
         widths, above = config.enc_channels, (*config.dec_channels, config.enc_channels[-1])
-        self.embedding = nn.ModuleDict({"stem": Stem(config.in_channels, widths[0])})
-        encoder = tuple(zip(config.enc_depths, config.enc_heads, config.enc_patches, strict=True))
-        decoder = tuple(zip(config.dec_depths, config.dec_heads, config.dec_patches, strict=True))
-        self.enc = nn.ModuleDict({"enc0": Stage(widths[0], *encoder[0])})
+        self.embedding = nn.ModuleDict({"stem": Stem(config.in_channels, widths[0], config.stem_size)})
+        encoder, decoder = config.encoder(), config.decoder()
+        self.enc = nn.ModuleDict({"enc0": Stage(widths[0], encoder[0])})
         for s in range(1, config.stages):
-            self.enc[f"enc{s}"] = EncoderStage(widths[s - 1], widths[s], *encoder[s])
+            self.enc[f"enc{s}"] = EncoderStage(widths[s - 1], widths[s], config.strides[s - 1], encoder[s])
         self.dec = nn.ModuleDict()
         for s in reversed(range(config.stages - 1)):
-            self.dec[f"dec{s}"] = DecoderStage(above[s + 1], widths[s], above[s], *decoder[s])
+            self.dec[f"dec{s}"] = DecoderStage(above[s + 1], widths[s], above[s], decoder[s])
         if config.fusion is not None:
             self._add_fusion(config.fusion, widths[-1], config.dec_channels[-1])
 
@@ -203,7 +237,8 @@ class PointTransformer(nn.Module):
 
     def permutations(self, generator: torch.Generator | None = None) -> list[Tensor]:
         """Draw the order of the curves for each stage; the reference draws at inference, too."""
-        return [torch.randperm(CURVES, generator=generator) for _ in range(self.config.stages)]
+        curves = len(self.config.curves)
+        return [torch.randperm(curves, generator=generator) for _ in range(self.config.stages)]
 
     def forward(
         self,
@@ -223,17 +258,18 @@ class PointTransformer(nn.Module):
             features: [N, in_channels].
             coords: [N, 3].
             counts: points of each sample.
-            permutations: of the curves, one [4] per stage.
+            permutations: of the O curves, one [O] per stage.
             geometry_tokens, language_tokens: [B, L, dim] where the configuration has fusion.
             mode: of the attention.
-            orders: [4, N] of the first stage instead of sorting.
+            orders: [O, N] of the first stage instead of sorting.
             seen: gets the outputs of the stages by name, for tests.
 
         Returns:
             [N, dec_channels[0]].
         """
         mode, seen = mode or AttentionMode(), {} if seen is None else seen
-        points = serialized(features, coords, counts, self.config.grid_size, permutations[0], orders)
+        config = self.config
+        points = serialized(features, coords, counts, config.grid_size, permutations[0], orders, config.curves)
         seen |= {"first.codes": points.codes, "first.orders": points.orders, "first.grid": points.grid}
         points, skips = self._encode(points, permutations, mode, seen)
         x = self._fuse(points, geometry_tokens, language_tokens, seen)

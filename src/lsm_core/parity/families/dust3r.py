@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,72 +21,103 @@ from lsm_core.weights import load_strict
 INPUTS = ("img1", "img2", "true_shape1", "true_shape2")
 
 
-def dust3r_config(stated: Mapping[str, Any]) -> Dust3rConfig:
-    """Return the sizes that a fixture states; what it leaves out has the release's value."""
+def dust3r_config(stated: Mapping[str, Any], weights: Mapping[str, Tensor], prefix: str = "") -> Dust3rConfig:
+    """Return the sizes that a fixture states.
+
+    What it leaves out is read from the weights where it shows there, and has the release's value where not.
+
+    Args:
+        stated: the fixture's `config`.
+        weights: under the reference's keys.
+        prefix: of DUSt3R's keys.
+    """
     usual = Dust3rConfig()
+    _, channels, patch_size, _ = weights[f"{prefix}patch_embed.proj.weight"].shape
     croco = CrocoConfig(
+        patch_size=patch_size,
+        channels=channels,
         enc_dim=stated["enc_embed_dim"],
         enc_depth=stated["enc_depth"],
         enc_heads=stated["enc_num_heads"],
         dec_dim=stated["dec_embed_dim"],
         dec_depth=stated["dec_depth"],
         dec_heads=stated["dec_num_heads"],
+        rope_base=_rope_base(stated.get("pos_embed", "")),
     )
     dims: Any = tuple(stated.get("dpt_layer_dims", usual.layer_dims))
+    depth, confidence = stated.get("depth_mode", [usual.depth]), stated.get("conf_mode", [usual.confidence])
     return Dust3rConfig(
         croco,
         dims,
         stated.get("dpt_feature_dim", usual.feature_dim),
         stated.get("dpt_last_dim", usual.last_dim),
-        stated.get("head_type", "dpt"),
+        stated.get("head_type", usual.head),
+        depth[0],
+        confidence[0],
+        usual.confidence_range if len(confidence) < 3 else (float(confidence[1]), float(confidence[2])),
     )
+
+
+def _rope_base(name: str) -> float:
+    """Return the base in a name such as RoPE100."""
+    stated = re.fullmatch(r"RoPE(\d+(?:\.\d+)?)", name)
+    return float(stated[1]) if stated else CrocoConfig().rope_base
 
 
 def build(fixture: Fixture) -> Dust3r:
     """Make the model of a fixture and load its weights."""
-    model = Dust3r(dust3r_config(fixture.spec["config"])).eval()
-    load_strict(model, fixture.weights(), DUST3R_RULES, fixture.name)
+    weights = fixture.weights()
+    model = Dust3r(dust3r_config(fixture.spec["config"], weights)).eval()
+    load_strict(model, weights, DUST3R_RULES, fixture.name)
     return model
 
 
 @torch.no_grad()
 def answer(fixture: Fixture, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Run each case upright."""
+    """Run each case: upright, or stored landscape where the fixture's model expects that."""
     model = build(fixture)
+    stored_landscape = bool(fixture.spec["config"].get("landscape_only", False))
     out: dict[str, Tensor] = {}
-    for case in fixture.spec["cases"]:
-        prefix = case["prefix"]
+    for prefix in sorted(name.removesuffix("img1") for name in inputs if name.endswith("img1")):
         images = [inputs[f"{prefix}img{i}"] for i in (1, 2)]
-        views = [model.encode(image) for image in images]
-        layers = model.decode(views)
-        raws = [model.head(v, layers[v], (case["H"], case["W"])) for v in (0, 1)]
-        out |= _named(prefix, model, views, layers, raws)
-        if model.sizes.head == "dpt":
-            out |= {f"{prefix}head{v + 1}_raw": raw for v, raw in enumerate(raws)}
+        if stored_landscape:
+            out |= _mixed(model, prefix, images, [inputs[f"{prefix}true_shape{i}"] for i in (1, 2)])
+        else:
+            out |= _upright(model, prefix, images)
     return out
 
 
-@torch.no_grad()
-def answer_mixed(fixture: Fixture, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Run a batch of both orientations, stored landscape."""
-    model = build(fixture)
-    prefix = next(name for name in inputs if name.endswith("img1")).removesuffix("img1")
-    images = [inputs[f"{prefix}img{i}"] for i in (1, 2)]
-    shapes = [inputs[f"{prefix}true_shape{i}"] for i in (1, 2)]
+def _upright(model: Dust3r, prefix: str, images: list[Tensor]) -> dict[str, Tensor]:
+    views = [model.encode(image) for image in images]
+    layers = model.decode(views)
+    sizes = [(image.shape[2], image.shape[3]) for image in images]
+    raws = [model.head(v, layers[v], size) for v, size in enumerate(sizes)]
+    return _named(prefix, model, views, layers, raws) | {f"{prefix}head{v + 1}_raw": raws[v] for v in (0, 1)}
+
+
+def _mixed(model: Dust3r, prefix: str, images: list[Tensor], shapes: list[Tensor]) -> dict[str, Tensor]:
+    """Run a batch of one or both orientations, stored landscape."""
     views = [
         model.encode_tokens(*embed_mixed(model.patch_embed, image, shape))
         for image, shape in zip(images, shapes, strict=True)
     ]
     layers = model.decode(views)
-    size = (images[0].shape[2], images[0].shape[3])
     raws = [
-        decode_mixed(lambda tokens, s, v=v: model.head(v, tokens, s), layers[v], shapes[v], size)  # type: ignore[misc]
+        decode_mixed(
+            lambda tokens, size, v=v: model.head(v, tokens, size),  # type: ignore[misc]
+            layers[v],
+            shapes[v],
+            (images[v].shape[2], images[v].shape[3]),
+        )
         for v in (0, 1)
     ]
-    upright = {
-        f"{prefix}head{v + 1}_raw": raws[v][is_portrait(shapes[v])].transpose(2, 3) for v in (0, 1)
-    }  # the reference recorded what its last call of the head gave: that of the portrait samples
-    return _named(prefix, model, views, layers, raws) | upright
+    last = {f"{prefix}head{v + 1}_raw": _last_call(raws[v], is_portrait(shapes[v])) for v in (0, 1)}
+    return _named(prefix, model, views, layers, raws) | last
+
+
+def _last_call(raw: Tensor, portrait: Tensor) -> Tensor:
+    """Return what the reference's last call of a head gave: that of the portrait samples, if there are any."""
+    return raw[portrait].transpose(2, 3) if bool(portrait.any()) else raw
 
 
 def answer_rope(fixture: Fixture, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -120,7 +152,7 @@ def _named(
             f"{prefix}{points}": found.points,
             f"{prefix}conf_{v + 1}": found.confidence,
         }
-        out |= {f"{prefix}dec{v + 1}.{i}": layers[v][i] for i in range(1, len(layers[v]))}
+        out |= {f"{prefix}dec{v + 1}.{i}": layer for i, layer in enumerate(layers[v])}
     return out
 
 
@@ -131,7 +163,7 @@ def is_answer(name: str) -> bool:
 
 FAMILIES = (
     Family("dust3r", answer, is_answer),
-    Family("dust3r_training_mode", answer_mixed, is_answer),
+    Family("dust3r_training_mode", answer, is_answer),
     Family("rope2d", answer_rope, lambda name: name.endswith("out")),
     Family("dust3r_postprocess", answer_postprocess, lambda name: name != "raw"),
 )

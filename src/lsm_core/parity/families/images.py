@@ -20,6 +20,7 @@ from lsm_core.render.row_vectors import row_vector_camera
 
 ONE_LEVEL = Tolerance(limit_abs=1.0)  # of 255: resampling rounds differently from version to version
 BACK = 2.0
+PATH_LENGTH = 12  # where the fixture states no other
 CAMERA_INPUTS = ("ref_c2w", "target_c2w", "K", "scale", "shape_hw", "moved_in")
 
 
@@ -28,11 +29,11 @@ def answer_load(fixture: Fixture, inputs: Mapping[str, Tensor]) -> dict[str, Ten
     out: dict[str, Tensor] = {}
     for i, (_, _, size) in enumerate(fixture.spec["imgs"]):
         given = inputs[f"img{i}.rgb_u8_in"].numpy()
-        image = prepare(given, crop_plan(given.shape[1], given.shape[0], size))
+        image = prepare(given, crop_plan(given.shape[1], given.shape[0], size, exact_ratio=True))
         pixels = torch.from_numpy(image.pixels.copy()).permute(2, 0, 1)
         out |= {f"img{i}.out": pixels, f"img{i}.true_shape": torch.tensor(pixels.shape[1:])}
     for row, (width, height, size, square_ok, _) in enumerate(fixture.spec["rows"]):
-        out[f"row{row}"] = torch.tensor(crop_plan(width, height, size, square_ok).size[::-1])
+        out[f"row{row}"] = torch.tensor(crop_plan(width, height, size, square_ok, exact_ratio=True).size[::-1])
     return out
 
 
@@ -83,8 +84,14 @@ def answer_camera(fixture: Fixture, inputs: Mapping[str, Tensor]) -> dict[str, T
     moved = moved_back(keys, BACK)
     out["moved_out"] = torch.from_numpy(moved)
     for name, poses in (("path", keys), ("path_moved", moved)):
-        out[name] = torch.from_numpy(interpolated_path(poses, 12))
+        out[name] = torch.from_numpy(interpolated_path(poses, _stated_length(fixture, name)))
     return out
+
+
+def _stated_length(fixture: Fixture, tensor: str) -> int:
+    """Return the first size that the JSON's list of tensors gives for a tensor."""
+    shape, _ = fixture.spec.get("tensors", {}).get(tensor, [[PATH_LENGTH], None])
+    return int(shape[0])
 
 
 FAMILIES = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,19 +21,33 @@ from lsm_core.parity.tolerance import Tolerance
 from lsm_core.query.clip_tokenizer import tokenize
 from lsm_core.weights import load_strict, renamed
 
-TEXT = "lseg_clip"
+TEXT_PART = "_clip"
 LABELS = "label_map_plus1"
-MIN_GAP = 0.06  # between the two best logits, below which the best label may differ
+MIN_GAP = 0.06  # between the two best logits, below which the best label may differ, unless the fixture says
+GAP = re.compile(r"gap > ([\d.]+)")
+STRIDE = 4  # between the channels that are recorded
+
+
+def lseg_config(stated: Mapping[str, Any], weights: Mapping[str, Tensor], prefix: str = "") -> LsegConfig:
+    """Return the sizes that a fixture states; those of patches and output are read from the weights.
+
+    Args:
+        stated: the fixture's `config`.
+        weights: under the reference's keys.
+        prefix: of LSeg's keys.
+    """
+    dims: Any = tuple(stated["reassemble"])
+    hooks: Any = tuple(stated["hooks"])
+    patch = weights[f"{prefix}pretrained.model.patch_embed.proj.weight"].shape[-1]
+    vit = VitConfig(stated["dim"], stated["depth"], stated["heads"], stated["pos_img"] // patch, patch)
+    out_dim = len(weights[f"{prefix}scratch.head1.weight"])
+    return LsegConfig(vit, hooks, dims, stated["features"], out_dim)
 
 
 def lseg_model(stated: Mapping[str, Any], weights: Mapping[str, Tensor], source: str) -> Lseg:
     """Make LSeg's image side of the sizes that a fixture states, and load its weights."""
-    dims: Any = tuple(stated["reassemble"])
-    hooks: Any = tuple(stated["hooks"])
-    vit = VitConfig(stated["dim"], stated["depth"], stated["heads"], stated["pos_img"] // 16)
-    state = renamed(weights, IMAGE_PREFIXES)
-    model = Lseg(LsegConfig(vit, hooks, dims, stated["features"], len(state["head1.bias"]))).eval()
-    load_strict(model, state, IMAGE_RULES, source)
+    model = Lseg(lseg_config(stated, weights)).eval()
+    load_strict(model, renamed(weights, IMAGE_PREFIXES), IMAGE_RULES, source)
     return model
 
 
@@ -40,7 +55,8 @@ def lseg_model(stated: Mapping[str, Any], weights: Mapping[str, Tensor], source:
 def answer(fixture: Fixture, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Run each case, stage by stage."""
     model = lseg_model(fixture.spec["config"], fixture.weights(), fixture.name)
-    tower = text_tower(fixture.spec["config"]["clip"], fixture.sibling(TEXT).weights(), TEXT)
+    text = fixture.partner(TEXT_PART)
+    tower = text_tower(fixture.spec["config"]["clip"], text.weights(), text.name)
     texts = tower(tokenize(fixture.spec["labels"]), torch.float16)
     out: dict[str, Tensor] = {}
     for case in fixture.spec["cases"]:
@@ -50,11 +66,9 @@ def answer(fixture: Fixture, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         features = model(image)
         logits = text_logits(features, texts)
         found = {
-            "readout_1": readouts[0],
-            "readout_4": readouts[3],
-            "path_4": paths[0],
-            "path_1": paths[3],
-            "features_half_ch_stride4": features[:, ::4],
+            **{f"readout_{k + 1}": readouts[k] for k in range(4)},
+            **{f"path_{4 - k}": paths[k] for k in range(4)},
+            f"features_half_ch_stride{STRIDE}": features[:, ::STRIDE],
             "tokens_8x8": F.avg_pool2d(features, 8).flatten(2).transpose(1, 2),
             "features_full_sum_c": doubled(features).sum(1),
             "logits": logits,
@@ -76,8 +90,12 @@ def counted(spec: Mapping[str, Any], tensor: str, answers: Mapping[str, Tensor])
     """Compare labels where the recorded logits are clear."""
     if not tensor.endswith(LABELS):
         return None
-    best = answers[tensor.removesuffix(LABELS) + "logits"].topk(2, 1).values
-    return best[:, 0] - best[:, 1] > MIN_GAP
+    logits = answers[tensor.removesuffix(LABELS) + "logits"]
+    if logits.shape[1] < 2:
+        return None
+    stated = GAP.search(str(spec["tolerance"].get("label_map", "")))
+    best = logits.topk(2, 1).values
+    return best[:, 0] - best[:, 1] > (float(stated[1]) if stated else MIN_GAP)
 
 
 FAMILIES = (Family("lseg", answer, lambda name: not name.endswith("img"), tolerance=tolerance, counted=counted),)

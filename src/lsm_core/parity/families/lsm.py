@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,13 +11,14 @@ import torch
 from torch import Tensor
 
 from lsm_core.backends.lsm import joined
-from lsm_core.backends.lsm_keys import DUST3R_PREFIX, PREFIXES, RULES
+from lsm_core.backends.lsm_files import POINTS, part_of
+from lsm_core.backends.lsm_keys import DUST3R_PREFIX, LSEG_PREFIX, PREFIXES, RULES
 from lsm_core.nn.gaussian_head import GaussianHead, PixelGaussians, merge_points
-from lsm_core.nn.lseg import LsegConfig, text_logits
+from lsm_core.nn.lseg import text_logits
 from lsm_core.nn.lsm import Lsm, LsmConfig, LsmOutput
-from lsm_core.nn.vit import VitConfig
 from lsm_core.parity.families.clip import EXACT, text_tower
 from lsm_core.parity.families.dust3r import dust3r_config
+from lsm_core.parity.families.lseg import lseg_config
 from lsm_core.parity.families.points import point_transformer_config
 from lsm_core.parity.fixture import Fixture
 from lsm_core.parity.registry import Family
@@ -26,32 +29,41 @@ from lsm_core.render.projection import rotation_matrices
 from lsm_core.types import Camera
 from lsm_core.weights import load_strict, renamed
 
-DUST3R_PART, CLIP_PART = "lsm_tiny_part_dust3r", "lsm_tiny_clip"
-INPUTS = ("img1", "img2", "view0.c2w", "view1.c2w", "K", "first.serialized_order")
-HEAD_INPUTS = ("pts3d_1", "pts3d_2", "img1", "img2", "point_feat", "lseg_res_feature", "merged.offset")
+DUST3R_PART, CLIP_PART = "_part_dust3r", "_clip"
+INPUT = re.compile(r"img\d+|view\d+\.c2w|K|first\.serialized_order")
+HEAD_INPUT = re.compile(r"pts3d_\d+|img\d+|point_feat|lseg_res_feature|merged\.offset")
+PARTS = (
+    DUST3R_PREFIX, LSEG_PREFIX, POINTS, "gaussian_head.", "feature_expansion.", "feature_reduction.",
+)  # fmt: skip
 NEAR = 0.2
 FILLER = "dummy"  # the one recorded tensor of a fixture that only has weights; it is zero
 
 
 def lsm_config(stated: Mapping[str, Any], weights: Mapping[str, Tensor], grid_size: float) -> LsmConfig:
     """Return the sizes that a fixture states; widths of tokens follow from the parts."""
-    lseg, points = stated["lseg"], stated["ptv3"]
-    hooks: Any = tuple(lseg["hooks"])
-    dims: Any = tuple(lseg["reassemble"])
-    vit = VitConfig(lseg["dim"], lseg["depth"], lseg["heads"], lseg["pos_img"] // 16)
-    out_dim = len(weights["feature_expansion.1.bias"])
-    fusion = {"dust_dim": stated["dust3r"]["enc_embed_dim"], "lseg_dim": out_dim, **stated["fusion"]}
+    lseg = lseg_config(stated["lseg"], weights, LSEG_PREFIX)
+    fusion = {"dust_dim": stated["dust3r"]["enc_embed_dim"], "lseg_dim": lseg.out_dim, **stated["fusion"]}
+    feature_dim = len(weights["feature_reduction.0.bias"])
     return LsmConfig(
-        dust3r_config(stated["dust3r"]),
-        LsegConfig(vit, hooks, dims, lseg["features"], out_dim),
-        point_transformer_config({**points, "fusion": fusion}, grid_size, 6),
-        len(weights["feature_reduction.0.bias"]),
+        dust3r_config(stated["dust3r"], weights, DUST3R_PREFIX),
+        lseg,
+        point_transformer_config({**stated["ptv3"], "fusion": fusion}, grid_size, part_of(weights, POINTS)),
+        feature_dim,
+        sh_degree(weights["gaussian_head.gaussian_proj.bias"], feature_dim),
     )
+
+
+def sh_degree(bias: Tensor, feature_dim: int) -> int:
+    """Return the degree whose coefficients, with the other parameters, make up the output of a Gaussian head."""
+    return math.isqrt((len(bias) - 3 - 4 - 1 - feature_dim) // 3) - 1
 
 
 def lsm_model(fixture: Fixture, reference: bool) -> Lsm:
     """Make the model of a fixture from the files its weights are spread over."""
-    state = fixture.sibling(fixture.spec["weights_of"]).weights() | fixture.sibling(DUST3R_PART).weights()
+    whole = fixture.sibling(fixture.spec["weights_of"])
+    state = whole.weights()
+    if not any(key.startswith(DUST3R_PREFIX) for key in state):
+        state |= whole.partner(DUST3R_PART).weights()
     model = Lsm(lsm_config(fixture.spec["config"], state, fixture.spec["grid_size"]), reference).eval()
     load_strict(model, renamed(state, PREFIXES), RULES, fixture.name)
     return model
@@ -62,10 +74,12 @@ def answer(fixture: Fixture, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Predict the pair, draw it into both views and ask for the labels."""
     spec = fixture.spec
     model = lsm_model(fixture, reference=False)
-    views = [model.encode(inputs[name]) for name in ("img1", "img2")]
+    images = [inputs[name] for name in sorted(name for name in inputs if name.startswith("img"))]
+    views = [model.encode(image) for image in images]
     permutations = [torch.tensor(p) for p in spec["perms"]]
     found = model(views, permutations, orders=inputs.get("first.serialized_order"))
-    tower = text_tower(spec["config"]["clip"], fixture.sibling(CLIP_PART).weights(), CLIP_PART)
+    text = fixture.sibling(spec["weights_of"]).partner(CLIP_PART)
+    tower = text_tower(spec["config"]["clip"], text.weights(), text.name)
     texts = tower(tokenize(spec["labels"]), torch.float16)
     out = {
         "lseg_tokens": torch.cat([view.language for view in views], 1),
@@ -81,23 +95,24 @@ def answer(fixture: Fixture, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         named[f"pred{v + 1}.sh_coeffs_ch0_stride"] = named.pop(f"pred{v + 1}.sh_coeffs")[..., 0]
         named[f"pred{v + 1}.gs_feats_ch0_stride"] = named.pop(f"pred{v + 1}.gs_feats")[..., ::8]
         out |= named
-    for v in (0, 1):
-        out |= drawn(model, found, inputs, v, (spec["H"], spec["W"]), texts)
+    for name in inputs:
+        if name.endswith(".c2w"):
+            out |= drawn(model, found, inputs, name.removesuffix("c2w"), texts)
     return out
 
 
 def drawn(
-    model: Lsm, found: LsmOutput, inputs: Mapping[str, Tensor], view: int, size: tuple[int, int], texts: Tensor
+    model: Lsm, found: LsmOutput, inputs: Mapping[str, Tensor], prefix: str, texts: Tensor
 ) -> dict[str, Tensor]:
     """Draw all Gaussians into a view, with features and what the labels score there."""
-    reference, c2w = inputs["view0.c2w"], inputs[f"view{view}.c2w"]
+    reference, c2w = inputs["view0.c2w"], inputs[f"{prefix}c2w"]
+    size = (inputs["img1"].shape[2], inputs["img1"].shape[3])
     scene, camera = joined(found.gaussians), pinhole(inputs["K"], size, torch.linalg.inv(reference) @ c2w)
     draw = get_rasterizer(choose_rasterizer(scene))
     image = draw(scene, [camera], torch.zeros(3), True)[0]  # colours above 1 are not cut, as there
     assert image.features is not None
     features = image.features.permute(2, 0, 1)
     expanded = model.expand(features[None])
-    prefix = f"view{view}."
     return {
         f"{prefix}render": image.rgb.permute(2, 0, 1),
         f"{prefix}depth": (image.depth * image.alpha)[None],
@@ -133,11 +148,14 @@ def named_gaussians(prefix: str, g: PixelGaussians) -> dict[str, Tensor]:
 def answer_head(fixture: Fixture, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Merge points and make Gaussians of given features."""
     stated = fixture.spec["config"]
-    head = GaussianHead(stated["d_pt_feat"], stated["d_gs_feats"]).eval()
-    load_strict(head, fixture.weights(), source=fixture.name)
-    images = [inputs["img1"], inputs["img2"]]
-    merged = merge_points([inputs["pts3d_1"], inputs["pts3d_2"]], images)
-    residuals = list(inputs["lseg_res_feature"].chunk(2))
+    weights = fixture.weights()
+    degree = sh_degree(weights["gaussian_proj.bias"], stated["d_gs_feats"])
+    head = GaussianHead(stated["d_pt_feat"], stated["d_gs_feats"], degree).eval()
+    load_strict(head, weights, source=fixture.name)
+    count = sum(name.startswith("img") for name in inputs)
+    images = [inputs[f"img{v + 1}"] for v in range(count)]
+    merged = merge_points([inputs[f"pts3d_{v + 1}"] for v in range(count)], images)
+    residuals = list(inputs["lseg_res_feature"].chunk(count))
     views = head(inputs["point_feat"], merged, images, residuals)
     out = {
         "merged.coord": merged.coords,
@@ -146,12 +164,14 @@ def answer_head(fixture: Fixture, inputs: Mapping[str, Tensor]) -> dict[str, Ten
         "merged.center": merged.center,
         "merged.scale": merged.scale,
     }
-    return out | named_gaussians("pred1.", views[0]) | named_gaussians("pred2.", views[1])
+    for v, view in enumerate(views):
+        out |= named_gaussians(f"pred{v + 1}.", view)
+    return out
 
 
 def answer_weights(fixture: Fixture, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Answer for a file of weights that other fixtures use: every tensor must be of DUSt3R and finite."""
-    bad = [k for k, t in fixture.weights().items() if not k.startswith(DUST3R_PREFIX) or not t.isfinite().all()]
+    """Answer for a file of weights that other fixtures use: every tensor must be of a known part and finite."""
+    bad = [k for k, t in fixture.weights().items() if not k.startswith(PARTS) or not t.isfinite().all()]
     return {FILLER: torch.full((1,), float(len(bad)))}
 
 
@@ -168,7 +188,7 @@ def tolerance(spec: Mapping[str, Any], tensor: str) -> Tolerance:
 
 
 FAMILIES = (
-    Family("lsm_end_to_end", answer, lambda name: name not in INPUTS, tolerance=tolerance),
-    Family("gaussian_head", answer_head, lambda name: name not in HEAD_INPUTS),
+    Family("lsm_end_to_end", answer, lambda name: not INPUT.fullmatch(name), tolerance=tolerance),
+    Family("gaussian_head", answer_head, lambda name: not HEAD_INPUT.fullmatch(name)),
     Family("weights_only", answer_weights, lambda name: name == FILLER, tolerance=lambda spec, tensor: EXACT),
 )

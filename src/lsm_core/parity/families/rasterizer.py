@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,21 +16,25 @@ from lsm_core.parity.tolerance import Tolerance
 from lsm_core.render import render
 from lsm_core.types import Camera, Gaussians, RenderResult
 
-BACKGROUND = (1.0, 0.5, 0.25)
+BACKGROUND = (1.0, 0.5, 0.25)  # where the notes say no other
+STATED_BACKGROUND = re.compile(r"background = \(([\d.]+), ([\d.]+), ([\d.]+)\)")
 NEAR = 0.2
 
 
 def answer(fixture: Fixture, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Draw the scene with constant colour, with degree 3, and over a background."""
+    """Draw the scene with the coefficients up to each degree there is, and over a background."""
     camera = _camera(int(fixture.spec["H"]), int(fixture.spec["W"]), inputs)
-    constant = _draw(inputs, camera, 0)
-    assert constant.features is not None
-    return {
-        "deg0.render": constant.rgb.permute(2, 0, 1),
-        "feature_map": constant.features.permute(2, 0, 1),
-        "depth": (constant.depth * constant.alpha)[None],
-        "deg3.render": _draw(inputs, camera, 3).rgb.permute(2, 0, 1),
-        "deg0_bg.render": _draw(inputs, camera, 0, BACKGROUND).rgb.permute(2, 0, 1),
+    stated = STATED_BACKGROUND.search(str(fixture.spec.get("notes", "")))
+    background = (float(stated[1]), float(stated[2]), float(stated[3])) if stated else BACKGROUND
+    out: dict[str, Tensor] = {}
+    for degree in range(math.isqrt(inputs["in.sh_coeffs"].shape[1])):
+        drawn = _draw(inputs, camera, degree)
+        out[f"deg{degree}.render"] = drawn.rgb.permute(2, 0, 1)
+        out[f"deg{degree}_bg.render"] = _draw(inputs, camera, degree, background).rgb.permute(2, 0, 1)
+    assert drawn.features is not None
+    return out | {
+        "feature_map": drawn.features.permute(2, 0, 1),
+        "depth": (drawn.depth * drawn.alpha)[None],
     }
 
 
