@@ -6,6 +6,7 @@ They let everything be run and timed where the real files are not at hand; what 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -67,22 +68,21 @@ def fill(module: nn.Module, seed: int) -> None:
 
 def dust3r_state(network: Lsm) -> dict[str, Tensor]:
     """Return DUSt3R's tensors as its file has them: with aliases and what is stored and never used."""
-    state = dict(network.dust3r.state_dict())
+    return dust3r_extras(dict(network.dust3r.state_dict()), network.dust3r.config.dec_dim)
+
+
+def dust3r_extras(state: dict[str, Tensor], dec_dim: int) -> dict[str, Tensor]:
+    """Return DUSt3R's tensors and those that its file has beside: aliases, and what is never used."""
     for head in ("downstream_head1.dpt.", "downstream_head2.dpt."):
         state |= {head + alias: state[head + key] for alias, key in ALIASES.items()}
         unit = f"{head}scratch.refinenet4.resConfUnit2."
         state |= {k.replace("Unit2", "Unit1"): v.clone() for k, v in state.items() if k.startswith(unit)}
-    return state | {"mask_token": torch.zeros(1, 1, network.dust3r.config.dec_dim)}
+    return state | {"mask_token": torch.zeros(1, 1, dec_dim)}
 
 
 def lseg_state(network: Lsm, texts: ClipText | None) -> dict[str, Tensor]:
     """Return LSeg's tensors under the released keys, with the text tower where it is stored with them."""
-    backwards = {new: old for old, new in IMAGE_PREFIXES.items()}
-    state = {}
-    for key, tensor in network.lseg.state_dict().items():
-        prefix = max((p for p in backwards if key.startswith(p)), key=len)
-        state[backwards[prefix] + key[len(prefix) :]] = tensor
-    state |= {"pretrained.model.norm.weight": torch.ones(4), "pretrained.model.head.weight": torch.ones(4, 4)}
+    state = lseg_image_state(network.lseg.state_dict())
     if texts is not None:
         state |= {f"clip_pretrained.{k}": v for k, v in texts.state_dict().items()}
         state |= {"clip_pretrained.visual.proj": torch.ones(2, 2), "clip_pretrained.logit_scale": torch.ones(())}
@@ -97,6 +97,16 @@ def lsm_state(network: Lsm) -> dict[str, Tensor]:
     for part, prefix in HEADS.items():
         state |= {prefix + k: v for k, v in getattr(network, part).state_dict().items()}
     return state
+
+
+def lseg_image_state(own: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the tensors of LSeg's image side under the released keys, with some that are never used."""
+    backwards = {new: old for old, new in IMAGE_PREFIXES.items()}
+    state = {}
+    for key, tensor in own.items():
+        prefix = max((p for p in backwards if key.startswith(p)), key=len)
+        state[backwards[prefix] + key[len(prefix) :]] = tensor
+    return state | {"pretrained.model.norm.weight": torch.ones(4), "pretrained.model.head.weight": torch.ones(4, 4)}
 
 
 def write_checkpoints(

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from lsm_core.errors import GeometryError
 from lsm_core.geometry.focal import FocalMethod, focal_from_pointmap
-from lsm_core.geometry.pnp import PnpOptions, pnp_from_pointmap
+from lsm_core.geometry.opencv_pnp import opencv_pose
 
 MIN_CONFIDENCE = 3.0
+MIN_INLIERS = 12
 MIN_INLIER_SHARE = 0.05  # of the trusted pixels; noise alone gives a few inliers to some pose
 
 
@@ -43,7 +44,8 @@ class PairCameras:
     Attributes:
         reference: index of the camera whose frame everything is in.
         poses: two [4, 4] T_reference_cam; the identity for the reference.
-        pose_valid: whether each was found; where not, the pose is the identity, as the reference code has it.
+        pose_valid: whether each was found with enough support; the pose is the reference's all the same, the
+            identity where it finds none.
         focals: [2] pixels.
         intrinsics: [2, 3, 3], principal point (W / 2, H / 2).
         depths: two [H, W], each in its own camera.
@@ -62,7 +64,7 @@ class PairCameras:
 def pair_cameras(
     orders: Sequence[OrderedPrediction],
     focal: FocalMethod = "weiszfeld",
-    pnp: PnpOptions | None = None,
+    max_error_px: float = 5.0,
     min_confidence: float = MIN_CONFIDENCE,
 ) -> PairCameras:
     """Find the cameras of images 0 and 1.
@@ -73,7 +75,7 @@ def pair_cameras(
     Args:
         orders: the prediction in the frame of image 0 (own: image 0), and the one in the frame of image 1.
         focal: estimate of the focal length from each image's points in its own frame.
-        pnp: limits of the pose search.
+        max_error_px: reprojection error of an inlier of the pose search.
         min_confidence: of a pixel that is used.
     """
     focals = torch.stack([focal_from_pointmap(order.own, method=focal) for order in orders])
@@ -85,11 +87,10 @@ def pair_cameras(
     moved = 1 - reference
     points = orders[reference].other
     pose, valid = torch.eye(4), True
-    options = pnp or PnpOptions()
-    enough = max(options.min_inliers, int(MIN_INLIER_SHARE * masks[moved].sum()))
     try:
-        found = pnp_from_pointmap(points, intrinsics[moved], masks[moved], replace(options, min_inliers=enough))
+        found = opencv_pose(points, intrinsics[moved], masks[moved], max_error_px)
         pose = found.T_scene_cam.to(points)
+        valid = found.inlier_count >= max(MIN_INLIERS, MIN_INLIER_SHARE * float(masks[moved].sum()))
     except GeometryError:
         valid = False
     inverse = torch.linalg.inv(pose)

@@ -9,13 +9,10 @@ import torch
 from torch import Tensor
 
 from lsm_core.geometry.pair_cameras import OrderedPrediction, pair_cameras
-from lsm_core.geometry.pnp import PnpOptions
 from lsm_core.parity.families.clip import EXACT
 from lsm_core.parity.fixture import Fixture
 from lsm_core.parity.registry import Family
 from lsm_core.parity.tolerance import Tolerance
-
-MAX_ERROR_PX = 5.0
 
 
 def answer(fixture: Fixture, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -24,7 +21,7 @@ def answer(fixture: Fixture, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         OrderedPrediction(*(inputs[f"{name}_{order}"] for name in ("pred_i", "ci", "pred_j", "cj")))
         for order in ("01", "10")
     ]
-    found = pair_cameras(orders, pnp=PnpOptions(max_error_px=MAX_ERROR_PX))
+    found = pair_cameras(orders)
     return {
         "im_poses": torch.stack(found.poses),
         "intrinsics": found.intrinsics,
