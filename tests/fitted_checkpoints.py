@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from lsm_core.backends.image_crop import crop_plan, prepare
+from lsm_core.backends.image_crop import CropPlan, crop_plan, prepare
 from lsm_core.backends.seeded_checkpoints import SMALL, SMALL_TEXT, fill, write_networks
 from lsm_core.nn.clip_text import ClipText
 from lsm_core.nn.croco import CrocoConfig
@@ -32,6 +32,7 @@ from lsm_core.nn.vit import VitConfig
 from lsm_core.points.ptv3 import FusionConfig
 from lsm_core.query.clip_tokenizer import tokenize
 
+Crop = Callable[[int, int], CropPlan]
 SIZE = 256  # of the backend's square crop
 CELLS = 2  # of pointmap values per side of a token, so 1/8 of the image
 VALUES = 4  # x, y, z and confidence, all raw
@@ -65,15 +66,29 @@ class KnownView:
     K: NDArray[np.float64]
 
 
-def write_fitted_checkpoints(folder: Path, views: Sequence[KnownView], classes: Sequence[str]) -> None:
-    """Write the three official files of a network that knows the views, and the classes by name."""
+def square_crop(width: int, height: int) -> CropPlan:
+    """Return how backend lsm crops an image."""
+    return crop_plan(width, height, SIZE)
+
+
+def write_fitted_checkpoints(
+    folder: Path, views: Sequence[KnownView], classes: Sequence[str], language_crop: Crop = square_crop
+) -> None:
+    """Write the three official files of a network that knows the views, and the classes by name.
+
+    Args:
+        folder: gets them.
+        views: the truth; labels index the classes.
+        classes: at most CLASSES names.
+        language_crop: how LSeg will be shown an image.
+    """
     network, texts = Lsm(CONFIG), ClipText(SMALL_TEXT)
     with torch.no_grad():
         fill(network, 0)
         fill(texts, 1)
         fit_geometry(network.dust3r, views)
         words = F.normalize(texts(tokenize(list(classes))), dim=-1)
-        fit_language(network.lseg, views, words)
+        fit_language(network.lseg, views, words, language_crop)
         keep_language(network, words)
     write_networks(folder, network, texts)
 
@@ -121,7 +136,7 @@ def show_other_view(trunk: Dust3r, embedded: Sequence[Tensor]) -> None:
 def raw_points(view: KnownView, frame: KnownView) -> Tensor:
     """Return what a head must say of a view in another one's frame, [N, FITTED] per token: cells, then values."""
     side = CELLS * SIZE // 16
-    plan = crop_plan(view.rgb.shape[1], view.rgb.shape[0], SIZE)
+    plan = square_crop(view.rgb.shape[1], view.rgb.shape[0])
     to_image = prepare(view.rgb, plan).grid_to_image.double().numpy()
     at = np.linspace(0, SIZE - 1, side)  # where upsampling with aligned corners puts the cells
     grid = np.stack([*np.meshgrid(at, at), np.ones((side, side))], -1) @ to_image.T
@@ -160,7 +175,7 @@ def pass_through_head(head: nn.Module) -> None:
             dpt.head[4].weight[value, channel, 0, 0] = sign
 
 
-def fit_language(lseg: Lseg, views: Sequence[KnownView], words: Tensor) -> None:
+def fit_language(lseg: Lseg, views: Sequence[KnownView], words: Tensor, crop: Crop) -> None:
     """Make LSeg's network answer each token with the vector of its class; words: [C, 512] unit vectors."""
     count, vit = len(words), lseg.vit
     vit.patch_embed.proj.weight[:CLASSES] = 0
@@ -171,8 +186,9 @@ def fit_language(lseg: Lseg, views: Sequence[KnownView], words: Tensor) -> None:
         zero(block.attn.proj, block.mlp.fc2)
     first: EncoderBlock = vit.blocks[0]
     widen(first.mlp.fc1)
-    inputs = recorded(first.mlp.fc2, lambda: [vit(network_input(view), (2,)) for view in views])
-    regress(first.mlp.fc2, torch.cat([x[0, 1:] for x in inputs]), torch.cat([class_shares(v) for v in views]))
+    inputs = recorded(first.mlp.fc2, lambda: [vit(network_input(view, crop), (2,)) for view in views])
+    truth = torch.cat([class_shares(view, crop) for view in views])
+    regress(first.mlp.fc2, torch.cat([x[0, 1:] for x in inputs]), truth)
     readout, to_channels = lseg.readout[2], lseg.dpt.act_postprocess[2][0]
     zero(readout, to_channels, lseg.head1)
     for c in range(CLASSES):
@@ -182,9 +198,9 @@ def fit_language(lseg: Lseg, views: Sequence[KnownView], words: Tensor) -> None:
     lseg.head1.weight[:, :count, 0, 0] = words.T
 
 
-def class_shares(view: KnownView) -> Tensor:
+def class_shares(view: KnownView, crop: Crop) -> Tensor:
     """Return how much of each token is of each class, [N, CLASSES]."""
-    plan = crop_plan(view.rgb.shape[1], view.rgb.shape[0], SIZE)
+    plan = crop(view.rgb.shape[1], view.rgb.shape[0])
     label = cv2.resize(view.label.astype(np.uint8), plan.resized, interpolation=cv2.INTER_NEAREST)
     left, top, right, bottom = plan.box
     one_hot = F.one_hot(torch.from_numpy(label[top:bottom, left:right]).long(), CLASSES).float()
@@ -203,9 +219,9 @@ def keep_language(network: Lsm, words: Tensor) -> None:
     projection.bias[-network.gaussian_head.feature_dim :] = 0
 
 
-def network_input(view: KnownView) -> Tensor:
-    """Return [1, 3, SIZE, SIZE] in [-1, 1], as the backend prepares it."""
-    return prepare(view.rgb, crop_plan(view.rgb.shape[1], view.rgb.shape[0], SIZE)).tensor
+def network_input(view: KnownView, crop: Crop = square_crop) -> Tensor:
+    """Return [1, 3, h, w] in [-1, 1], as a backend prepares it."""
+    return prepare(view.rgb, crop(view.rgb.shape[1], view.rgb.shape[0])).tensor
 
 
 def recorded(layer: nn.Module, work: Callable[[], object]) -> list[Tensor]:

@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 from lsm_core import _native_threads  # noqa: F401  isort: skip  (before anything that loads NumPy or PyTorch)
 from lsm_core import errors
-from lsm_core.backends import Backend, backend_names, load_backend
+from lsm_core.backends import (
+    Backend,
+    SemanticSource,
+    backend_names,
+    load_backend,
+    load_semantics,
+    semantic_names,
+    with_semantics,
+)
 from lsm_core.types import Camera, Gaussians, Prediction, QueryResult, RenderResult, Sim3, ViewFeatures
 
 if TYPE_CHECKING:
@@ -21,12 +29,16 @@ __all__ = [
     "Prediction",
     "QueryResult",
     "RenderResult",
+    "SemanticSource",
     "Sim3",
     "ViewFeatures",
     "backend_names",
     "errors",
     "load_backend",
+    "load_semantics",
     "render",
+    "semantic_names",
+    "with_semantics",
 ]
 
 

@@ -266,7 +266,9 @@ class Prediction:
         grid_to_image: per view [3, 3] float32 affine: model-grid pixel -> pixel of the image given.
         colors: per view [h, w, 3] uint8 RGB on the model grid.
         gaussians: in camera 0, or None where the backend has none (trunks).
-        features: per view [h, w, D] float32 language features on the model grid, or None.
+        features: per view [h, w, D] language features, or None; on a grid that covers the model grid, of any size.
+        feature_to_image: per view [3, 3] affine: feature-grid pixel -> pixel of the image given, where features
+            have a grid of their own (a separate semantic source); None where they cover the model grid.
         stats: figures of the estimate, by name: "inliers", "matches", "overlap" (share of view 0 seen by
             view 1, 0 to 1), "parallax_deg" (median angle between rays), where the backend has them.
         extras: further maps the backend can give (for example descriptors), by name.
@@ -285,6 +287,7 @@ class Prediction:
     colors: list[NDArray[np.uint8]]
     gaussians: Gaussians | None = None
     features: list[Tensor] | None = None
+    feature_to_image: list[Tensor] | None = None
     stats: Mapping[str, float] = field(default_factory=dict)
     extras: Mapping[str, Any] = field(default_factory=dict)
 

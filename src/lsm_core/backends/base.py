@@ -15,6 +15,10 @@ from lsm_core.errors import InputError, UnsupportedError
 from lsm_core.types import Camera, Prediction, QueryResult, ViewFeatures
 
 Image = NDArray[np.uint8]
+NO_LANGUAGE_FIX = (
+    "Use a backend with language features (lsm-tiny, lsm), or give this one a semantic source: "
+    "semantics='lseg' in Python, --semantics lseg, or semantics.source:=lseg for the node."
+)
 
 
 class Backend(ABC):
@@ -106,7 +110,7 @@ class Backend(ABC):
     def _no_language(self) -> UnsupportedError:
         return UnsupportedError(
             f"Backend '{self.name}' has no language features, so it cannot answer text queries.",
-            "Use a backend with language features (lsm-tiny, lsm).",
+            NO_LANGUAGE_FIX,
         )
 
 

@@ -81,6 +81,13 @@ def cover_plan(width: int, height: int, target: tuple[int, int]) -> CropPlan:
     return CropPlan((w, h), (left, top, left + target[0], top + target[1]))
 
 
+def stretch_plan(width: int, height: int, size: int, multiple: int) -> CropPlan:
+    """Plan a resize of the whole image: the long edge becomes `size`, both sides the nearest multiples, no cut."""
+    scale = size / max(width, height)
+    w, h = (max(1, round(side * scale / multiple)) * multiple for side in (width, height))
+    return CropPlan((w, h), (0, 0, w, h))
+
+
 def prepare(image: NDArray[np.uint8], plan: CropPlan) -> PreparedImage:
     """Resize and crop [H, W, 3] uint8 RGB; Lanczos where the image shrinks, bicubic where it grows."""
     height, width = image.shape[:2]

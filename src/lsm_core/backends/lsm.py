@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lsm_core.backends.base import Image
+from lsm_core.backends.clip_texts import ClipTexts
 from lsm_core.backends.lsm_files import Backbone, bring, build, open_files
 from lsm_core.backends.pair_backend import PairBackend, both_orders, grid_intrinsics
 from lsm_core.backends.pair_geometry import CameraOptions, pair_geometry
@@ -26,7 +27,6 @@ from lsm_core.points.ptv3 import AttentionMode
 from lsm_core.types import Gaussians, Prediction, ViewFeatures
 
 DEFAULT_SEED = 0
-CACHED_TEXTS = 4096
 
 
 @dataclass(frozen=True)
@@ -68,8 +68,7 @@ class LsmBackend(PairBackend):
     ) -> None:
         self.options = options or LsmOptions()
         super().__init__(device, self.options.size, MULTIPLE)
-        self.network, self.text_tower = network, texts
-        self._embedded: dict[str, Tensor] = {}
+        self.network, self._texts = network, ClipTexts(texts, device)
 
     def _view_tensors(self, image: Tensor) -> Mapping[str, Tensor]:
         """Run DUSt3R's encoder and LSeg."""
@@ -113,24 +112,14 @@ class LsmBackend(PairBackend):
         expansion = self.network.feature_expansion
         return F.linear(features.to(self.device, torch.float32), expansion.weight[:, :, 0, 0], expansion.bias)
 
-    @torch.inference_mode()
     def encode_texts(self, texts: Sequence[str]) -> Tensor:
         """Embed texts with CLIP ViT-B/32: [T, 512] float32, unit norm, cached per string."""
-        from lsm_core.query.clip_tokenizer import tokenize
-
-        missing = [text for text in dict.fromkeys(texts) if text not in self._embedded]
-        if len(self._embedded) + len(missing) > CACHED_TEXTS:
-            self._embedded.clear()
-            missing = list(dict.fromkeys(texts))
-        if missing:
-            vectors = F.normalize(self.text_tower(tokenize(missing).to(self.device)), dim=-1)
-            self._embedded |= dict(zip(missing, vectors.float().cpu(), strict=True))
-        return torch.stack([self._embedded[text] for text in texts])
+        return self._texts.encode(texts)
 
     def close(self) -> None:
         """Give back device memory."""
         self.network.to("meta")
-        self.text_tower.to("meta")
+        self._texts.close()
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
 

@@ -18,6 +18,7 @@ from lsm_core.nn.clip_text import ClipText
 from lsm_core.nn.lsm import Lsm, LsmConfig
 from lsm_core.weights import Part, load_parts, renamed
 from lsm_core.weights.files import CheckpointFile, read_checkpoint
+from lsm_core.weights.table import usage
 
 Backbone = Literal["original", "finetuned"]
 FILES = {
@@ -142,7 +143,7 @@ def bring(backend: str, folder: Path | None = None) -> str:
     """Return the command that brings a backend's files to where they are looked for, as the fix of an error."""
     target = folder or Path("weights") / backend
     command = f"lsm weights fetch {backend} --accept-licence --to {shlex.quote(str(target))}"
-    return f"{command} (--from FOLDER where they are already), then weights:={target} or --weights {target}."
+    return f"{command} (--from FOLDER where they are already), then {usage(backend, target)}."
 
 
 def part_of(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

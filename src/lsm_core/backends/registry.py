@@ -10,6 +10,8 @@ from typing import cast
 import torch
 
 from lsm_core.backends.base import Backend
+from lsm_core.backends.semantic_source import SemanticSource
+from lsm_core.backends.with_semantics import SemanticBackend
 from lsm_core.errors import DeviceError, UnknownBackendError
 
 # name -> module; each module has `load(device: torch.device, weights: Path | None) -> Backend`
@@ -19,7 +21,14 @@ _MODULES: dict[str, str] = {
     "dust3r": "lsm_core.backends.dust3r",
 }
 
+# the same for semantic sources; `load` returns a SemanticSource
+_SEMANTICS: dict[str, str] = {
+    "lseg": "lsm_core.backends.lseg",
+    "lsm-tiny": "lsm_core.backends.model_semantics",
+}
+
 Loader = Callable[[torch.device, Path | None], Backend]
+SemanticLoader = Callable[[torch.device, Path | None], SemanticSource]
 
 
 def backend_names() -> tuple[str, ...]:
@@ -44,8 +53,17 @@ def resolve_device(device: str | torch.device) -> torch.device:
     return resolved
 
 
+def semantic_names() -> tuple[str, ...]:
+    """Return the names that `load_semantics` knows."""
+    return tuple(_SEMANTICS)
+
+
 def load_backend(
-    name: str = "lsm-tiny", device: str | torch.device = "auto", weights: str | Path | None = None
+    name: str = "lsm-tiny",
+    device: str | torch.device = "auto",
+    weights: str | Path | None = None,
+    semantics: str | None = None,
+    semantics_weights: str | Path | None = None,
 ) -> Backend:
     """Load a backend, ready to predict.
 
@@ -53,13 +71,54 @@ def load_backend(
         name: one of `backend_names()`.
         device: "auto" (a GPU if there is one), "cpu", "cuda" ...
         weights: file or folder with the official checkpoints; None for weights shipped in the package.
+        semantics: one of `semantic_names()`: words come from this source instead of the backend.
+        semantics_weights: file or folder of the source; None for weights shipped in the package.
 
     Raises:
-        UnknownBackendError: no such backend.
+        UnknownBackendError: no such backend, or no such semantic source.
         WeightsError: weights are missing, damaged or of another model.
         DeviceError: the device is absent.
     """
     if name not in _MODULES:
-        raise UnknownBackendError(f"There is no backend '{name}'.", f"Choose one of: {', '.join(backend_names())}.")
+        raise UnknownBackendError(f"There is no backend '{name}'.{_hint(name)}", _choices(backend_names()))
+    if semantics is not None and semantics not in _SEMANTICS:
+        raise UnknownBackendError(f"There is no semantic source '{semantics}'.", _choices(semantic_names()))
     load = cast(Loader, importlib.import_module(_MODULES[name]).load)
+    backend = load(resolve_device(device), None if weights is None else Path(weights))
+    if semantics is None:
+        return backend
+    return with_semantics(backend, load_semantics(semantics, backend.device, semantics_weights))
+
+
+def load_semantics(
+    name: str = "lseg", device: str | torch.device = "auto", weights: str | Path | None = None
+) -> SemanticSource:
+    """Load a semantic source, ready to be asked on its own or beside a backend.
+
+    Args:
+        name: one of `semantic_names()`.
+        device: see `load_backend`.
+        weights: file or folder with the official checkpoint; None for weights shipped in the package.
+
+    Raises:
+        UnknownBackendError: no such source.
+        WeightsError: weights are missing, damaged or of another model.
+        DeviceError: the device is absent.
+    """
+    if name not in _SEMANTICS:
+        raise UnknownBackendError(f"There is no semantic source '{name}'.", _choices(semantic_names()))
+    load = cast(SemanticLoader, importlib.import_module(_SEMANTICS[name]).load)
     return load(resolve_device(device), None if weights is None else Path(weights))
+
+
+def with_semantics(backend: Backend, source: SemanticSource) -> Backend:
+    """Return a backend with the geometry of one and the words of the other."""
+    return SemanticBackend(backend, source)
+
+
+def _choices(names: tuple[str, ...]) -> str:
+    return f"Choose one of: {', '.join(names)}."
+
+
+def _hint(name: str) -> str:
+    return f" It is a semantic source: use it beside a backend (semantics={name})." if name in _SEMANTICS else ""

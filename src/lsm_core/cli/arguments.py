@@ -14,6 +14,13 @@ from lsm_core.errors import InputError
 BackendOption = Annotated[str, typer.Option("--backend", "-b", help="Model: lsm-tiny, lsm, ...")]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...")]
 WeightsOption = Annotated[Path | None, typer.Option(help="Checkpoint file or folder; default: those shipped.")]
+SemanticsOption = Annotated[
+    str | None,
+    typer.Option(help="Take the words from this source instead of the model: lseg, lsm-tiny."),
+]
+SemanticsWeightsOption = Annotated[
+    Path | None, typer.Option(help="Checkpoint file or folder of --semantics; default: those shipped.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 QueryOption = Annotated[list[str] | None, typer.Option("--query", "-q", help="Words to look for; repeatable.")]
 IntrinsicsOption = Annotated[

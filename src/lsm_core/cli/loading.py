@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -27,18 +28,31 @@ def load_images(paths: Sequence[Path]) -> list[NDArray[np.uint8]]:
     return [check_image(read_image(path)) for path in paths]
 
 
-def load_model(name: str, device: str, weights: Path | None, texts: Sequence[str] = ()) -> Backend:
+@dataclass(frozen=True)
+class ModelChoice:
+    """What the options of a verb say about the model; see `lsm_core.load_backend`."""
+
+    name: str
+    device: str = "auto"
+    weights: Path | None = None
+    semantics: str | None = None
+    semantics_weights: Path | None = None
+
+
+def load_model(choice: ModelChoice, texts: Sequence[str] = ()) -> Backend:
     """Load a backend; before any work is done, refuse texts for one that cannot answer them.
 
     Raises:
         UnsupportedError: texts given, and the backend has no language features.
         UnknownBackendError, WeightsError, DeviceError: see `lsm_core.load_backend`.
     """
-    with err.status(f"Loading {name} ..."):
-        backend = load_backend(name, device=device, weights=weights)
+    with err.status(f"Loading {choice.name} ..."):
+        backend = load_backend(
+            choice.name, choice.device, choice.weights, choice.semantics, choice.semantics_weights
+        )
     if texts and not backend.has_language:
         raise UnsupportedError(
-            f"Backend '{name}' has no language features, so it cannot look for words.",
-            "Leave the query out, or use lsm-tiny or lsm.",
+            f"Backend '{choice.name}' has no language features, so it cannot look for words.",
+            "Leave the query out, use lsm-tiny or lsm, or add words with --semantics lsm-tiny or --semantics lseg.",
         )
     return backend

@@ -13,6 +13,8 @@ from lsm_core.cli.arguments import (
     DeviceOption,
     IntrinsicsOption,
     JsonOption,
+    SemanticsOption,
+    SemanticsWeightsOption,
     WeightsOption,
     intrinsics,
 )
@@ -29,16 +31,18 @@ def query(
     backend: BackendOption = "lsm-tiny",
     device: DeviceOption = "auto",
     weights: WeightsOption = None,
+    semantics: SemanticsOption = None,
+    semantics_weights: SemanticsWeightsOption = None,
     camera: IntrinsicsOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Find things named by words in two images: masks, overlays, and a table of what is there."""
-    from lsm_core.cli.loading import load_images, load_model
+    from lsm_core.cli.loading import ModelChoice, load_images, load_model
     from lsm_core.cli.pair_files import write_masks
 
     images = load_images([first, second])
     K = intrinsics(camera)
-    model = load_model(backend, device, weights, texts)
+    model = load_model(ModelChoice(backend, device, weights, semantics, semantics_weights), texts)
     with err.status("Looking ..."):
         prediction = model.predict(images, None if K is None else [K, K])
         found = model.query(prediction, texts)
@@ -52,7 +56,7 @@ def query(
         for t, text in enumerate(found.texts)
     ]
     if as_json:
-        print_json({"ok": True, "backend": backend, "folder": str(output), "files": files, "found": rows})
+        print_json({"ok": True, "backend": model.name, "folder": str(output), "files": files, "found": rows})
         return
     table = Table("text", "presence", "share of A", "share of B", box=None, pad_edge=False)
     for t, text in enumerate(found.texts):

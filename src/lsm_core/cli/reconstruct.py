@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,11 +13,16 @@ from lsm_core.cli.arguments import (
     IntrinsicsOption,
     JsonOption,
     QueryOption,
+    SemanticsOption,
+    SemanticsWeightsOption,
     WeightsOption,
     intrinsics,
 )
 from lsm_core.cli.console import err, out, print_json, progress_bar
 from lsm_core.errors import GeometryError, InputError
+
+if TYPE_CHECKING:
+    from lsm_core.cli.loading import ModelChoice
 
 BAG_ENDINGS = (".mcap", ".db3")
 
@@ -31,6 +36,8 @@ def reconstruct(
     backend: BackendOption = "lsm-tiny",
     device: DeviceOption = "auto",
     weights: WeightsOption = None,
+    semantics: SemanticsOption = None,
+    semantics_weights: SemanticsWeightsOption = None,
     camera: IntrinsicsOption = None,
     topic: Annotated[str | None, typer.Option(help="Bag: image topic; default: the one with most images.")] = None,
     max_seconds: Annotated[float, typer.Option(min=0, help="Bag: stop after this much of it; 0 for all.")] = 0.0,
@@ -38,21 +45,22 @@ def reconstruct(
     as_json: JsonOption = False,
 ) -> None:
     """Reconstruct a scene from two images, or map a ROS bag."""
+    from lsm_core.cli.loading import ModelChoice
+
+    choice = ModelChoice(backend, device, weights, semantics, semantics_weights)
     if len(inputs) == 1 and (inputs[0].is_dir() or inputs[0].suffix in BAG_ENDINGS):
         if query or camera:
             raise InputError("--query and --intrinsics are for images.", "For a bag with queries use `./run demo`.")
-        _reconstruct_bag(inputs[0], output, backend, device, weights, topic, max_seconds, use_odometry, as_json)
+        _reconstruct_bag(inputs[0], output, choice, topic, max_seconds, use_odometry, as_json)
     else:
-        _reconstruct_images(inputs, output, query or [], backend, device, weights, camera, as_json)
+        _reconstruct_images(inputs, output, query or [], choice, camera, as_json)
 
 
 def _reconstruct_images(
     paths: list[Path],
     output: Path,
     texts: list[str],
-    backend: str,
-    device: str,
-    weights: Path | None,
+    choice: ModelChoice,
     camera: str | None,
     as_json: bool,
 ) -> None:
@@ -64,7 +72,7 @@ def _reconstruct_images(
 
     images = load_images(paths)
     K = intrinsics(camera)
-    model = load_model(backend, device, weights, texts)
+    model = load_model(choice, texts)
     with err.status("Reconstructing ..."):
         prediction = model.predict(images, None if K is None else [K] * len(images))
         found = model.query(prediction, texts) if texts else None
@@ -104,9 +112,7 @@ def _print_pair(record: dict[str, Any], output: Path) -> None:
 def _reconstruct_bag(
     path: Path,
     output: Path,
-    backend: str,
-    device: str,
-    weights: Path | None,
+    choice: ModelChoice,
     topic: str | None,
     max_seconds: float,
     use_odometry: bool,
@@ -125,7 +131,7 @@ def _reconstruct_bag(
         if first is None:
             raise InputError(f"'{path}' has no images on {image_topic}.")
         truth = bag.camera_trajectory(first.frame_id)
-        mapper = BagMapper(load_model(backend, device, weights), truth if use_odometry else None)
+        mapper = BagMapper(load_model(choice), truth if use_odometry else None)
         with progress_bar(disable=as_json) as bar:
             task = bar.add_task("Mapping", total=bag.frame_count(image_topic))
             mapper.add(first)

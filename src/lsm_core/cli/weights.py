@@ -15,7 +15,7 @@ from lsm_core.backends.checkpoint_identity import Identity, identify
 from lsm_core.cli.console import err, out, print_json
 from lsm_core.errors import InputError, WeightsError
 from lsm_core.weights.fetch import check_hash, fetch
-from lsm_core.weights.table import CHECKPOINTS, Checkpoint, checkpoints_of
+from lsm_core.weights.table import CHECKPOINTS, Checkpoint, checkpoints_of, usage
 
 app = typer.Typer(help="Official checkpoints: where they are, bring them, check them.", no_args_is_help=True)
 
@@ -74,7 +74,7 @@ def fetch_checkpoints(
             f"{entry['file']}  sha256 {entry['sha256']}{'  (was there)' if entry['was_there'] else ''}",
             soft_wrap=True,
         )
-    out.print(f"Use them: --weights {folder}, or weights:={folder} for the node.", soft_wrap=True)
+    out.print(f"Use them: {usage(backend, folder)}.", soft_wrap=True)
 
 
 @app.command()

@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from lsm_core.backends.base import Backend
+from lsm_core.backends.base import NO_LANGUAGE_FIX, Backend
+from lsm_core.backends.semantic_source import nearest_features
 from lsm_core.errors import UnsupportedError
 from lsm_core.types import Prediction
 
@@ -22,9 +23,13 @@ def label_grid(backend: Backend, prediction: Prediction, view: int, texts: Seque
     if prediction.features is None:
         raise UnsupportedError(
             f"Backend '{backend.name}' gives no language features, so its labels cannot be measured.",
-            "Use a backend with language features (lsm-tiny, lsm).",
+            NO_LANGUAGE_FIX,
         )
     with torch.inference_mode():
         embedded = torch.nn.functional.normalize(backend.decode_features(prediction.features[view]).float(), dim=-1)
         scores = embedded @ backend.encode_texts(texts).to(embedded).T
-    return np.asarray(scores.argmax(-1).cpu().numpy(), dtype=np.int64)
+    labels = scores.argmax(-1).cpu()
+    if prediction.feature_to_image is not None:
+        row, column = nearest_features(prediction, view)
+        labels = labels[row, column]
+    return np.asarray(labels.numpy(), dtype=np.int64)

@@ -141,6 +141,7 @@ def single_view(prediction: Prediction, view: int, keep_gaussians: bool = False)
         colors=[prediction.colors[view]],
         gaussians=prediction.gaussians if keep_gaussians else None,
         features=features,
+        feature_to_image=None if prediction.feature_to_image is None else [prediction.feature_to_image[view]],
         extras={},
     )
 

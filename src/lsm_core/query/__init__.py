@@ -2,7 +2,7 @@
 
 from lsm_core.query.instance_tracker import InstanceTracker, TrackerConfig
 from lsm_core.query.instances import Instance, InstanceConfig, find_instances
-from lsm_core.query.prediction_query import label_image, query_gaussians, query_prediction
+from lsm_core.query.prediction_query import label_image, query_gaussians, query_maps, query_prediction
 from lsm_core.query.text import MiniLmTextEncoder
 from lsm_core.query.text_check import check_texts, split_texts
 from lsm_core.query.text_scorer import TextScorer
@@ -20,6 +20,7 @@ __all__ = [
     "find_instances",
     "label_image",
     "query_gaussians",
+    "query_maps",
     "query_prediction",
     "split_texts",
 ]

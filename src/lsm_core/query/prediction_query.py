@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lsm_core.backends.base import Backend
-from lsm_core.errors import QueryError, UnsupportedError
+from lsm_core.backends.semantic_source import SemanticMap, SemanticSource
+from lsm_core.errors import InputError, QueryError, UnsupportedError
 from lsm_core.query.drawn_features import feature_camera, gaussian_feature_width, render_features
 from lsm_core.query.text_check import check_texts
 from lsm_core.query.text_scorer import TextScorer, check_language
@@ -99,6 +100,37 @@ def query_gaussians(
     return _assemble(clean, [_score_camera(gaussians, camera, score, limits) for camera in cameras], cuts, limits)
 
 
+def query_maps(
+    source: SemanticSource,
+    maps: Sequence[SemanticMap],
+    texts: Sequence[str],
+    thresholds: float | Sequence[float] | None = None,
+    config: QueryConfig | None = None,
+) -> QueryResult:
+    """Find texts in what a semantic source says of images; no geometry is needed.
+
+    Args:
+        source: that made the maps.
+        maps: one or more; the result has one entry per map, at the resolution of its image.
+        texts, thresholds, config: see `query_prediction`.
+
+    Raises:
+        QueryError: texts or thresholds are malformed.
+        InputError: there is no map.
+    """
+    if not maps:
+        raise InputError("There is no image to look at.", "Pass one or more.")
+    limits = config or QueryConfig()
+    clean = check_texts(texts)
+    cuts = _thresholds(thresholds, len(clean), limits.threshold)
+    score = TextScorer(source, clean, int(maps[0].features.shape[-1]), limits)
+    grids = [
+        _ScoredGrid(score(m.features), m.grid_to_image.detach().to("cpu", torch.float64).numpy(), m.image_size)
+        for m in maps
+    ]
+    return _assemble(clean, grids, cuts, limits)
+
+
 def label_image(labels: NDArray[np.int32]) -> NDArray[np.uint8]:
     """Return labels [H, W] as uint8 for a mono8 image: the index of the text, 255 = unlabelled."""
     return np.where((labels >= 0) & (labels < UNLABELLED), labels, UNLABELLED).astype(np.uint8)
@@ -106,8 +138,11 @@ def label_image(labels: NDArray[np.int32]) -> NDArray[np.uint8]:
 
 def _score_view(prediction: Prediction, view: int, score: TextScorer) -> _ScoredGrid:
     assert prediction.features is not None
-    affine = prediction.grid_to_image[view].detach().to("cpu", torch.float64).numpy()
     features = prediction.features[view]
+    if prediction.feature_to_image is not None:
+        own = prediction.feature_to_image[view].detach().to("cpu", torch.float64).numpy()
+        return _ScoredGrid(score(features), own, prediction.image_sizes[view])
+    affine = prediction.grid_to_image[view].detach().to("cpu", torch.float64).numpy()
     h, w = prediction.pointmaps[view].shape[:2]
     to_grid = _between_grids((int(features.shape[0]), int(features.shape[1])), (int(h), int(w)))
     return _ScoredGrid(score(features), affine @ to_grid, prediction.image_sizes[view])

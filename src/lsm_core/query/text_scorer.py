@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from lsm_core.backends.base import Backend
+from lsm_core.backends.base import NO_LANGUAGE_FIX, Backend
+from lsm_core.backends.semantic_source import SemanticSource
 from lsm_core.errors import UnsupportedError
 from lsm_core.query.feature_scores import LinearDecoder, cosines, cosines_decoded, probe_linear
 from lsm_core.query.text_check import check_texts
@@ -26,14 +27,15 @@ class _Semantics:
     vocabulary: Vocabulary
 
 
-_semantics: weakref.WeakKeyDictionary[Backend, _Semantics] = weakref.WeakKeyDictionary()
+Model = Backend | SemanticSource
+_semantics: weakref.WeakKeyDictionary[Model, _Semantics] = weakref.WeakKeyDictionary()
 
 
 class TextScorer:
     """Scores features [..., D] for one set of texts.
 
     Args:
-        backend: that made the features.
+        backend: that made the features, or the semantic source.
         texts: checked here, see `check_texts`.
         width: D.
         config: calibration.
@@ -43,7 +45,7 @@ class TextScorer:
         UnsupportedError: the backend has no language features.
     """
 
-    def __init__(self, backend: Backend, texts: Sequence[str], width: int, config: QueryConfig) -> None:
+    def __init__(self, backend: Model, texts: Sequence[str], width: int, config: QueryConfig) -> None:
         check_language(backend)
         self.texts = check_texts(texts)
         self._backend, self._config = backend, config
@@ -79,16 +81,16 @@ class TextScorer:
         return scores * (alpha.cpu() >= self._config.min_alpha)[..., None]
 
 
-def check_language(backend: Backend) -> None:
+def check_language(backend: Model) -> None:
     """Raise UnsupportedError for a backend without language features."""
     if not backend.has_language:
         raise UnsupportedError(
             f"Backend '{backend.name}' has no language features, so it cannot answer text queries.",
-            "Use a backend with language features (lsm-tiny, lsm).",
+            NO_LANGUAGE_FIX,
         )
 
 
-def _semantics_of(backend: Backend, width: int) -> _Semantics:
+def _semantics_of(backend: Model, width: int) -> _Semantics:
     found = _semantics.get(backend)
     if found is None:
         found = _Semantics(probe_linear(backend, width), embed_vocabulary(backend))

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from lsm_core.backends.base import Backend
+from lsm_core.backends.semantic_source import SemanticSource
 from lsm_core.data.classes import CLASSES, SYNONYMS
 
 NAMES = tuple(name for name in CLASSES if name != "void")
@@ -33,8 +34,8 @@ class Vocabulary:
     same: float
 
 
-def embed_vocabulary(backend: Backend) -> Vocabulary:
-    """Embed names and synonyms in the text space of a backend."""
+def embed_vocabulary(backend: Backend | SemanticSource) -> Vocabulary:
+    """Embed names and synonyms in the text space of a backend or semantic source."""
     groups = [list(dict.fromkeys((name, *SYNONYMS.get(name, ())))) for name in NAMES]
     words = backend.encode_texts([word for group in groups for word in group]).float().cpu()
     owner = torch.tensor([i for i, group in enumerate(groups) for _ in group])

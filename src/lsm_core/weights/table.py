@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from lsm_core.errors import UnknownBackendError
 
@@ -54,11 +55,22 @@ LSM = Checkpoint(
     f"as its page states; it contains DUSt3R's weights, {NON_COMMERCIAL}",
 )
 
-# backend -> the files it needs, all in one folder
+# backend or semantic source -> the files it needs, all in one folder
 CHECKPOINTS: dict[str, tuple[Checkpoint, ...]] = {
     "lsm": (DUST3R, LSEG, LSM),
     "dust3r": (DUST3R,),
+    "lseg": (LSEG,),
 }
+
+
+SEMANTIC_SOURCES = ("lseg",)  # of these, files serve beside a backend
+
+
+def usage(backend: str, folder: Path) -> str:
+    """Return how files in a folder are named to the program and to the node."""
+    if backend in SEMANTIC_SOURCES:
+        return f"--semantics {backend} --semantics-weights {folder}, or semantics.weights:={folder} for the node"
+    return f"--weights {folder}, or weights:={folder} for the node"
 
 
 def checkpoints_of(backend: str) -> tuple[Checkpoint, ...]:

@@ -9,6 +9,7 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from lsm_core.backends import backend_names, semantic_names
 from lsm_core.mapping import (
     ChainConfig,
     CloudConfig,
@@ -347,11 +348,30 @@ class QueryParameters:
 
 
 @dataclass(frozen=True)
+class SemanticsParameters:
+    """Where words come from."""
+
+    source: str = setting(
+        "model",
+        "What answers words: the model itself, or a source beside any model.",
+        choices=("model", *semantic_names()),
+        read_only=True,
+    )
+    weights: str = setting(
+        "",
+        "File or folder with the source's weights (lsm weights fetch lseg); empty for those shipped.",
+        read_only=True,
+    )
+
+
+@dataclass(frozen=True)
 class NodeParameters:
     """The whole tree."""
 
-    backend: str = setting("lsm-tiny", "The model.", read_only=True)
-    weights: str = setting("", "File or folder with weights; empty for those shipped.", read_only=True)
+    backend: str = setting("lsm-tiny", f"The model: {', '.join(backend_names())}.", read_only=True)
+    weights: str = setting(
+        "", "File or folder with its weights (lsm weights fetch BACKEND); empty for those shipped.", read_only=True
+    )
     device: str = setting("auto", "auto (a GPU if there is one), cpu, cuda, cuda:1 ...", read_only=True)
     num_threads: int = setting(
         0,
@@ -401,6 +421,7 @@ class NodeParameters:
     points: PointParameters = field(default_factory=PointParameters)
     map: MapParameters = field(default_factory=MapParameters)
     queries: QueryParameters = field(default_factory=QueryParameters)
+    semantics: SemanticsParameters = field(default_factory=SemanticsParameters)
 
 
 def settings() -> tuple[Setting, ...]:

@@ -16,7 +16,7 @@ from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.timer import Timer
 
-from lsm_core.backends import Backend, load_backend
+from lsm_core.backends import Backend, load_backend, load_semantics, with_semantics
 from lsm_core.device_faults import DeviceFault, device_fault
 from lsm_core.errors import LsmError
 from lsm_perception.declaration import ParameterServer
@@ -158,9 +158,7 @@ class PerceptionNode(LifecycleNode):
         """Make the working parts; return why that failed, "" when it did not. Whatever it is, the node stays up."""
         try:
             torch.set_num_threads(parameters.num_threads or default_threads())
-            weights = Path(parameters.weights) if parameters.weights else None
-            backend = self._load_backend(parameters.backend, parameters.device, weights)
-            self._runtime = Runtime(self, parameters, backend, self._fail)
+            self._runtime = Runtime(self, parameters, self._load_model(parameters), self._fail)
             self._runtime.warm_up()
             self._own_services.attach(self._runtime, parameters)
             self._diagnostics = DiagnosticsMaker(self.get_fully_qualified_name())
@@ -169,6 +167,16 @@ class PerceptionNode(LifecycleNode):
                 self._fail(one_line(error))
             return str(error) if isinstance(error, LsmError) else f"{type(error).__name__}: {error}"
         return ""
+
+    def _load_model(self, parameters: NodeParameters) -> Backend:
+        """Load the backend, with the words of a semantic source where one is chosen."""
+        semantics = parameters.semantics
+        source = None
+        if semantics.source != "model":
+            source = load_semantics(semantics.source, parameters.device, semantics.weights or None)
+        weights = Path(parameters.weights) if parameters.weights else None
+        backend = self._load_backend(parameters.backend, parameters.device, weights)
+        return backend if source is None else with_semantics(backend, source)
 
     def _release(self) -> None:
         """Let go of everything, and of the device's memory once nothing refers to it."""
