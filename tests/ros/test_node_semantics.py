@@ -38,11 +38,10 @@ def weights(views: list[View], tmp_path_factory: pytest.TempPathFactory) -> Path
     return folder
 
 
-def started(parameters: dict[str, object]) -> Harness:
-    """Return a node that has made its model itself, after one image."""
-    harness = Harness(
-        None, {"device": "cpu", "queries.texts": list(FACES), **parameters}, LISTEN, load=load_backend
-    )
+def started(parameters: dict[str, object], namespace: str = "") -> Harness:
+    """Return an active node that has made its model itself."""
+    chosen = {"device": "cpu", "queries.texts": list(FACES), **parameters}
+    harness = Harness(None, chosen, LISTEN, namespace, load=load_backend)
     assert wait_until(lambda: harness.node.state_label == "active", 60.0)
     harness.wait_active()
     harness.wait_connected(*LISTEN)
@@ -80,7 +79,7 @@ def test_words_are_asked_of_the_source(node: Harness, views: list[View]) -> None
 
 
 def test_a_model_without_words_says_unsupported(rclpy_session: None, views: list[View], weights: Path) -> None:
-    harness = started({"backend": "dust3r", "weights": str(weights)})
+    harness = started({"backend": "dust3r", "weights": str(weights)}, "wordless")
     try:
         harness.walk(views[:1])
         assert wait_until(lambda: len(harness.messages("keyframes")) == 1)
@@ -93,7 +92,7 @@ def test_a_model_without_words_says_unsupported(rclpy_session: None, views: list
 
 
 def test_a_source_without_weights_fails_configure_with_the_command(rclpy_session: None) -> None:
-    harness = Harness(None, {"semantics.source": "lseg", "autostart": False}, (), load=load_backend)
+    harness = Harness(None, {"semantics.source": "lseg", "autostart": False}, (), "bare", load=load_backend)
     try:
         complaint = harness.node._build(harness.node._server.tree)
         assert "lsm weights fetch lseg --accept-licence" in complaint and "semantics.weights:=" in complaint

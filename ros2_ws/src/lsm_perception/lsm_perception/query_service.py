@@ -69,7 +69,10 @@ class QueryService:
         queries = make_queries(request.texts, request.thresholds, limits.threshold)
         keyframe = self._find(request)
         if not self._segmenter.available:
-            raise ServiceError(ResultCode.UNSUPPORTED, "The backend has no language features. Use lsm-tiny or lsm.")
+            raise ServiceError(
+                ResultCode.UNSUPPORTED,
+                "The backend has no language features. Use lsm-tiny or lsm, or semantics.source:=lseg.",
+            )
         found = self._ask(keyframe, queries, timeout_seconds(request.timeout, limits))
         fill_masks(response, keyframe, found)
         self._fill_points(response, keyframe, found)
