@@ -11,12 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lsm_core.render.cpu_binning import bin_rows
-from lsm_core.render.cpu_blend import MEDIAN_DEPTH, PLANES, TRANSMITTANCE, blend_row
+from lsm_core.render.cpu_blend import MEDIAN_DEPTH, RGBZ, TRANSMITTANCE
+from lsm_core.render.cpu_gradient import BlendSplats
+from lsm_core.render.cpu_images import blend, cropped
 from lsm_core.render.cpu_projection import project_records
-from lsm_core.render.cpu_records import TILE, FloatArray, IntArray, Records, tile_counts
-from lsm_core.render.cpu_threads import run_all
-from lsm_core.render.reference import rasterize_reference
+from lsm_core.render.projection import project
 from lsm_core.types import Camera, Gaussians, RenderResult
 
 
@@ -27,68 +26,70 @@ def rasterize_cpu(
     features: bool = False,
     picks: bool = True,
 ) -> list[RenderResult]:
-    """Draw Gaussians; see `lsm_core.render.base.Rasterizer`."""
-    if wants_gradient(gaussians, cameras):
-        return rasterize_reference(gaussians, cameras, background, features, picks)
-    channels = _features(gaussians) if features else np.empty((0, 0), np.float32)
-    return [_rasterize(gaussians, camera, background, channels, features, picks) for camera in cameras]
+    """Draw Gaussians; see `lsm_core.render.base.Rasterizer`.
+
+    Gradients reach the same attributes as with `reference`. Where none is wanted, the projection is compiled, too.
+    """
+    draw = _draw_for_gradient if _wants_gradient(gaussians, cameras, features) else _draw
+    return [draw(gaussians, camera, background, features, picks) for camera in cameras]
 
 
-def wants_gradient(gaussians: Gaussians, cameras: Sequence[Camera]) -> bool:
+def _wants_gradient(gaussians: Gaussians, cameras: Sequence[Camera], features: bool) -> bool:
     """Say whether anything that is drawn requires a gradient."""
-    scene = [gaussians.means, gaussians.quats, gaussians.scales, gaussians.opacities, gaussians.sh]
-    scene += [camera.T_scene_cam for camera in cameras]
-    if gaussians.features is not None:
-        scene.append(gaussians.features)
-    return torch.is_grad_enabled() and any(tensor.requires_grad for tensor in scene)
+    parts = [gaussians.means, gaussians.quats, gaussians.scales, gaussians.opacities, gaussians.sh]
+    parts += [camera.T_scene_cam for camera in cameras]
+    if features and gaussians.features is not None:
+        parts.append(gaussians.features)
+    return torch.is_grad_enabled() and any(part.requires_grad for part in parts)
 
 
-def _features(gaussians: Gaussians) -> FloatArray:
-    """Return the features [N, D] float32, contiguous on the CPU."""
-    assert gaussians.features is not None
-    return np.ascontiguousarray(gaussians.features.detach().cpu().numpy(), dtype=np.float32)
-
-
-def _rasterize(
-    gaussians: Gaussians, camera: Camera, background: Tensor, channels: FloatArray, features: bool, picks: bool
-) -> RenderResult:
-    """Draw one camera."""
-    records = project_records(gaussians, camera)
-    planes, strongest, drawn = blend(records, channels, camera)
-    height, width, device = camera.height, camera.width, gaussians.means.device
-    image = torch.from_numpy(planes)[:, :height, :width].to(device)
-    left = image[TRANSMITTANCE]
-    alpha = 1 - left
-    return RenderResult(
-        rgb=image[:3].permute(1, 2, 0) + left[..., None] * background.to(image),
-        depth=torch.where(alpha > 0, image[3] / alpha.clamp(min=1e-10), 0.0),
-        alpha=alpha,
-        features=torch.from_numpy(drawn)[:height, :width].to(device) if features else None,
-        median_depth=image[MEDIAN_DEPTH] if picks else None,
-        strongest=torch.from_numpy(strongest)[:height, :width].to(device) if picks else None,
+def _draw(gaussians: Gaussians, camera: Camera, background: Tensor, features: bool, picks: bool) -> RenderResult:
+    """Draw one camera without gradients."""
+    channels = np.empty((len(gaussians), 0), np.float32)
+    if features and gaussians.features is not None:
+        channels = np.ascontiguousarray(gaussians.features.detach().cpu().numpy(), dtype=np.float32)
+    image = blend(project_records(gaussians, camera), channels, camera)
+    planes = cropped(image.planes, camera, rows_first=False).to(gaussians.means)
+    return _result(
+        planes[RGBZ],
+        planes[TRANSMITTANCE],
+        background,
+        cropped(image.features, camera).to(gaussians.means) if features else None,
+        planes[MEDIAN_DEPTH] if picks else None,
+        cropped(image.strongest, camera).to(gaussians.means.device) if picks else None,
     )
 
 
-def blend(records: Records, channels: FloatArray, camera: Camera) -> tuple[FloatArray, IntArray, FloatArray]:
-    """Blend all tiles.
+def _draw_for_gradient(
+    gaussians: Gaussians, camera: Camera, background: Tensor, features: bool, picks: bool
+) -> RenderResult:
+    """Draw one camera so that gradients can follow."""
+    splats = project(gaussians, camera)
+    channels = gaussians.features if features else None
+    if channels is None:
+        channels = gaussians.means.new_empty(len(gaussians), 0)
+    parts = (splats.means, splats.whitening, splats.opacities, splats.depths, splats.rgb)
+    rgbz, left, found, median, strongest = BlendSplats.apply(camera, splats, channels, *parts)
+    return _result(
+        rgbz,
+        left,
+        background,
+        found if features else None,
+        median if picks else None,
+        strongest if picks else None,
+    )
 
-    Args:
-        records: of a view.
-        channels: [N, D] float32 features of all Gaussians, or D = 0.
-        camera: for its size.
 
-    Returns:
-        Planes [PLANES, H', W'], strongest Gaussians [H', W'] and features [H', W', D], of whole tiles.
-    """
-    rows, columns = tile_counts(camera)
-    starts, members = bin_rows(records.order, records.values, rows)
-    planes = np.empty((PLANES, rows * TILE, columns * TILE), np.float32)
-    strongest = np.empty(planes.shape[1:], np.int32)
-    drawn = np.zeros((*planes.shape[1:], channels.shape[1]), np.float32)
-
-    def work(row: int) -> None:
-        part = members[starts[row] : starts[row + 1]]
-        blend_row(row, part, records.values, records.source, channels, planes, strongest, drawn)
-
-    run_all(work, rows)
-    return planes, strongest, drawn
+def _result(
+    rgbz: Tensor,
+    left: Tensor,
+    background: Tensor,
+    features: Tensor | None,
+    median: Tensor | None,
+    strongest: Tensor | None,
+) -> RenderResult:
+    """Put the background behind the colours [4, H, W] and divide the depth by what is opaque."""
+    alpha = 1 - left
+    rgb = rgbz[:3].permute(1, 2, 0).contiguous() + left[..., None] * background.to(left)
+    depth = torch.where(alpha > 0, rgbz[3] / alpha.clamp(min=1e-10), 0.0)
+    return RenderResult(rgb, depth, alpha, features, median, strongest)

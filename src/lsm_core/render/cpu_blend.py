@@ -32,7 +32,8 @@ FLOOR, MEDIAN = np.float32(TRANSMITTANCE_MIN), np.float32(MEDIAN_TRANSMITTANCE)
 CHECK_EVERY = 16  # Gaussians between two looks at whether a tile is done
 
 # Planes of the image: colour, depth (sum of weight times z), transmittance, median depth.
-RGBZ, TRANSMITTANCE, MEDIAN_DEPTH = 0, 4, 5
+RGBZ = slice(0, 4)
+TRANSMITTANCE, MEDIAN_DEPTH = 4, 5
 PLANES = 6
 
 
