@@ -1,11 +1,18 @@
-"""The compiled blending of one row of tiles: front to back, 16 pixels at once, ending early."""
+"""The compiled blending of one row of tiles: front to back, 16 pixels at once, ending early.
+
+Everything a tile keeps per pixel is in one array, so that the compiler sees that nothing overlaps. Features are not
+added one Gaussian at a time: weights are noted per pixel, and every BATCH Gaussians each pixel adds up its share,
+four feature vectors per pass over its sums.
+"""
 
 from __future__ import annotations
 
 import math
+from typing import Final
 
 import numba
 import numpy as np
+from numpy.typing import NDArray
 
 from lsm_core.render.base import MEDIAN_TRANSMITTANCE, TRANSMITTANCE_MIN
 from lsm_core.render.cpu_alpha import CUT, ONE, TOP, ZERO, half_exp
@@ -29,12 +36,20 @@ from lsm_core.render.cpu_records import (
 )
 
 FLOOR, MEDIAN = np.float32(TRANSMITTANCE_MIN), np.float32(MEDIAN_TRANSMITTANCE)
-CHECK_EVERY = 16  # Gaussians between two looks at whether a tile is done
+BATCH: Final = 128  # Gaussians between two sums of features, and between two looks at whether a tile is done
+NOTES: Final = (
+    BATCH + 8
+)  # room per pixel; not a power of two, which would put all pixels' notes into a few cache sets
 
-# Planes of the image: colour, depth (sum of weight times z), transmittance, median depth.
+# Planes of the image: colour and depth (sums of weight times value), transmittance, median depth.
 RGBZ = slice(0, 4)
 TRANSMITTANCE, MEDIAN_DEPTH = 4, 5
 PLANES = 6
+
+# What a tile keeps of a pixel: the planes, then transmittance while the pixel goes on (0 after), the largest weight
+# and whose it is (place in the tile's list), the present weight, and the pixel's column.
+RUNNING, LARGEST, BEST, WEIGHT, LANE = range(PLANES, PLANES + 5)
+STATE = PLANES + 5
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "nsz"})
@@ -62,64 +77,129 @@ def blend_row(  # pragma: no cover (compiled)
     """
     columns = planes.shape[2] // TILE
     starts, members = bin_columns(row_members, values, columns)
-    running = np.empty((TILE, TILE), np.float32)  # transmittance, 0 once a pixel has ended
-    left = np.empty((TILE, TILE), np.float32)  # transmittance where it ended
-    largest = np.empty((TILE, TILE), np.float32)
-    best = np.empty((TILE, TILE), np.int32)
-    rgbz = np.empty((4, TILE, TILE), np.float32)
-    median = np.empty((TILE, TILE), np.float32)
-    weight = np.empty(TILE, np.float32)
-    lanes = np.arange(TILE).astype(np.float32)
-    depth_of = features.shape[1]
+    state = np.empty((TILE, STATE, TILE), np.float32)
+    noted = np.zeros((TILE, TILE), np.int32)
+    who, weights = np.empty((TILE, TILE, NOTES), np.int32), np.empty((TILE, TILE, NOTES), np.float32)
+    goes_on = np.empty(TILE, np.bool_)
     y0 = row * TILE
     for column in range(columns):
         x0 = column * TILE
-        running[:], left[:], largest[:], best[:], rgbz[:], median[:] = ONE, ONE, ZERO, -1, ZERO, ZERO
-        for k in range(starts[column], starts[column + 1]):
-            if (k - starts[column]) % CHECK_EVERY == CHECK_EVERY - 1 and not running.any():
-                break
+        first, last = starts[column], starts[column + 1]
+        _clear(state)
+        goes_on[:] = True
+        for k in range(first, last):
+            if k > first and (k - first) % BATCH == 0:
+                if features.shape[1]:
+                    _add_features(y0, x0, noted, who, weights, features, feature_image)
+                if not _any_running(state, goes_on):
+                    break
             i = members[k]
-            wxx, wxy, wyy, opacity = values[i, WXX], values[i, WXY], values[i, WYY], values[i, OPACITY]
-            z, red, green, blue = values[i, DEPTH], values[i, RED], values[i, GREEN], values[i, BLUE]
-            u, v = values[i, U] - np.float32(x0), values[i, V] - np.float32(y0)
             g = source[i]
-            x_first = max(0, math.ceil(u - values[i, REACH_X]))
-            x_last = min(TILE - 1, math.floor(u + values[i, REACH_X]))
+            u, v = values[i, U] - np.float32(x0), values[i, V] - np.float32(y0)
             y_first = max(0, math.ceil(v - values[i, REACH_Y]))
             y_last = min(TILE - 1, math.floor(v + values[i, REACH_Y]))
+            x_first = max(0, math.ceil(u - values[i, REACH_X]))
+            x_last = min(TILE - 1, math.floor(u + values[i, REACH_X]))
             for y in range(y_first, y_last + 1):
-                dy = np.float32(y) - v
-                along, shift = wyy * dy, wxy * dy
-                along *= along
-                for x in range(TILE):
-                    across = wxx * (lanes[x] - u) + shift
-                    alpha = min(TOP, opacity * half_exp(across * across + along))
-                    alpha = alpha if alpha >= CUT else ZERO
-                    before = running[y, x]
-                    after = before * (ONE - alpha)
-                    goes_on = after >= FLOOR
-                    w = before * alpha if goes_on else ZERO
-                    running[y, x] = after if goes_on else ZERO
-                    left[y, x] = after if goes_on else left[y, x]
-                    median[y, x] = z if before > MEDIAN and after <= MEDIAN else median[y, x]
-                    rgbz[0, y, x] += w * red
-                    rgbz[1, y, x] += w * green
-                    rgbz[2, y, x] += w * blue
-                    rgbz[3, y, x] += w * z
-                    stronger = w > largest[y, x]
-                    largest[y, x] = w if stronger else largest[y, x]
-                    best[y, x] = g if stronger else best[y, x]
-                    weight[x] = w
-                if depth_of:
+                if not goes_on[y]:
+                    continue
+                _blend_lanes(np.float32(y) - v, u, i, np.float32(k - first), values, state, y)
+                if features.shape[1]:
                     for x in range(x_first, x_last + 1):
-                        w = weight[x]
-                        if w > ZERO:
-                            for c in range(depth_of):
-                                feature_image[y0 + y, x0 + x, c] += w * features[g, c]
+                        # Noted without a branch, which would be guessed wrong too often; 0 is overwritten.
+                        w, place = state[y, WEIGHT, x], noted[y, x]
+                        who[y, x, place], weights[y, x, place] = g, w
+                        noted[y, x] = place + (1 if w > ZERO else 0)
+        if features.shape[1]:
+            _add_features(y0, x0, noted, who, weights, features, feature_image)
         for y in range(TILE):
             for x in range(TILE):
-                for c in range(4):
-                    planes[c, y0 + y, x0 + x] = rgbz[c, y, x]
-                planes[TRANSMITTANCE, y0 + y, x0 + x] = left[y, x]
-                planes[MEDIAN_DEPTH, y0 + y, x0 + x] = median[y, x]
-                strongest[y0 + y, x0 + x] = best[y, x]
+                for plane in range(PLANES):
+                    planes[plane, y0 + y, x0 + x] = state[y, plane, x]
+                best = int(state[y, BEST, x])
+                strongest[y0 + y, x0 + x] = source[members[first + best]] if best >= 0 else -1
+
+
+@numba.njit(cache=True, nogil=True)
+def _clear(state: FloatArray) -> None:  # pragma: no cover (compiled)
+    """Begin a tile."""
+    state[:] = ZERO
+    for y in range(TILE):
+        for x in range(TILE):
+            state[y, TRANSMITTANCE, x] = state[y, RUNNING, x] = ONE
+            state[y, BEST, x] = -ONE
+            state[y, LANE, x] = x
+
+
+@numba.njit(cache=True, nogil=True)
+def _any_running(state: FloatArray, goes_on: NDArray[np.bool_]) -> bool:  # pragma: no cover (compiled)
+    """Mark the rows of the tile in which a pixel goes on; say whether there is one."""
+    found = False
+    for y in range(TILE):
+        most = ZERO
+        for x in range(TILE):
+            most = max(most, state[y, RUNNING, x])
+        goes_on[y] = most > ZERO
+        found |= goes_on[y]
+    return found
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "nsz"}, inline="always")
+def _blend_lanes(  # pragma: no cover (compiled)
+    dy: np.float32, u: np.float32, i: int, place: np.float32, values: FloatArray, state: FloatArray, y: int
+) -> None:
+    """Blend record i into row y of a tile; u is its column, dy the row's distance, place its rank in the tile."""
+    wxx, opacity, z = values[i, WXX], values[i, OPACITY], values[i, DEPTH]
+    red, green, blue = values[i, RED], values[i, GREEN], values[i, BLUE]
+    along, shift = values[i, WYY] * dy, values[i, WXY] * dy
+    along *= along
+    for x in range(TILE):
+        across = wxx * (state[y, LANE, x] - u) + shift
+        alpha = min(TOP, opacity * half_exp(across * across + along))
+        alpha = alpha if alpha >= CUT else ZERO
+        before = state[y, RUNNING, x]
+        after = before * (ONE - alpha)
+        goes_on = after >= FLOOR
+        w = before * alpha if goes_on else ZERO
+        state[y, RUNNING, x] = after if goes_on else ZERO
+        state[y, TRANSMITTANCE, x] = after if goes_on else state[y, TRANSMITTANCE, x]
+        state[y, MEDIAN_DEPTH, x] = z if before > MEDIAN and after <= MEDIAN else state[y, MEDIAN_DEPTH, x]
+        state[y, 0, x] += w * red
+        state[y, 1, x] += w * green
+        state[y, 2, x] += w * blue
+        state[y, 3, x] += w * z
+        stronger = w > state[y, LARGEST, x]
+        state[y, BEST, x] = place if stronger else state[y, BEST, x]
+        state[y, LARGEST, x] = max(w, state[y, LARGEST, x])
+        state[y, WEIGHT, x] = w
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "nsz", "reassoc"})
+def _add_features(  # pragma: no cover (compiled)
+    y0: int,
+    x0: int,
+    noted: IntArray,
+    who: IntArray,
+    weights: FloatArray,
+    features: FloatArray,
+    feature_image: FloatArray,
+) -> None:
+    """Add what the pixels of a tile noted to their features, and empty the notes."""
+    channels = features.shape[1]
+    for y in range(TILE):
+        for x in range(TILE):
+            count, k = noted[y, x], 0
+            while k + 4 <= count:
+                i0, i1, i2, i3 = who[y, x, k], who[y, x, k + 1], who[y, x, k + 2], who[y, x, k + 3]
+                w0, w1, w2, w3 = weights[y, x, k], weights[y, x, k + 1], weights[y, x, k + 2], weights[y, x, k + 3]
+                for c in range(channels):
+                    feature_image[y0 + y, x0 + x, c] += (
+                        w0 * features[i0, c] + w1 * features[i1, c] + w2 * features[i2, c] + w3 * features[i3, c]
+                    )
+                k += 4
+            while k < count:
+                i0, w0 = who[y, x, k], weights[y, x, k]
+                for c in range(channels):
+                    feature_image[y0 + y, x0 + x, c] += w0 * features[i0, c]
+                k += 1
+            noted[y, x] = 0
