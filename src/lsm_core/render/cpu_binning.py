@@ -2,42 +2,29 @@
 
 from __future__ import annotations
 
-import math
-
 import numba
 import numpy as np
+from numpy.typing import NDArray
 
-from lsm_core.render.cpu_records import REACH_X, REACH_Y, TILE, Float32, FloatArray, IntArray, U, V
-
-
-@numba.njit(cache=True, nogil=True)
-def tile_range(center: Float32, reach: Float32, tiles: int) -> tuple[int, int]:  # pragma: no cover (compiled)
-    """Return the half-open range of tiles along one axis whose pixels lie within `reach` of `center`."""
-    first = math.floor((center - reach) / TILE)
-    last = math.floor((center + reach) / TILE) + 1
-    return int(max(0, min(first, tiles))), int(max(0, min(last, tiles)))
+from lsm_core.render.cpu_records import REACH_X, FloatArray, IntArray, U, tile_range
 
 
 @numba.njit(cache=True, nogil=True)
 def bin_rows(
-    order: IntArray, values: FloatArray, rows: int
+    order: IntArray, rows: NDArray[np.int16], count: int
 ) -> tuple[IntArray, IntArray]:  # pragma: no cover (compiled)
-    """List the records of each row of tiles, front to back; returns starts [rows + 1] and members, int32."""
-    touched = np.empty((len(order), 2), np.int16)
-    starts = np.zeros(rows + 1, np.int32)
-    for k in range(len(order)):
-        i = order[k]
-        first, last = tile_range(values[i, V], values[i, REACH_Y], rows)
-        touched[k, 0], touched[k, 1] = first, last
-        for row in range(first, last):
+    """List the records of each of `count` rows of tiles, front to back; returns starts [count + 1] and members."""
+    starts = np.zeros(count + 1, np.int32)
+    for i in order:
+        for row in range(rows[i, 0], rows[i, 1]):
             starts[row + 1] += 1
-    for row in range(rows):
+    for row in range(count):
         starts[row + 1] += starts[row]
     cursor = starts.copy()
-    members = np.empty(starts[rows], np.int32)
-    for k in range(len(order)):
-        for row in range(touched[k, 0], touched[k, 1]):
-            members[cursor[row]] = order[k]
+    members = np.empty(starts[count], np.int32)
+    for i in order:
+        for row in range(rows[i, 0], rows[i, 1]):
+            members[cursor[row]] = i
             cursor[row] += 1
     return starts, members
 

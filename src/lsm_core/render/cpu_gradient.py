@@ -53,7 +53,7 @@ class BlendSplats(torch.autograd.Function):
             Sums of weight times (rgb, z) [4, H, W], transmittance left [H, W], features [H, W, D], and without
             gradient median depth [H, W] and strongest Gaussian [H, W] int32.
         """
-        ctx.camera, ctx.records = camera, records_of(splats)
+        ctx.camera, ctx.records = camera, records_of(splats, camera)
         ctx.features = np.ascontiguousarray(features.detach().cpu().numpy(), dtype=np.float32)
         ctx.image = blend(ctx.records, ctx.features, camera)
         planes = cropped(ctx.image.planes, camera, rows_first=False).to(drawn[0])

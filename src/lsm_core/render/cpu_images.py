@@ -33,7 +33,7 @@ class TileImage:
 def row_lists(records: Records, camera: Camera) -> list[IntArray]:
     """Return the records of each row of tiles, front to back."""
     rows, _ = tile_counts(camera)
-    starts, members = bin_rows(records.order, records.values, rows)
+    starts, members = bin_rows(records.order, records.rows, rows)
     return [members[starts[row] : starts[row + 1]] for row in range(rows)]
 
 

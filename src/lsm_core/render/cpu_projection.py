@@ -28,6 +28,8 @@ from lsm_core.render.cpu_records import (
     Records,
     U,
     V,
+    tile_counts,
+    tile_range,
 )
 from lsm_core.render.cpu_sh import sh_color
 from lsm_core.render.cpu_threads import run_all
@@ -49,16 +51,19 @@ def project_records(gaussians: Gaussians, camera: Camera) -> Records:
         [_array(camera.T_cam_scene)[:3].ravel(), _array(camera.T_scene_cam)[:3, 3], _lens(camera)]
     )
     values, source = np.empty((count, WIDTH), np.float32), np.empty(count, np.int32)
+    rows, (tiles, _) = np.empty((count, 2), np.int16), tile_counts(camera)
     keys, kept = np.empty(count, np.uint64), [0] * -(-count // CHUNK)
 
     def work(task: int) -> None:
         first, last = task * CHUNK, min((task + 1) * CHUNK, count)
-        kept[task] = _project(first, last, means, quats, scales, opacities, sh, view, values, source, keys)
+        kept[task] = _project(
+            first, last, means, quats, scales, opacities, sh, view, tiles, values, source, rows, keys
+        )
 
     run_all(work, len(kept))
     found = [keys[task * CHUNK : task * CHUNK + n] for task, n in enumerate(kept)]
     ordered = np.sort(np.concatenate(found)) if found else keys
-    return Records(values, source, (ordered & np.uint64(0xFFFFFFFF)).astype(np.int32))
+    return Records(values, source, (ordered & np.uint64(0xFFFFFFFF)).astype(np.int32), rows)
 
 
 def _array(tensor: torch.Tensor) -> FloatArray:
@@ -92,8 +97,10 @@ def _project(  # pragma: no cover (compiled)
     opacities: FloatArray,
     sh: FloatArray,
     view: FloatArray,
+    tiles: int,
     values: FloatArray,
     source: IntArray,
+    rows: NDArray[np.int16],
     keys: NDArray[np.uint64],
 ) -> int:
     """Write the records of Gaussians first to last - 1 from row `first` on; returns how many reach a pixel.
@@ -136,6 +143,7 @@ def _project(  # pragma: no cover (compiled)
         record[U], record[V], record[WXX], record[WXY], record[WYY] = u, v, wxx, wxy, ONE / root_yy
         record[OPACITY], record[DEPTH], record[REACH_X], record[REACH_Y] = opacity, z, reach_x, reach_y
         record[RED], record[GREEN], record[BLUE] = sh_color(mx - centre[0], my - centre[1], mz - centre[2], sh, i)
+        rows[row, 0], rows[row, 1] = tile_range(v, reach_y, tiles)
         depth_bits[0] = z
         source[row], keys[row] = i, (np.uint64(bits[0]) << np.uint64(32)) | np.uint64(row)
         row += 1
