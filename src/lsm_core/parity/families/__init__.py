@@ -13,6 +13,7 @@ from lsm_core.parity.families import (
     pair,
     points,
     pose,
+    projection,
     rasterizer,
 )
 from lsm_core.parity.registry import register_family
@@ -30,6 +31,7 @@ for _module in (
     pair,
     points,
     pose,
+    projection,
     rasterizer,
 ):
     for _family in _module.FAMILIES:
