@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from lsm_core.geometry.normals import surface_normals
 from lsm_core.sh import C0
 from lsm_core.types import Gaussians
 
@@ -32,14 +33,6 @@ class SurfaceView:
     features: Tensor  # [h, w, D]
     focal: float  # px of this grid
     centre: Tensor  # [3] camera centre in the scene frame
-
-
-def surface_normals(points: Tensor) -> Tensor:
-    """Return unit normals [h, w, 3] of a pointmap [h, w, 3] by central differences (one-sided at borders)."""
-    padded = F.pad(points.permute(2, 0, 1)[None], (1, 1, 1, 1), mode="replicate")[0].permute(1, 2, 0)
-    along_x = padded[1:-1, 2:] - padded[1:-1, :-2]
-    along_y = padded[2:, 1:-1] - padded[:-2, 1:-1]
-    return F.normalize(torch.linalg.cross(along_x, along_y, dim=-1), dim=-1, eps=1e-12)
 
 
 def disc_rotation(normals: Tensor, view: Tensor) -> Tensor:

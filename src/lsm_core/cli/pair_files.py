@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from lsm_core.cli.console import finite
 from lsm_core.io import PointCloud, write_depth_png, write_gaussians, write_png, write_point_cloud, write_text
+from lsm_core.io.file_words import file_word
 from lsm_core.io.overlays import overlay_labels
 from lsm_core.mapping import NO_LABEL, cloud_from_view
 from lsm_core.mapping import PointCloud as MapCloud
@@ -114,8 +115,3 @@ def write_masks(folder: Path, query: QueryResult, images: Sequence[NDArray[np.ui
         names.append(f"overlay_{view}.png")
         write_png(folder / names[-1], overlay_labels(image, query.labels[view], len(query.texts)))
     return names
-
-
-def file_word(text: str) -> str:
-    """Return a text as a part of a file name: letters, digits and underscores, at most 40."""
-    return "".join(c if c.isalnum() else "_" for c in text.strip().lower())[:40] or "_"

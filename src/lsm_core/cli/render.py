@@ -1,113 +1,167 @@
-"""`lsm render GAUSSIANS.ply`: draw Gaussians from a camera of your choice."""
+"""`lsm render SCENE`: films and pictures of a scene from new places."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-import numpy as np
-import torch
 import typer
 
-from lsm_core.cli.arguments import JsonOption, image_size, numbers
+from lsm_core.cli.arguments import (
+    DeviceOption,
+    IntrinsicsOption,
+    JsonOption,
+    QueryOption,
+    SemanticsOption,
+    SemanticsWeightsOption,
+    WeightsOption,
+    image_size,
+)
 from lsm_core.cli.console import err, out, print_json, progress_bar
+from lsm_core.cli.render_request import Request, choose_cameras, default_kinds, frame, read_scene
 from lsm_core.errors import InputError
-from lsm_core.types import Camera
 
-
-def look_at(
-    eye: list[float], target: list[float], down: tuple[float, float, float] = (0.0, 1.0, 0.0)
-) -> torch.Tensor:
-    """Return [4, 4] T_scene_cam of a camera at `eye` that looks at `target`, its y axis towards `down`.
-
-    Raises:
-        InputError: both are the same point.
-    """
-    forward = np.asarray(target, np.float64) - np.asarray(eye, np.float64)
-    if np.linalg.norm(forward) < 1e-9:
-        raise InputError(
-            "The camera's position and the point it looks at are the same.", "Change --eye or --look-at."
-        )
-    forward /= np.linalg.norm(forward)
-    hint = np.asarray(down) if abs(forward @ np.asarray(down)) < 0.999 else np.array([0.0, 0.0, -1.0])
-    right = np.cross(hint, forward)
-    right /= np.linalg.norm(right)
-    T = np.eye(4)
-    T[:3, :3] = np.stack([right, np.cross(forward, right), forward], 1)
-    T[:3, 3] = eye
-    return torch.from_numpy(T).float()
-
-
-def pinhole(width: int, height: int, fov_deg: float, T_scene_cam: torch.Tensor) -> Camera:
-    """Return a camera with a horizontal field of view, principal point in the middle.
-
-    Raises:
-        InputError: the angle is not between 1 and 170 degrees.
-    """
-    if not 1 <= fov_deg <= 170:
-        raise InputError(f"--fov must be between 1 and 170 degrees, got {fov_deg:g}.")
-    focal = width / 2 / np.tan(np.deg2rad(fov_deg) / 2)
-    K = torch.tensor([[focal, 0, (width - 1) / 2], [0, focal, (height - 1) / 2], [0, 0, 1]], dtype=torch.float32)
-    return Camera(K, width, height, T_scene_cam)
-
-
-def orbit_eyes(eye: list[float], target: list[float], frames: int, degrees: float = 30.0) -> list[list[float]]:
-    """Return positions that swing about the target's vertical (y) axis and back, `degrees` to each side."""
-    offset = np.asarray(eye) - np.asarray(target)
-    eyes = []
-    for k in range(frames):
-        angle = np.deg2rad(degrees) * np.sin(2 * np.pi * k / frames)
-        c, s = np.cos(angle), np.sin(angle)
-        turned = np.array([c * offset[0] + s * offset[2], offset[1], -s * offset[0] + c * offset[2]])
-        eyes.append((np.asarray(target) + turned).tolist())
-    return eyes
+FILMS = {".mp4": "mp4", ".webp": "webp", ".gif": "gif"}
 
 
 def render(
-    gaussians: Annotated[Path, typer.Argument(metavar="GAUSSIANS.ply", help="Written by `lsm reconstruct`.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="PNG file; with --orbit a folder.")] = Path(
-        "out/render.png"
-    ),
-    size: Annotated[str, typer.Option(help="Picture size, pixels.")] = "640x480",
-    fov: Annotated[float, typer.Option(help="Horizontal field of view, degrees.")] = 65.0,
-    eye: Annotated[str, typer.Option(help="Camera position x,y,z; x right, y down, z forward.")] = "0,0,0",
-    target: Annotated[str | None, typer.Option("--look-at", help="Point x,y,z; default: straight ahead.")] = None,
-    depth: Annotated[bool, typer.Option("--depth", help="Also write a picture of the depth.")] = False,
-    orbit: Annotated[int, typer.Option(min=0, max=2000, help="Draw this many frames of a swing instead.")] = 0,
+    source: Annotated[
+        list[Path],
+        typer.Argument(metavar="SCENE | A B", help="Folder of `lsm reconstruct`, .ply, .npz, or two images."),
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Folder; or one file .png, .mp4, .webp, .gif.")
+    ] = Path("out/render"),
+    path: Annotated[
+        str,
+        typer.Option(help="turntable, fly (between the input views), still, or a TUM file of camera poses."),
+    ] = "",
+    show: Annotated[
+        list[str] | None,
+        typer.Option(help="rgb, depth, normals, features, masks, relevancy, all; commas or repeat."),
+    ] = None,
+    query: QueryOption = None,
+    frames: Annotated[int | None, typer.Option(min=1, max=5000, help="Default: 60; a TUM file's own.")] = None,
+    fps: Annotated[float, typer.Option(min=1, max=120, help="Pictures per second.")] = 20.0,
+    angle: Annotated[
+        float | None, typer.Option(help="Turn-table: degrees to each side; default: what the views support.")
+    ] = None,
+    size: Annotated[str | None, typer.Option(help="640x480; default: 640 wide, shape of the views.")] = None,
+    fov: Annotated[float | None, typer.Option(help="Horizontal, degrees; default: that of the views.")] = None,
+    view: Annotated[int | None, typer.Option(min=0, help="Still: from this input view.")] = None,
+    eye: Annotated[str | None, typer.Option(help="Still: camera position x,y,z; x right, y down.")] = None,
+    target: Annotated[str | None, typer.Option("--look-at", help="Still: point x,y,z to look at.")] = None,
+    form: Annotated[str, typer.Option("--format", help="auto, mp4, webp, gif or png (frames).")] = "auto",
+    backend: Annotated[
+        str | None, typer.Option("--backend", "-b", help="For images and words; default: the scene's, lsm-tiny.")
+    ] = None,
+    device: DeviceOption = "auto",
+    weights: WeightsOption = None,
+    semantics: SemanticsOption = None,
+    semantics_weights: SemanticsWeightsOption = None,
+    camera: IntrinsicsOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Draw Gaussians into a PNG, or a swing around them into a folder of PNGs."""
-    from lsm_core.io import read_gaussians, write_png
-    from lsm_core.io.colormaps import color_depth
-    from lsm_core.render import render as draw
+    """Draw a scene from new places: turn-tables, flights between the views, stills; colour, depth, words."""
+    request = Request(
+        source, path or _default_path(output), show or [], query or [], frames, angle, view, eye, target, fov,
+        None if size is None else image_size(size), backend, device, weights,
+        semantics, semantics_weights, camera,
+    )  # fmt: skip
+    scene, model = read_scene(request)
+    kinds = default_kinds(request, scene, one_file=output.suffix.lower() in (".png", *FILMS))
+    framing = frame(request, scene)
+    cameras = choose_cameras(request, scene, framing)
+    from lsm_core.views import Question
 
-    width, height = image_size(size)
-    scene = read_gaussians(gaussians)
-    position = numbers(eye, 3, "--eye")
-    ahead = float(scene.means[:, 2].median()) if len(scene) else 1.0
-    middle = (
-        numbers(target, 3, "--look-at") if target else [position[0], position[1], position[2] + max(ahead, 1e-3)]
-    )
-    eyes = orbit_eyes(position, middle, orbit) if orbit else [position]
-    files: list[str] = []
-    with progress_bar(disable=not orbit or as_json) as bar:
-        for k, place in enumerate(bar.track(eyes, description="Drawing")):
-            result = draw(scene, pinhole(width, height, fov, look_at(place, middle)))
-            name = output / f"frame_{k:04d}.png" if orbit else output
-            write_png(name, (255 * result.rgb.numpy()).round().astype(np.uint8))
-            files.append(str(name))
-            if depth:
-                files.append(str(name.with_name(f"{name.stem}_depth.png")))
-                write_png(files[-1], color_depth(result.depth.numpy()))
-    covered = float((result.alpha > 0.5).float().mean())
-    if covered < 0.01:
-        err.print("[yellow]Nearly nothing is in view: check --eye and --look-at.[/]")
-    if as_json:
-        print_json({"ok": True, "gaussians": len(scene), "files": files, "covered": covered})
+    question = Question(model, request.query) if model is not None and request.query else None
+    if request.path == "still":
+        record = _still(output, scene, cameras[0], kinds, question)
     else:
-        out.print(
-            f"{len(scene):,} Gaussians: {files[0]}" + (f" and {len(files) - 1} more" if len(files) > 1 else "")
-        )
+        record = _film(output, scene, cameras, kinds, question, request.path, form, fps, as_json)
+    record["covered"] = _least_cover(scene, cameras)
+    if record["covered"] < 0.01:
+        err.print("[yellow]Nearly nothing is in view: check --eye, --look-at or the path.[/]")
+    if as_json:
+        print_json({"ok": True, "gaussians": len(scene.gaussians), "unit": scene.unit, **record})
+        return
+    out.print(f"{len(scene.gaussians):,} Gaussians, {record['frames']} frame(s): {record['files'][0]}")
+    for file in record["files"][1:]:
+        out.print(f"  {file}")
+
+
+def _default_path(output: Path) -> str:
+    """Return "still" for a PNG file, else "turntable"."""
+    return "still" if output.suffix.lower() == ".png" else "turntable"
+
+
+def _still(output: Path, scene: Any, camera: Any, kinds: Any, question: Any) -> dict[str, Any]:
+    """Write one picture per kind: the first one to OUT.png, others to OUT_NAME.png; or all into a folder."""
+    from lsm_core.io import write_png
+    from lsm_core.views import Painter
+
+    pictures = Painter(scene, kinds, [camera], question).paint(camera)
+    files = []
+    for index, (name, picture) in enumerate(pictures.items()):
+        file = output / f"{name}.png"
+        if output.suffix.lower() == ".png":
+            file = output if index == 0 else output.with_name(f"{output.stem}_{name}.png")
+        elif output.suffix.lower() in FILMS:
+            raise InputError("A still is no film.", "Name a .png file or a folder, or leave --path still out.")
+        write_png(file, picture)
+        files.append(str(file))
+    return {"path": "still", "frames": 1, "files": files}
+
+
+def _film(
+    output: Path, scene: Any, cameras: Any, kinds: Any, question: Any, path: str, form: str, fps: float, quiet: bool
+) -> dict[str, Any]:
+    """Write films into a folder, or one film to a file."""
+    from lsm_core.views import FilmPlan, Form, make_film
+
+    ending = output.suffix.lower()
+    if ending == ".png":
+        raise InputError("A film does not fit into one PNG.", "Name a folder or a .mp4, or use --path still.")
+    if form not in list(Form):
+        raise InputError(f"There is no format '{form}'.", f"Known: {', '.join(Form)}.")
+    one_file = ending in FILMS
+    folder = output.with_name(f".{output.stem}-film") if one_file else output
+    plan = FilmPlan(tuple(kinds), Form(FILMS[ending] if one_file else form), fps, path, sheet=not one_file)
+    with progress_bar(disable=quiet) as bar:
+        task = bar.add_task("Drawing", total=len(cameras))
+
+        def show(stage: str, done: int, total: int) -> None:
+            bar.update(task, description=stage, completed=done, total=total)
+
+        film = make_film(scene, cameras, folder, plan, question, show)
+    files = [str(file) for file in film.files.values()]
+    if one_file:
+        files = _only_file(film.files, output, folder)
+    elif film.sheet is not None:
+        files += [str(film.sheet), str(film.path)]
+    return {"path": path, "frames": film.frames, "resumed": film.resumed, "format": film.form.value, "files": files}
+
+
+def _only_file(made: dict[str, Path], output: Path, folder: Path) -> list[str]:
+    """Move the one film of a folder to its place."""
+    import shutil
+
+    names = list(made)
+    files = []
+    for index, name in enumerate(names):
+        target = output if index == 0 else output.with_name(f"{output.stem}_{name}{output.suffix}")
+        made[name].replace(target)
+        files.append(str(target))
+    shutil.rmtree(folder, ignore_errors=True)
+    return files
+
+
+def _least_cover(scene: Any, cameras: Any) -> float:
+    """Return the smallest covered share over some views of the path."""
+    from lsm_core.views.framing import probe
+
+    step = max(1, len(cameras) // 12)
+    return min(probe(scene.gaussians, camera).coverage for camera in cameras[::step])
 
 
 def register(app: typer.Typer) -> None:

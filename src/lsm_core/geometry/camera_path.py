@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.interpolate import splev, splprep
+from scipy.interpolate import PchipInterpolator, splev, splprep
+from scipy.spatial.transform import Rotation, RotationSpline
 
 Poses = NDArray[np.floating]
 REACH = 0.1  # distance of the look-at and up points from the camera
@@ -35,6 +36,38 @@ def interpolated_path(poses: Poses, count: int, smoothing: float = SMOOTHING) ->
     z = unit(ahead - position)
     x = unit(np.cross(below - position, z))
     return np.stack([x, np.cross(z, x), z, position], -1)
+
+
+def spline_path(poses: Poses, shares: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return poses on a smooth path through all key poses.
+
+    The position follows a monotone cubic (Fritsch and Carlson 1980), which never leaves the box between two
+    neighbouring keys, so it cannot swing out into a wall; the rotation a cubic spline of rotations.
+
+    Args:
+        poses: [K >= 1, 4, 4] T_world_cam.
+        shares: [N] places along the way, 0 at the first key and 1 at the last; keys lie as far apart in it as they
+            are in position and angle (one radian counts as the path's median step).
+
+    Returns:
+        [N, 4, 4] float64.
+    """
+    keys = np.asarray(poses, np.float64)
+    out = np.tile(np.eye(4), (len(shares), 1, 1))
+    turn = (
+        Rotation.from_matrix(keys[:-1, :3, :3]).inv() * Rotation.from_matrix(keys[1:, :3, :3])
+        if len(keys) > 1
+        else None
+    )
+    if turn is None:
+        out[:] = keys[0]
+        return out
+    steps, angles = np.linalg.norm(np.diff(keys[:, :3, 3], axis=0), axis=1), turn.magnitude()
+    lengths = np.maximum(steps + angles * (np.median(steps) or 1.0), 1e-9)
+    places = np.concatenate([[0.0], np.cumsum(lengths)]) / lengths.sum()
+    out[:, :3, 3] = PchipInterpolator(places, keys[:, :3, 3])(shares)
+    out[:, :3, :3] = RotationSpline(places, Rotation.from_matrix(keys[:, :3, :3]))(shares).as_matrix()
+    return out
 
 
 def moved_back(poses: Poses, distance: float) -> Poses:

@@ -55,6 +55,12 @@ def color_confidence(confidence: NDArray[Any]) -> RgbImage:
     return _apply(_stretch(logs, float(low), float(high)), valid, cv2.COLORMAP_VIRIDIS)
 
 
+def color_share(values: NDArray[Any]) -> RgbImage:
+    """Colour values from 0 (dark violet) to 1 (pale yellow), [H, W] to [H, W, 3] uint8; not finite is dark."""
+    valid = np.isfinite(values)
+    return _apply(_stretch(np.where(valid, values, 0.0), 0.0, 1.0), valid, cv2.COLORMAP_INFERNO)
+
+
 def _stretch(values: NDArray[Any], low: float, high: float) -> NDArray[np.uint8]:
     """Map [low, high] to 0 to 255."""
     return (255 * np.clip((values - low) / max(high - low, 1e-12), 0, 1)).astype(np.uint8)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from lsm_core.errors import InputError
 from lsm_core.io.colormaps import RgbImage
+from lsm_core.io.lettering import font
 
 PAPER, INK, FAINT, FRAME = (255, 255, 255), (28, 30, 36), (104, 110, 122), (216, 219, 226)
 MARGIN, GAP, LINE = 36, 18, 21
@@ -63,20 +63,14 @@ def compose_sheet(
     return np.asarray(sheet, np.uint8)
 
 
-@lru_cache(maxsize=8)
-def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    """Return Pillow's own font."""
-    return ImageFont.load_default(size)
-
-
 def _heading(title: str, subtitle: str, width: int) -> Image.Image:
     """Draw title and subtitle."""
     lines = _wrap(subtitle, width - 2 * MARGIN, 17)
     strip = Image.new("RGB", (width, MARGIN + 44 + LINE * len(lines) + 18), PAPER)
     draw = ImageDraw.Draw(strip)
-    draw.text((MARGIN, MARGIN - 10), title, fill=INK, font=_font(32))
+    draw.text((MARGIN, MARGIN - 10), title, fill=INK, font=font(32))
     for i, line in enumerate(lines):
-        draw.text((MARGIN, MARGIN + 34 + LINE * i), line, fill=FAINT, font=_font(17))
+        draw.text((MARGIN, MARGIN + 34 + LINE * i), line, fill=FAINT, font=font(17))
     return strip
 
 
@@ -92,7 +86,7 @@ def _row(panels: list[Panel], width: int, max_height: int) -> Image.Image:
     draw = ImageDraw.Draw(strip)
     x = MARGIN
     for panel, panel_width, note in zip(panels, widths, notes, strict=True):
-        draw.text((x, 0), _ellipsis(panel.title, panel_width, 17), fill=INK, font=_font(17))
+        draw.text((x, 0), _ellipsis(panel.title, panel_width, 17), fill=INK, font=font(17))
         picture = Image.fromarray(panel.image).resize((panel_width, height), Image.Resampling.LANCZOS)
         strip.paste(picture, (x, 28))
         draw.rectangle((x, 28, x + panel_width - 1, 28 + height - 1), outline=FRAME)
@@ -107,7 +101,7 @@ def _notes(panel: Panel, width: int) -> Image.Image:
     x = y = 0
     for colour, name in panel.legend:
         text = _ellipsis(name, width - 26, 15)
-        length = 26 + int(_font(15).getlength(text)) + 14
+        length = 26 + int(font(15).getlength(text)) + 14
         if x > 0 and x + length > width:
             x, y = 0, y + LINE
         legend.append((x, y, colour, text))
@@ -118,9 +112,9 @@ def _notes(panel: Panel, width: int) -> Image.Image:
     draw = ImageDraw.Draw(note)
     for lx, ly, colour, text in legend:
         draw.rounded_rectangle((lx, ly + 9, lx + 16, ly + 23), 3, fill=colour)
-        draw.text((lx + 22, ly + 7), text, fill=INK, font=_font(15))
+        draw.text((lx + 22, ly + 7), text, fill=INK, font=font(15))
     for i, line in enumerate(lines):
-        draw.text((0, 6 + below + LINE * i), line, fill=FAINT, font=_font(15))
+        draw.text((0, 6 + below + LINE * i), line, fill=FAINT, font=font(15))
     return note
 
 
@@ -131,7 +125,7 @@ def _wrap(text: str, width: int, size: int) -> list[str]:
         line = ""
         for word in paragraph.split():
             longer = f"{line} {word}".strip()
-            if line and _font(size).getlength(longer) > width:
+            if line and font(size).getlength(longer) > width:
                 lines.append(line)
                 longer = word
             line = longer
@@ -141,8 +135,8 @@ def _wrap(text: str, width: int, size: int) -> list[str]:
 
 def _ellipsis(text: str, width: int, size: int) -> str:
     """Cut a text that is too long for a width."""
-    if _font(size).getlength(text) <= width:
+    if font(size).getlength(text) <= width:
         return text
-    while text and _font(size).getlength(text + "…") > width:
+    while text and font(size).getlength(text + "…") > width:
         text = text[:-1]
     return text + "…"

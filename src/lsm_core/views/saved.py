@@ -1,0 +1,124 @@
+"""Scenes from disk: what `lsm reconstruct` leaves, or a file of Gaussians by itself."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from lsm_core.errors import FileFormatError
+from lsm_core.io import read_gaussians, read_image, read_tum
+from lsm_core.types import Camera, Gaussians, Unit
+from lsm_core.views.lens import pinhole
+from lsm_core.views.scene import Scene, seen_part
+
+_FIX = "Name a folder that `lsm reconstruct` wrote, a .ply or .npz file of Gaussians, or two images."
+
+
+def open_scene(path: str | Path) -> Scene:
+    """Read a scene.
+
+    Args:
+        path: the folder of `lsm reconstruct`, or a .ply or .npz file of Gaussians. A file inside such a folder
+            brings the folder's cameras with it.
+
+    Raises:
+        FileFormatError: nothing there, or nothing that can be drawn.
+    """
+    given = Path(path)
+    if not given.exists():
+        raise FileFormatError(f"There is no '{given}'.", _FIX)
+    folder = given if given.is_dir() else given.parent
+    file = folder / "gaussians.ply" if given.is_dir() else given
+    if not file.is_file():
+        raise FileFormatError(f"The folder '{folder}' has no gaussians.ply.", _FIX)
+    gaussians = read_any(file)
+    beside = file.name == "gaussians.ply"
+    if beside and (folder / "poses.json").is_file():
+        return _pair(folder, gaussians)
+    if beside and (folder / "summary.json").is_file():
+        return _map(folder, gaussians)
+    return Scene(gaussians, title=file.name)
+
+
+def read_any(file: Path) -> Gaussians:
+    """Read Gaussians from .ply or .npz.
+
+    Raises:
+        FileFormatError: another ending, or damaged.
+    """
+    if file.suffix.lower() == ".ply":
+        return read_gaussians(file)
+    if file.suffix.lower() != ".npz":
+        raise FileFormatError(f"'{file.name}' is no file of Gaussians that can be read here.", _FIX)
+    try:
+        with np.load(file, allow_pickle=False) as stored:
+            arrays = {name: torch.from_numpy(stored[name]).float() for name in stored.files}
+        means, quats, scales, opacities, sh = (arrays[n] for n in ("means", "quats", "scales", "opacities", "sh"))
+        return Gaussians(means, quats, scales, opacities, sh, arrays.get("features"))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise FileFormatError(f"'{file}' is not an .npz of Gaussians ({error}).", "Export it again.") from error
+
+
+def _pair(folder: Path, gaussians: Gaussians) -> Scene:
+    """Add the cameras of poses.json, each on the grid that its depth image has."""
+    record = _json(folder / "poses.json")
+    try:
+        views = [view for view in record["views"] if view["pose_valid"]]
+        placed = [_view(folder, view) for view in views]
+        names = [Path(view["image"]).name for view in views]
+        unit: Unit = "metric" if record["unit"] == "metre" else "relative"
+        backend = str(record["backend"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise FileFormatError(
+            f"'{folder / 'poses.json'}' lacks {error}.", "Reconstruct the scene again."
+        ) from error
+    cameras, images = [camera for camera, _ in placed], [image for _, image in placed]
+    kept = tuple(image for image in images if image is not None)
+    return Scene(
+        gaussians, tuple(cameras), kept if len(kept) == len(images) else (), unit, backend, " + ".join(names)
+    )
+
+
+def _view(folder: Path, view: dict[str, Any]) -> tuple[Camera, Any]:
+    """Return the camera of a view on the model's grid, and its image there if the file is still in place."""
+    with Image.open(folder / view["depth"]) as depth:
+        width, height = depth.size
+    grid_to_image = torch.tensor(view["depth_pixel_to_image_pixel"], dtype=torch.float64)
+    K = (torch.linalg.inv(grid_to_image) @ torch.tensor(view["K"], dtype=torch.float64)).float()
+    camera = Camera(K, width, height, torch.tensor(view["T_cam0_cam"], dtype=torch.float32))
+    source = Path(view["image"])
+    if not source.is_file():
+        return camera, None
+    try:
+        image = read_image(source)
+    except FileFormatError:
+        return camera, None
+    return camera, seen_part(image, grid_to_image, width, height)
+
+
+def _map(folder: Path, gaussians: Gaussians) -> Scene:
+    """Add the keyframes' poses of a mapped bag; the trajectory has no intrinsics, so a usual lens is assumed."""
+    record = _json(folder / "summary.json")
+    segments = record.get("segments") or [{}]
+    unit: Unit = "metric" if segments[0].get("metres_per_unit") is not None else "relative"
+    cameras: list[Camera] = []
+    if (folder / "trajectory.tum").is_file():
+        cameras = [
+            pinhole(640, 480, 60.0, torch.from_numpy(T).float()) for T in read_tum(folder / "trajectory.tum").poses
+        ]
+    return Scene(gaussians, tuple(cameras), (), unit, record.get("backend"), folder.name)
+
+
+def _json(file: Path) -> dict[str, Any]:
+    try:
+        data = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise FileFormatError(f"'{file}' cannot be read: {error}.", "Reconstruct the scene again.") from error
+    if not isinstance(data, dict):
+        raise FileFormatError(f"'{file}' is no record of a scene.", "Reconstruct the scene again.")
+    return data
