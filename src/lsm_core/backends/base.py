@@ -121,11 +121,23 @@ def check_image(image: object) -> Image:
         raise InputError(
             f"An image must be a uint8 RGB array [H, W, 3], got {type(image).__name__} {shape} "
             f"{getattr(image, 'dtype', '')}.",
-            "Convert it, for example with numpy.asarray(PIL.Image.open(path).convert('RGB')).",
+            _way_to_rgb(image),
         )
     if not all(16 <= side <= 16384 for side in image.shape[:2]):
         raise InputError(f"Image size {image.shape[1]}x{image.shape[0]} is outside 16 to 16384 pixels.")
     return image
+
+
+def _way_to_rgb(image: object) -> str:
+    """Return how to make an RGB image of what was given."""
+    if isinstance(image, np.ndarray) and image.ndim in (2, 3) and image.dtype == np.uint8:
+        if image.ndim == 2 or image.shape[2] == 1:
+            return "It is grey: numpy.repeat(image.reshape(*image.shape[:2], 1), 3, axis=2)."
+        if image.shape[2] == 4:
+            return "Its fourth channel is transparency: image[..., :3]."
+    if isinstance(image, np.ndarray) and image.dtype.kind == "f":
+        return "For values from 0 to 1: (image * 255).round().clip(0, 255).astype('uint8'), and no NaN among them."
+    return "Convert it, for example with numpy.asarray(PIL.Image.open(path).convert('RGB'))."
 
 
 def check_intrinsics(K: Tensor | NDArray[Any] | None) -> Tensor | None:

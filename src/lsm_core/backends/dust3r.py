@@ -15,8 +15,8 @@ from lsm_core.backends.base import Image
 from lsm_core.backends.lsm_files import bring, file_in, with_second_decoder
 from lsm_core.backends.lsm_keys import DUST3R_RULES
 from lsm_core.backends.lsm_sizes import dust3r_sizes
-from lsm_core.backends.pair_backend import PairBackend, both_orders, grid_intrinsics
-from lsm_core.backends.pair_geometry import CameraOptions, pair_geometry
+from lsm_core.backends.pair_backend import Crop, PairBackend, both_orders
+from lsm_core.backends.pair_geometry import CameraOptions
 from lsm_core.errors import WeightsError
 from lsm_core.nn.dust3r import Dust3r
 from lsm_core.nn.gaussian_head import point_spacing
@@ -31,9 +31,10 @@ MULTIPLE = 16
 
 @dataclass(frozen=True)
 class Dust3rOptions:
-    """How the backend works: the size of the crop (see `PairBackend`) and how cameras are recovered."""
+    """How the backend works: size and kind of the crop (see `PairBackend`), and how cameras are recovered."""
 
     size: int = 512
+    crop: Crop = "middle"
     cameras: CameraOptions = field(default_factory=CameraOptions)
 
 
@@ -50,7 +51,7 @@ class Dust3rBackend(PairBackend):
 
     def __init__(self, network: Dust3r, device: torch.device, options: Dust3rOptions | None = None) -> None:
         self.options = options or Dust3rOptions()
-        super().__init__(device, self.options.size, MULTIPLE)
+        super().__init__(device, self.options.size, MULTIPLE, self.options.crop)
         self.network = network
 
     def _view_tensors(self, image: Tensor) -> Mapping[str, Tensor]:
@@ -68,8 +69,7 @@ class Dust3rBackend(PairBackend):
         """Reconstruct two views in the frame of camera 0; see `Backend.predict`."""
         first, second = self._two_views(views, intrinsics, poses)
         pointmaps, orders = both_orders(self.network, first, second)
-        known = [grid_intrinsics(view) for view in (first, second)]
-        cameras = pair_geometry(orders, known, self.options.cameras)
+        cameras = self._cameras(orders, (first, second), self.options.cameras)
         colors = [view.tensors["colors"] for view in (first, second)]
         points, confidence = [p.points[0] for p in pointmaps], [p.confidence[0] for p in pointmaps]
         gaussians = balls(points, confidence, colors)

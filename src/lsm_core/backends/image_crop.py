@@ -1,4 +1,4 @@
-"""How DUSt3R and its heirs bring an image to the model's size: resize the long edge, crop about the middle."""
+"""How DUSt3R and its heirs bring an image to the model's size: the rules of both of their loaders."""
 
 from __future__ import annotations
 
@@ -10,7 +10,11 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-PATCH = 16
+from lsm_core.errors import InputError
+
+PORTRAIT = 1.1  # height over width above which the data sets' loader turns the resolution
+LONG_EDGE_ASPECT = 4 / 3  # of its resolution where the long edge is given
+MIN_WINDOW = 16
 SQUARE_SIZES = (224, 256)  # sizes that mean a square crop; any other is the long edge
 
 
@@ -35,10 +39,17 @@ class PreparedImage:
 
 @dataclass(frozen=True)
 class CropPlan:
-    """Size after the resize, and the box (left, top, right, bottom) cut from it; pixels."""
+    """What becomes of an image; pixels, boxes are (left, top, right, bottom).
+
+    Attributes:
+        resized: (width, height) after the resize.
+        box: cut from that.
+        window: cut before it; None for the whole image.
+    """
 
     resized: tuple[int, int]
     box: tuple[int, int, int, int]
+    window: tuple[int, int, int, int] | None = None
 
     @property
     def size(self) -> tuple[int, int]:
@@ -73,6 +84,38 @@ def crop_plan(
     return CropPlan((w, h), (cx - half_w, cy - half_h, cx + half_w, cy + half_h))
 
 
+def dataset_plan(width: int, height: int, principal_point: tuple[float, float], size: int) -> CropPlan:
+    """Plan the crop of the reference's data sets: about the principal point, scaled to cover the resolution, cut.
+
+    The result is a camera whose principal point is in the middle, as the models were trained. A nearly square image
+    keeps the resolution as it is, where training turned it at random. See `lsm_core.data.crop_resize`.
+
+    Args:
+        width, height: of the image, pixels.
+        principal_point: (x, y), pixels.
+        size: 224 or 256 for a square of that side, else the long edge of a 4:3 resolution.
+
+    Raises:
+        InputError: the principal point is so near the border that too little is left.
+    """
+    cx, cy = (int(np.round(v)) for v in principal_point)
+    half_w, half_h = min(cx, width - cx), min(cy, height - cy)
+    if 2 * min(half_w, half_h) < MIN_WINDOW:
+        raise InputError(
+            f"The principal point ({principal_point[0]:g}, {principal_point[1]:g}) of an image of {width}x{height} "
+            "is too near its border to crop about it.",
+            "Check the intrinsics, or crop about the middle (crop='middle').",
+        )
+    wanted = (size, size if size in SQUARE_SIZES else round(size / LONG_EDGE_ASPECT))
+    if half_h > PORTRAIT * half_w:
+        wanted = (wanted[1], wanted[0])
+    scale = max(wanted[0] / (2 * half_w), wanted[1] / (2 * half_h)) + 1e-8
+    w, h = int(2 * half_w * scale), int(2 * half_h * scale)
+    left, top = round((w - wanted[0]) * 0.5), round((h - wanted[1]) * 0.5)
+    window = (cx - half_w, cy - half_h, cx + half_w, cy + half_h)
+    return CropPlan((w, h), (left, top, left + wanted[0], top + wanted[1]), window)
+
+
 def cover_plan(width: int, height: int, target: tuple[int, int]) -> CropPlan:
     """Plan a resize that covers a target (width, height), and the cut of its middle."""
     scale = max(target[0] / width, target[1] / height)
@@ -90,13 +133,16 @@ def stretch_plan(width: int, height: int, size: int, multiple: int) -> CropPlan:
 
 def prepare(image: NDArray[np.uint8], plan: CropPlan) -> PreparedImage:
     """Resize and crop [H, W, 3] uint8 RGB; Lanczos where the image shrinks, bicubic where it grows."""
-    height, width = image.shape[:2]
+    x0, y0, x1, y1 = plan.window or (0, 0, image.shape[1], image.shape[0])
+    width, height = x1 - x0, y1 - y0
     shrinks = max(width, height) > max(plan.resized)
     method = Image.Resampling.LANCZOS if shrinks else Image.Resampling.BICUBIC
-    cut = Image.fromarray(image).resize(plan.resized, method).crop(plan.box)
+    seen = Image.fromarray(np.ascontiguousarray(image[y0:y1, x0:x1]))
+    cut = seen.resize(plan.resized, method).crop(plan.box)
     sx, sy = width / plan.resized[0], height / plan.resized[1]
     left, top = plan.box[:2]
     grid_to_image = torch.tensor(
-        [[sx, 0, sx * (left + 0.5) - 0.5], [0, sy, sy * (top + 0.5) - 0.5], [0, 0, 1]], dtype=torch.float32
+        [[sx, 0, x0 + sx * (left + 0.5) - 0.5], [0, sy, y0 + sy * (top + 0.5) - 0.5], [0, 0, 1]],
+        dtype=torch.float32,
     )
     return PreparedImage(np.array(cut), grid_to_image)

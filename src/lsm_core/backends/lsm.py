@@ -15,8 +15,8 @@ from torch import Tensor
 from lsm_core.backends.base import Image
 from lsm_core.backends.clip_texts import ClipTexts
 from lsm_core.backends.lsm_files import Backbone, bring, build, open_files
-from lsm_core.backends.pair_backend import PairBackend, both_orders, grid_intrinsics
-from lsm_core.backends.pair_geometry import CameraOptions, pair_geometry
+from lsm_core.backends.pair_backend import Crop, PairBackend, both_orders
+from lsm_core.backends.pair_geometry import CameraOptions
 from lsm_core.errors import WeightsError
 from lsm_core.nn.clip_text import ClipText
 from lsm_core.nn.croco import ViewTokens
@@ -35,6 +35,7 @@ class LsmOptions:
 
     Attributes:
         size: 224 or 256 for a square crop, else the long edge (512); 256 is the reference's demo.
+        crop: what is cut off, see `PairBackend`.
         backbone: whose DUSt3R and LSeg are used, see `lsm_files.build`.
         reference: the slow readable twin of LSeg's tail.
         cameras: how poses and focal lengths are recovered.
@@ -42,6 +43,7 @@ class LsmOptions:
     """
 
     size: int = 256
+    crop: Crop = "middle"
     backbone: Backbone = "original"
     reference: bool = False
     cameras: CameraOptions = field(default_factory=CameraOptions)
@@ -67,7 +69,7 @@ class LsmBackend(PairBackend):
         self, network: Lsm, texts: ClipText, device: torch.device, options: LsmOptions | None = None
     ) -> None:
         self.options = options or LsmOptions()
-        super().__init__(device, self.options.size, MULTIPLE)
+        super().__init__(device, self.options.size, MULTIPLE, self.options.crop)
         self.network, self._texts = network, ClipTexts(texts, device)
 
     def _view_tensors(self, image: Tensor) -> Mapping[str, Tensor]:
@@ -95,8 +97,7 @@ class LsmBackend(PairBackend):
         """
         first, second = self._two_views(views, intrinsics, poses)
         pointmaps, orders = both_orders(self.network.dust3r, first, second)
-        known = [grid_intrinsics(view) for view in (first, second)]
-        cameras = pair_geometry(orders, known, self.options.cameras)
+        cameras = self._cameras(orders, (first, second), self.options.cameras)
         drawn = self.network.point_transformer.permutations(
             torch.Generator().manual_seed(DEFAULT_SEED) if generator is None else generator
         )

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from lsm_core.backends.base import Backend, Image, check_image, check_intrinsics, encoded_pair
-from lsm_core.backends.image_crop import CropPlan, cover_plan, crop_plan, prepare
-from lsm_core.backends.pair_geometry import PairGeometry
+from lsm_core.backends.image_crop import CropPlan, cover_plan, crop_plan, dataset_plan, prepare
+from lsm_core.backends.pair_content import pair_content
+from lsm_core.backends.pair_geometry import CameraOptions, PairGeometry, pair_geometry
 from lsm_core.errors import InputError, UnsupportedError
 from lsm_core.geometry.pair_cameras import OrderedPrediction
 from lsm_core.nn.croco import ViewTokens
@@ -20,6 +21,7 @@ from lsm_core.nn.dust3r import Dust3r, Pointmap
 from lsm_core.types import Gaussians, Prediction, ViewFeatures
 
 MAX_ASPECT = 8.0
+Crop = Literal["middle", "principal_point"]
 
 
 class PairBackend(Backend):
@@ -29,13 +31,14 @@ class PairBackend(Backend):
         device: where the network runs.
         size: 224 or 256 for a square crop, else the long edge (512).
         multiple: of the sides of the grid.
+        crop: "middle", as the reference's demo; "principal_point", as its data sets, where intrinsics are given.
     """
 
     max_views: ClassVar[int] = 2
 
-    def __init__(self, device: torch.device, size: int, multiple: int) -> None:
+    def __init__(self, device: torch.device, size: int, multiple: int, crop: Crop = "middle") -> None:
         super().__init__(device)
-        self._size, self._multiple = size, multiple
+        self._size, self._multiple, self._crop = size, multiple, crop
 
     @abstractmethod
     def _view_tensors(self, image: Tensor) -> Mapping[str, Tensor]:
@@ -51,11 +54,16 @@ class PairBackend(Backend):
                 f"An image of {width}x{height} is longer than {MAX_ASPECT:g} times its width.",
                 "Cut it to the part that matters.",
             )
+        return self._encode(picture, K, self._plan(width, height, K))
+
+    def _plan(self, width: int, height: int, K: Tensor | None) -> CropPlan:
+        if self._crop == "principal_point" and K is not None:
+            return dataset_plan(width, height, (float(K[0, 2]), float(K[1, 2])), self._size)
         plan = crop_plan(width, height, self._size, multiple=self._multiple)
         if min(plan.size) < self._multiple:
             least = self._multiple
             plan = cover_plan(width, height, (max(plan.size[0], least), max(plan.size[1], least)))
-        return self._encode(picture, K, plan)
+        return plan
 
     def _encode(self, image: Image, K: Tensor | None, plan: CropPlan) -> ViewFeatures:
         placed = prepare(image, plan)
@@ -79,6 +87,13 @@ class PairBackend(Backend):
             plan = cover_plan(second.image.shape[1], second.image.shape[0], (width, height))
             second = self._encode(second.image, second.intrinsics, plan)
         return first, second
+
+    def _cameras(
+        self, orders: Sequence[OrderedPrediction], views: Sequence[ViewFeatures], options: CameraOptions
+    ) -> PairGeometry:
+        """Find the cameras of two encoded views from both orders."""
+        known = [grid_intrinsics(view) for view in views]
+        return pair_geometry(orders, known, options, pair_content(views[0].image, views[1].image))
 
     def _prediction(
         self,

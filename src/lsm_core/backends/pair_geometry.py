@@ -10,6 +10,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from lsm_core.backends.pair_content import PairContent
 from lsm_core.errors import GeometryError
 from lsm_core.geometry import invert, transform_points, view_overlap
 from lsm_core.geometry.focal import FocalMethod, focal_from_pointmap
@@ -30,7 +31,8 @@ class CameraOptions:
             the frame of the order that is surer of itself, as in the reference's demo, and brings it to that unit.
         min_confidence: of a pixel that is used.
         max_error_px: reprojection error of an inlier.
-        full_share, full_overlap, full_parallax_deg: figures from which more do not raise `validity`.
+        full_support: number of inliers from which more do not raise `validity`.
+        full_share, full_overlap, full_parallax_deg: the same for the other figures.
     """
 
     focal: FocalMethod = "median"
@@ -38,6 +40,7 @@ class CameraOptions:
     reference: Literal["first", "confidence"] = "first"
     min_confidence: float = MIN_CONFIDENCE
     max_error_px: float = 5.0
+    full_support: int = 120
     full_share: float = 0.6
     full_overlap: float = 0.25
     full_parallax_deg: float = 1.0
@@ -63,7 +66,10 @@ class PairGeometry:
 
 
 def pair_geometry(
-    orders: Sequence[OrderedPrediction], known: Sequence[Tensor | None], options: CameraOptions | None = None
+    orders: Sequence[OrderedPrediction],
+    known: Sequence[Tensor | None],
+    options: CameraOptions | None = None,
+    content: PairContent = "two views",
 ) -> PairGeometry:
     """Find focal lengths and the pose of camera 1.
 
@@ -71,15 +77,22 @@ def pair_geometry(
         orders: the prediction in the frame of image 0, and the one in the frame of image 1; float32 on the CPU.
         known: per view intrinsics [3, 3] on the model grid, or None.
         options: thresholds and choices.
+        content: of the images. Blank ones give no pose; the same image twice gives the identity, which is its pose,
+            and no validity.
     """
     limits = options or CameraOptions()
     K = intrinsics_of(orders, known, limits)
+    if content == "one view":
+        one = {"inliers": 0.0, "matches": 0.0, "overlap": 1.0, "parallax_deg": 0.0}
+        return PairGeometry([torch.eye(4), torch.eye(4)], [True, True], K, 0.0, one)
     masks = [
         torch.maximum(orders[i].own_confidence, orders[1 - i].other_confidence) > limits.min_confidence
         for i in (0, 1)
     ]
     swapped = limits.reference == "confidence" and orders[0].score <= orders[1].score
     try:
+        if content == "blank":
+            raise GeometryError("The images show nothing.")
         found = _pnp(orders[1 if swapped else 0].other, K[0 if swapped else 1], masks[0 if swapped else 1], limits)
         T_0_1 = _in_first_unit(found, orders, masks[0]) if swapped else found.T_scene_cam
     except GeometryError:
@@ -88,6 +101,7 @@ def pair_geometry(
     stats = _stats(found, orders[0].own, masks[0], T_0_1, K)
     share = stats["inliers"] / max(stats["matches"], 1.0)
     figures = (
+        stats["inliers"] / limits.full_support,
         share / limits.full_share,
         stats["overlap"] / limits.full_overlap,
         stats["parallax_deg"] / limits.full_parallax_deg,

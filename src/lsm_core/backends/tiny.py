@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lsm_core.backends.base import Backend, Image, check_image, check_intrinsics, encoded_pair
+from lsm_core.backends.pair_content import pair_content
 from lsm_core.backends.tiny_gaussians import SurfaceView, surface_gaussians
 from lsm_core.backends.tiny_grid import OUTPUT_STRIDE, choose_grid, output_to_input, place_on_grid
 from lsm_core.backends.tiny_pose import PairPose, estimate_pose
@@ -104,12 +105,16 @@ class TinyBackend(Backend):
             width,
             self.options.min_match_score,
         )
-        pose = self._pose(matches, matched.log_depth, matched.rays, encoded.intrinsics, None)
+        content = pair_content(first.image, second.image)
+        pose = None
+        if content != "blank":
+            pose = self._pose(matches, matched.log_depth, matched.rays, encoded.intrinsics, None)
         refined = self.network.refine(encoded, matched, *self._pose_inputs(pose))
         if pose is not None:
             again = self._pose(matches, refined.log_depth_coarse, matched.rays, encoded.intrinsics, pose)
             pose = pose if again is None else again
-        return self._prediction((first, second), encoded, matched, matches, refined, pose)
+        found = self._prediction((first, second), encoded, matched, matches, refined, pose)
+        return replace(found, validity=0.0) if content == "one view" else found
 
     def decode_features(self, features: Tensor) -> Tensor:
         """Map language features [..., 64] to the text space [..., 384], not normalised."""

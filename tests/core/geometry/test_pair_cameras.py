@@ -2,44 +2,13 @@
 
 from __future__ import annotations
 
-import math
-
 import pytest
 import torch
+from known_orders import FOCAL, H, W, moved, noise, orders, pose, seen_points
 
 from lsm_core.geometry.camera_path import interpolated_path, moved_back
 from lsm_core.geometry.pair_cameras import OrderedPrediction, pair_cameras
 from lsm_core.render.row_vectors import row_vector_camera
-
-H, W, FOCAL = 48, 64, 70.0
-
-
-def pose(x: float, turn_deg: float) -> torch.Tensor:
-    a = math.radians(turn_deg)
-    T = torch.eye(4)
-    T[:3, :3] = torch.tensor([[math.cos(a), 0, math.sin(a)], [0, 1, 0], [-math.sin(a), 0, math.cos(a)]])
-    T[0, 3] = x
-    return T
-
-
-def seen_points(seed: int) -> torch.Tensor:
-    """Return points [H, W, 3] in the camera that sees them, at random depths."""
-    y, x = torch.meshgrid(torch.arange(float(H)), torch.arange(float(W)), indexing="ij")
-    z = 2 + torch.rand(H, W, generator=torch.Generator().manual_seed(seed))
-    return torch.stack(((x - W / 2) / FOCAL * z, (y - H / 2) / FOCAL * z, z), -1)
-
-
-def moved(points: torch.Tensor, T: torch.Tensor) -> torch.Tensor:
-    return points @ T[:3, :3].T + T[:3, 3]
-
-
-def orders(T_0_1: torch.Tensor, sure: tuple[float, float] = (5.0, 4.0)) -> list[OrderedPrediction]:
-    views = [seen_points(0), seen_points(1)]
-    conf = [torch.full((H, W), c) for c in sure]
-    return [
-        OrderedPrediction(views[0], conf[0], moved(views[1], T_0_1), conf[0]),
-        OrderedPrediction(views[1], conf[1], moved(views[0], torch.linalg.inv(T_0_1)), conf[1]),
-    ]
 
 
 @pytest.mark.parametrize("reference", [0, 1])
@@ -57,8 +26,7 @@ def test_the_order_of_higher_score_is_the_reference_and_the_other_pose_is_found(
 
 def test_a_pose_that_cannot_be_found_is_invalid_and_never_a_silent_identity() -> None:
     wrong = orders(pose(0.3, 8.0))
-    noise = torch.rand(H, W, 3, generator=torch.Generator().manual_seed(2)) * 10 - 5
-    wrong[0] = OrderedPrediction(wrong[0].own, wrong[0].own_confidence, noise, wrong[0].other_confidence)
+    wrong[0] = OrderedPrediction(wrong[0].own, wrong[0].own_confidence, noise(), wrong[0].other_confidence)
     found = pair_cameras(wrong)
     assert found.pose_valid == [True, False]
 
@@ -66,6 +34,7 @@ def test_a_pose_that_cannot_be_found_is_invalid_and_never_a_silent_identity() ->
 def test_without_confident_pixels_there_is_no_pose() -> None:
     found = pair_cameras(orders(pose(0.3, 8.0), (2.0, 1.5)))
     assert found.pose_valid == [True, False] and not any(bool(m.any()) for m in found.masks)
+    assert torch.equal(found.poses[1], torch.eye(4))  # the reference's fallback, here marked as no pose
 
 
 def test_a_path_starts_at_the_first_pose_and_goes_towards_the_last() -> None:
