@@ -1,4 +1,4 @@
-"""The gsplat wrapper: arguments and results against a stand-in; gsplat's own torch code; the real thing on a GPU."""
+"""The gsplat wrapper against a stand-in, against gsplat's own torch code, and against gsplat on a GPU."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from lsm_core.render.gsplat import rasterize_gsplat
 from lsm_core.types import Camera, Gaussians
 
 BACKGROUND = torch.tensor([0.2, 0.7, 1.0])
+needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 POSE = se3_exp(torch.tensor([0.1, -0.05, 0.2, 0.05, -0.1, 0.03]))
 
 
@@ -137,6 +138,7 @@ def test_gsplat_itself_with_its_torch_code_gives_what_the_reference_gives(monkey
 
 
 @pytest.mark.gpu
+@needs_gpu
 @pytest.mark.parametrize("seed", range(4))
 def test_gsplat_on_the_gpu_gives_what_the_reference_gives(seed: int) -> None:
     scene = scene_for_gsplat(seed, count=[10, 300, 2000, 50_000][seed], degree=seed % 4, feature_dim=64)
@@ -150,6 +152,7 @@ def test_gsplat_on_the_gpu_gives_what_the_reference_gives(seed: int) -> None:
 
 
 @pytest.mark.gpu
+@needs_gpu
 def test_gradients_of_gsplat_equal_the_references() -> None:
     names = ("means", "quats", "scales", "opacities", "sh", "features")
     scene, generator = scene_for_gsplat(6), torch.Generator().manual_seed(0)
