@@ -3,29 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from lsm_core.backends.base import Image
 from lsm_core.backends.clip_texts import ClipTexts
 from lsm_core.backends.lsm_files import Backbone, bring, build, open_files
 from lsm_core.backends.pair_backend import Crop, PairBackend, both_orders
 from lsm_core.backends.pair_geometry import CameraOptions
-from lsm_core.errors import WeightsError
+from lsm_core.errors import InputError, WeightsError
 from lsm_core.nn.clip_text import ClipText
 from lsm_core.nn.croco import ViewTokens
+from lsm_core.nn.folding import fold_batch_norms
 from lsm_core.nn.gaussian_head import PixelGaussians
 from lsm_core.nn.lseg import LOGIT_SCALE, MULTIPLE
 from lsm_core.nn.lsm import EncodedView, Lsm
+from lsm_core.nn.precision import LANGUAGE, TRUNK, store_half
 from lsm_core.points.ptv3 import AttentionMode
 from lsm_core.types import Gaussians, Prediction, ViewFeatures
 
+Precision = Literal["float32", "bfloat16", "float16"]
+PRECISIONS = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
 DEFAULT_SEED = 0
 
 
@@ -37,7 +43,9 @@ class LsmOptions:
         size: 224 or 256 for a square crop, else the long edge (512); 256 is the reference's demo.
         crop: what is cut off, see `PairBackend`.
         backbone: whose DUSt3R and LSeg are used, see `lsm_files.build`.
-        reference: the slow readable twin of LSeg's tail.
+        reference: the slow readable twin: attention written out, batch normalisation as stored, LSeg's full map,
+            one order of the views after the other. For tests and comparisons; always in float32.
+        precision: of the dense part (see `nn.precision`); float32 gives the reference's numbers.
         cameras: how poses and focal lengths are recovered.
         attention: of the point transformer; the reference's kernel works in half precision.
     """
@@ -46,6 +54,7 @@ class LsmOptions:
     crop: Crop = "middle"
     backbone: Backbone = "original"
     reference: bool = False
+    precision: Precision = "float32"
     cameras: CameraOptions = field(default_factory=CameraOptions)
     attention: AttentionMode = field(default_factory=AttentionMode)
 
@@ -71,6 +80,13 @@ class LsmBackend(PairBackend):
         self.options = options or LsmOptions()
         super().__init__(device, self.options.size, MULTIPLE, self.options.crop)
         self.network, self._texts = network, ClipTexts(texts, device)
+        self._half = half_dtype(self.options)
+
+    def numerics(self) -> AbstractContextManager[object]:
+        """Return the context of the dense part: autocast, or attention written out for the twin."""
+        if self.options.reference:
+            return sdpa_kernel(SDPBackend.MATH)
+        return nullcontext() if self._half is None else torch.autocast(self.device.type, self._half)
 
     def _view_tensors(self, image: Tensor) -> Mapping[str, Tensor]:
         """Run DUSt3R's encoder and LSeg."""
@@ -96,14 +112,18 @@ class LsmBackend(PairBackend):
         the seed is fixed, so equal input gives equal output.
         """
         first, second = self._two_views(views, intrinsics, poses)
-        pointmaps, orders = both_orders(self.network.dust3r, first, second)
+        with self.numerics():
+            pointmaps, orders = both_orders(self.network.dust3r, first, second, not self.options.reference)
         cameras = self._cameras(orders, (first, second), self.options.cameras)
         drawn = self.network.point_transformer.permutations(
             torch.Generator().manual_seed(DEFAULT_SEED) if generator is None else generator
         )
-        found = self.network.fuse(
-            [encoded_view(first), encoded_view(second)], pointmaps, drawn, self.options.attention
-        )
+        attention = self.options.attention
+        if self._half is not None and self.device.type == "cuda":
+            attention = replace(attention, half=True)  # as the reference's kernel
+        twin = sdpa_kernel(SDPBackend.MATH) if self.options.reference else nullcontext()
+        with twin:
+            found = self.network.fuse([encoded_view(v) for v in (first, second)], pointmaps, drawn, attention)
         gaussians = joined(found.gaussians)
         features = [g.features[0] for g in found.gaussians]
         return self._prediction((first, second), pointmaps, cameras, gaussians, features)
@@ -149,8 +169,28 @@ def load(device: torch.device, weights: Path | None, options: LsmOptions | None 
             bring("lsm"),
         )
     chosen = options or LsmOptions()
+    half = half_dtype(chosen)
     network, texts = build(open_files(weights), chosen.backbone, chosen.reference)
+    if not chosen.reference:
+        fold_batch_norms(network)
+    if half is not None:
+        store_half(network.dust3r, TRUNK, half)
+        store_half(network.lseg, LANGUAGE, half)
     return LsmBackend(network.to(device), texts.to(device), device, chosen)
+
+
+def half_dtype(options: LsmOptions) -> torch.dtype | None:
+    """Return the dtype of the dense part, None for float32.
+
+    Raises:
+        InputError: there is no such precision, or the twin is asked for in half.
+    """
+    if options.precision not in PRECISIONS:
+        raise InputError(f"There is no precision '{options.precision}'.", f"Choose {', '.join(PRECISIONS)}.")
+    half = PRECISIONS[options.precision]
+    if options.reference and half is not None:
+        raise InputError("The reference twin works in float32.", "Leave out reference or precision.")
+    return half
 
 
 def encoded_view(view: ViewFeatures) -> EncodedView:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -65,11 +66,16 @@ class PairBackend(Backend):
             plan = cover_plan(width, height, (max(plan.size[0], least), max(plan.size[1], least)))
         return plan
 
+    def numerics(self) -> AbstractContextManager[object]:
+        """Return the context in which the network runs; it may choose precision and kernels."""
+        return nullcontext()
+
     def _encode(self, image: Image, K: Tensor | None, plan: CropPlan) -> ViewFeatures:
         placed = prepare(image, plan)
         tensor = placed.tensor.to(self.device)
         colors = torch.from_numpy(placed.pixels)
-        tensors = {"image": tensor, "colors": colors, **self._view_tensors(tensor)}
+        with self.numerics():
+            tensors = {"image": tensor, "colors": colors, **self._view_tensors(tensor)}
         return ViewFeatures(self.name, image, K, placed.grid_to_image, tensors)
 
     def _two_views(
@@ -123,16 +129,26 @@ class PairBackend(Backend):
 
 
 def both_orders(
-    trunk: Dust3r, first: ViewFeatures, second: ViewFeatures
+    trunk: Dust3r, first: ViewFeatures, second: ViewFeatures, at_once: bool = True
 ) -> tuple[list[Pointmap], list[OrderedPrediction]]:
-    """Decode both orders of two encoded views in one batch.
+    """Decode both orders of two encoded views.
+
+    Args:
+        trunk: the network.
+        first, second: encoded on one grid.
+        at_once: in one batch; else one after the other, as the reference does.
 
     Returns:
         The pointmaps [1, H, W, 3] of both views in camera 0's frame, and both orders in float32 on the CPU.
     """
-    a, b = (ViewTokens(view.tensors["tokens"], view.tensors["positions"]) for view in (first, second))
     height, width = first.tensors["image"].shape[2:]
-    own, other = trunk.pointmaps([_batched(a, b), _batched(b, a)], (height, width))
+    grid = (height // trunk.config.patch_size, width // trunk.config.patch_size)
+    a, b = (ViewTokens(view.tensors["tokens"], view.tensors["positions"], grid) for view in (first, second))
+    if at_once:
+        own, other = trunk.pointmaps([_batched(a, b), _batched(b, a)], (height, width))
+    else:
+        singles = [trunk.pointmaps(order, (height, width)) for order in ((a, b), (b, a))]
+        own, other = (_batched_maps([maps[i] for maps in singles]) for i in (0, 1))
     maps = [t.float().cpu() for t in (own.points, own.confidence, other.points, other.confidence)]
     orders = [OrderedPrediction(*(t[i] for t in maps)) for i in (0, 1)]
     return [Pointmap(p.points[:1], p.confidence[:1]) for p in (own, other)], orders
@@ -146,4 +162,9 @@ def grid_intrinsics(view: ViewFeatures) -> Tensor | None:
 
 
 def _batched(first: ViewTokens, second: ViewTokens) -> ViewTokens:
-    return ViewTokens(torch.cat((first.tokens, second.tokens)), torch.cat((first.positions, second.positions)))
+    positions = torch.cat((first.positions, second.positions))
+    return ViewTokens(torch.cat((first.tokens, second.tokens)), positions, first.grid)
+
+
+def _batched_maps(maps: Sequence[Pointmap]) -> Pointmap:
+    return Pointmap(torch.cat([m.points for m in maps]), torch.cat([m.confidence for m in maps]))

@@ -1,11 +1,11 @@
-"""How long the Large Spatial Model takes, stage by stage, and how much its shortcuts save."""
+"""How long the Large Spatial Model takes, stage by stage, and how much faster it is than its slow readable twin."""
 
 from __future__ import annotations
 
 import resource
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,84 +14,128 @@ from numpy.typing import NDArray
 
 from lsm_core.backends.lsm import LsmBackend, LsmOptions, encoded_view, load
 from lsm_core.backends.pair_backend import both_orders
+from lsm_core.nn.lsm import LsmOutput
+from lsm_core.types import QueryResult, ViewFeatures
 
 TEXTS = ("chair", "table", "floor")
+PAIR, TWIN = "pair and its cameras", "reference: pair and its cameras"
 MIB = 1024.0
+Image = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
 class LsmTimes:
-    """Seconds per stage (medians over the repeats), and the largest memory of the process so far, MiB."""
+    """What was measured of one precision and size.
+
+    Attributes:
+        stages: seconds per stage, medians over the repeats.
+        peak_mib: largest memory of the process until the twin was loaded; pages of the mapped files count.
+        own_mib: memory of the process that belongs to no file, after a pair.
+        device_mib: largest memory of the GPU, 0 on a CPU.
+        parameters: of the network.
+        presence: answer to each of `TEXTS`.
+    """
 
     stages: dict[str, float]
     peak_mib: float
+    own_mib: float
+    device_mib: float
     parameters: int
+    presence: dict[str, float]
 
     @property
     def ratio(self) -> float:
-        """How many times longer the reference's way takes for a pair than ours."""
-        return self.stages["reference: pair and its cameras"] / self.stages["pair and its cameras"]
+        """How many times longer the twin takes for a pair than the fast way, measured in turn."""
+        return self.stages[TWIN] / self.stages[PAIR]
 
 
 def bench_lsm(
-    folder: Path, device: torch.device, images: Sequence[NDArray[np.uint8]], size: int, repeats: int
+    folder: Path, device: torch.device, images: Sequence[Image], options: LsmOptions, repeats: int
 ) -> LsmTimes:
-    """Load the files of a folder, predict a pair and ask it words, all timed.
+    """Load the files of a folder, predict a pair and ask it words, all timed; then time the twin beside it.
 
-    The reference's way encodes and decodes three times (once for the Gaussians, once per order for the cameras) and
-    makes LSeg's full feature map; both ways use the same fused attention.
+    The twin works as the released demo does: three passes of encoder and decoder (one for the Gaussians, one per
+    order for the cameras), attention written out, batch normalisation as stored, LSeg's full feature map.
 
     Args:
         folder: with the three files.
         device: where to run.
         images: two of [H, W, 3] uint8.
-        size: of the crop, see `LsmOptions`.
+        options: of the fast way; the twin has the same but for precision.
         repeats: timed runs, after one to warm up.
     """
-    stages: dict[str, float] = {}
     started = time.perf_counter()
-    backend = load(device, folder, LsmOptions(size=size))
-    stages["load"] = time.perf_counter() - started
+    backend = load(device, folder, options)
+    loaded = time.perf_counter() - started
     with torch.inference_mode():
-        views = [backend.encode(image) for image in images]
-        prediction = backend.predict(views)
-        work: dict[str, Callable[[], object]] = {
-            "encode one image": lambda: backend.encode(images[0]),
-            "decode both orders": lambda: both_orders(backend.network.dust3r, views[0], views[1]),
-            "encoded pair": lambda: backend.predict(views),
-            "pair and its cameras": lambda: backend.predict(images),
-            "reference: pair and its cameras": lambda: reference_pair(backend, images),
-            "masks of three texts": lambda: backend.query(prediction, list(TEXTS)),
-        }
-        for name, run in work.items():
-            stages[name] = median_s(run, repeats, device)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / MIB
-    return LsmTimes(stages, peak, sum(p.numel() for p in backend.network.parameters()))
+        stages, answer = stage_times(backend, images, repeats)
+        memory = (peak_mib(), own_mib(), device_mib(device))
+        twin = load(device, folder, replace(options, reference=True, precision="float32"))
+        in_turn = [lambda: backend.predict(images), lambda: reference_pair(twin, images)]
+        pair, reference = medians_s(in_turn, repeats, device)
+    presence = {text: float(p) for text, p in zip(TEXTS, answer.presence, strict=True)}
+    parameters = sum(p.numel() for p in backend.network.parameters())
+    return LsmTimes({"load": loaded, **stages, PAIR: pair, TWIN: reference}, *memory, parameters, presence)
 
 
-def reference_pair(backend: LsmBackend, images: Sequence[NDArray[np.uint8]]) -> object:
-    """Do the work as the released demo does it: three passes of DUSt3R, LSeg's full map."""
-    network = backend.network
-    network.reference = True
-    try:
-        views = [backend.encode(image) for image in images]
+def stage_times(backend: LsmBackend, images: Sequence[Image], repeats: int) -> tuple[dict[str, float], QueryResult]:
+    """Return the seconds of each stage of a pair and of a query, and what the query found."""
+    views = [backend.encode(image) for image in images]
+    prediction = backend.predict(views)
+    work: dict[str, Callable[[], object]] = {
+        "encode one image": lambda: backend.encode(images[0]),
+        "decode both orders": lambda: decoded(backend, views),
+        "encoded pair": lambda: backend.predict(views),
+        "masks of three texts": lambda: backend.query(prediction, list(TEXTS)),
+    }
+    stages = {name: medians_s([run], repeats, backend.device)[0] for name, run in work.items()}
+    return stages, backend.query(prediction, list(TEXTS))
+
+
+def decoded(backend: LsmBackend, views: Sequence[ViewFeatures]) -> object:
+    """Decode both orders of two encoded views, in the backend's precision."""
+    with backend.numerics():
+        return both_orders(backend.network.dust3r, views[0], views[1])
+
+
+def reference_pair(twin: LsmBackend, images: Sequence[Image]) -> LsmOutput:
+    """Do the work as the released demo does it, with a backend loaded with `reference`."""
+    network = twin.network
+    with twin.numerics():
+        views = [twin.encode(image) for image in images]
         size = (views[0].tensors["image"].shape[2], views[0].tensors["image"].shape[3])
         for order in (views, views[::-1]):
             tokens = [network.dust3r.encode(view.tensors["image"]) for view in order]
             network.dust3r.pointmaps(tokens, size)
         permutations = network.point_transformer.permutations(torch.Generator().manual_seed(0))
         return network([encoded_view(view) for view in views], permutations)
-    finally:
-        network.reference = False
 
 
-def median_s(run: Callable[[], object], repeats: int, device: torch.device) -> float:
-    """Return the median seconds of a call, after one to warm up."""
-    times = []
+def medians_s(runs: Sequence[Callable[[], object]], repeats: int, device: torch.device) -> list[float]:
+    """Return the median seconds of each of some calls, made in turn, after one round to warm up."""
+    times: list[list[float]] = [[] for _ in runs]
     for _ in range(repeats + 1):
-        started = time.perf_counter()
-        run()
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-        times.append(time.perf_counter() - started)
-    return float(np.median(times[1:]))
+        for run, row in zip(runs, times, strict=True):
+            started = time.perf_counter()
+            run()
+            if device.type == "cuda":
+                torch.cuda.synchronize(device)
+            row.append(time.perf_counter() - started)
+    return [float(np.median(row[1:])) for row in times]
+
+
+def peak_mib() -> float:
+    """Return the largest resident memory of this process so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / MIB
+
+
+def own_mib() -> float:
+    """Return the resident memory of this process that is not mapped from files; 0 where the system does not say."""
+    status = Path("/proc/self/status")
+    lines = status.read_text(encoding="utf-8").splitlines() if status.exists() else []
+    return next((int(line.split()[1]) / MIB for line in lines if line.startswith("RssAnon")), 0.0)
+
+
+def device_mib(device: torch.device) -> float:
+    """Return the largest memory that tensors took on a GPU so far; 0 on a CPU."""
+    return torch.cuda.max_memory_allocated(device) / MIB**2 if device.type == "cuda" else 0.0

@@ -9,7 +9,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from lsm_core.nn.rope import grid_positions, rope_tables
+from lsm_core.nn.rope import grid_positions, grid_rope_tables, rope_tables
 from lsm_core.nn.transformer import NORM_EPS, DecoderBlock, EncoderBlock
 
 Item = TypeVar("Item")
@@ -37,10 +37,12 @@ class ViewTokens:
     Attributes:
         tokens: [B, N, enc_dim] after the final norm, row-major; extra tokens (intrinsics) last.
         positions: [B, N, 2] int64 (y, x).
+        grid: (rows, columns), where the positions are those of a row-major grid in every sample; None otherwise.
     """
 
     tokens: Tensor
     positions: Tensor
+    grid: tuple[int, int] | None = None
 
 
 class PatchEmbed(nn.Module):
@@ -83,14 +85,21 @@ class CrocoBackbone(nn.Module):
     def encode(self, image: Tensor) -> ViewTokens:
         """Encode images [B, C, H, W] (sides multiples of the patch size); what depends on one view only."""
         tokens, positions = self.patch_embed(image)
-        return self.encode_tokens(tokens, positions)
+        patch = self.config.patch_size
+        return self.encode_tokens(tokens, positions, (image.shape[2] // patch, image.shape[3] // patch))
 
-    def encode_tokens(self, tokens: Tensor, positions: Tensor) -> ViewTokens:
-        """Run the encoder's blocks on embedded patches [B, N, enc_dim] at positions [B, N, 2]."""
-        rope = rope_tables(positions, self.config.enc_dim // self.config.enc_heads, self.config.rope_base)
+    def encode_tokens(self, tokens: Tensor, positions: Tensor, grid: tuple[int, int] | None = None) -> ViewTokens:
+        """Run the encoder's blocks on embedded patches [B, N, enc_dim]; see `ViewTokens`."""
+        rope = self._tables(positions, grid, self.config.enc_dim // self.config.enc_heads)
+        tokens = tokens.float()  # layers may be half: their sum is not
         for block in self.enc_blocks:
             tokens = block(tokens, rope)
-        return ViewTokens(self.enc_norm(tokens), positions)
+        return ViewTokens(self.enc_norm(tokens), positions, grid)
+
+    def _tables(self, positions: Tensor, grid: tuple[int, int] | None, head_dim: int) -> tuple[Tensor, Tensor]:
+        if grid is None:
+            return rope_tables(positions, head_dim, self.config.rope_base)
+        return grid_rope_tables(*grid, head_dim, self.config.rope_base, positions.device)
 
     def decode(self, views: Sequence[ViewTokens]) -> list[list[Tensor]]:
         """Let the views attend to each other.
@@ -105,12 +114,13 @@ class CrocoBackbone(nn.Module):
             [B, N, dec_dim], the last one normalised.
         """
         head_dim = self.config.dec_dim // self.config.dec_heads
-        ropes = [rope_tables(view.positions, head_dim, self.config.rope_base) for view in views]
+        on_grids = all(view.grid is not None for view in views)
+        ropes = [self._tables(view.positions, view.grid if on_grids else None, head_dim) for view in views]
         memory_ropes = [
             tuple(torch.cat(parts, 2) for parts in zip(*others(ropes, v), strict=True)) for v in range(len(views))
         ]
         layers = [[view.tokens] for view in views]
-        now = [self.decoder_embed(view.tokens) for view in views]
+        now = [self.decoder_embed(view.tokens).float() for view in views]
         for first, rest in zip(self.dec_blocks, self.dec_blocks2, strict=True):
             now = [
                 (first if v == 0 else rest)(x, torch.cat(others(now, v), 1), ropes[v], memory_ropes[v])

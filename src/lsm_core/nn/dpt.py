@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lsm_core.nn.precision import full_precision
+
 # stored twice in the released files, under both names
 ALIASES = {f"scratch.layer_rn.{i}.weight": f"scratch.layer{i + 1}_rn.weight" for i in range(4)}
 # stored, never used: the deepest fusion block has one input only
@@ -65,7 +67,8 @@ class FusionBlock(nn.Module):
         """Return [B, C, 2h, 2w] from a path [B, C, h, w] and a skip map of its size."""
         if skip is not None:
             path = path + self.resConfUnit1(skip)
-        return self.out_conv(doubled(self.resConfUnit2(path)))
+        # A 1x1 convolution and an interpolation may be swapped; this way it sees a quarter of the pixels.
+        return doubled(self.out_conv(self.resConfUnit2(path)))
 
 
 class Scratch(nn.Module):
@@ -142,8 +145,10 @@ class DptRegression(DptTrunk):
         )
 
     def forward(self, tokens: Sequence[Tensor], grid: tuple[int, int]) -> Tensor:
-        """Return [B, out_channels, 16h, 16w] from four token maps, see `trunk`."""
-        return self.head(self.trunk(tokens, grid))
+        """Return [B, out_channels, 16h, 16w] in float32 from four token maps, see `trunk`."""
+        path = self.trunk(tokens, grid).float()
+        with full_precision(path):
+            return self.head(path)
 
 
 class Doubled(nn.Module):

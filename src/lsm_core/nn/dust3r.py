@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from lsm_core.nn.croco import CrocoBackbone, CrocoConfig, ViewTokens
 from lsm_core.nn.dpt import DptConfig, DptRegression, hooked
+from lsm_core.nn.precision import full_precision
 
 DepthMode = Literal["exp", "linear", "square"]
 ConfidenceMode = Literal["exp", "sigmoid"]
@@ -61,7 +62,8 @@ class LinearHead(nn.Module):
 
     def forward(self, layers: Sequence[Tensor], grid: tuple[int, int]) -> Tensor:
         """Return [B, 4, H, W]."""
-        values = self.proj(layers[-1]).transpose(1, 2).unflatten(2, grid)
+        with full_precision(layers[-1]):
+            values = self.proj(layers[-1].float()).transpose(1, 2).unflatten(2, grid)
         return F.pixel_shuffle(values, self.patch_size)
 
 
@@ -101,7 +103,7 @@ class Dust3r(CrocoBackbone):
         """
         patch = self.sizes.croco.patch_size
         module = self.downstream_head1 if view == 0 else self.downstream_head2
-        return module([t.float() for t in layers], (size[0] // patch, size[1] // patch))
+        return module(layers, (size[0] // patch, size[1] // patch))
 
     def pointmap(self, raw: Tensor) -> Pointmap:
         """Return points and confidence from a head's raw output [B, 4, H, W]."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -125,6 +124,5 @@ def point_spacing(points: Tensor) -> Tensor:
 
 def degree_mask(count: int, like: Tensor) -> Tensor:
     """Return the weight of each coefficient, [count]: 1, then 0.5 * 0.25^degree."""
-    degrees = [math.isqrt(index) for index in range(count)]
-    weights = [1.0 if degree == 0 else 0.5 * 0.25**degree for degree in degrees]
-    return torch.tensor(weights, device=like.device, dtype=like.dtype)
+    degree = torch.arange(count, device=like.device, dtype=like.dtype).sqrt().floor()
+    return torch.where(degree == 0, 1.0, 0.5 * 0.25**degree)

@@ -13,6 +13,7 @@ from lsm_core.nn.croco import ViewTokens
 from lsm_core.nn.dust3r import Dust3r, Dust3rConfig, Pointmap
 from lsm_core.nn.gaussian_head import SH_DEGREE, GaussianHead, MergedPoints, PixelGaussians, merge_points
 from lsm_core.nn.lseg import Lseg, LsegConfig
+from lsm_core.nn.precision import full_precision
 from lsm_core.points.ptv3 import AttentionMode, FusionConfig, PointTransformer, PointTransformerConfig
 
 FEATURE_DIM = 64
@@ -90,14 +91,10 @@ class Lsm(nn.Module):
         if self.reference:
             features = self.lseg(image)
             return F.avg_pool2d(features, POOL).flatten(2).transpose(1, 2), self.feature_reduction(features)
-        path = self.lseg.path(image)
-        tokens = self.lseg.head1(F.avg_pool2d(path, POOL)).flatten(2).transpose(1, 2)
-        head, reduction = self.lseg.head1, self.feature_reduction
-        weight = reduction.weight[:, :, 0, 0] @ head.weight[:, :, 0, 0]
-        bias = None if head.bias is None else reduction.weight[:, :, 0, 0] @ head.bias
-        if bias is not None and reduction.bias is not None:
-            bias = bias + reduction.bias
-        return tokens, F.conv2d(path, weight[..., None, None], bias)
+        path = self.lseg.path(image).float()
+        with full_precision(path):
+            tokens = self.lseg.head1(F.avg_pool2d(path, POOL)).flatten(2).transpose(1, 2)
+            return tokens, F.conv2d(path, *joined_projection(self.lseg.head1, self.feature_reduction))
 
     def fuse(
         self,
@@ -143,3 +140,11 @@ class Lsm(nn.Module):
         halved = F.interpolate(features, scale_factor=0.5, mode="bilinear", align_corners=False)
         out: Tensor = self.feature_expansion(halved)
         return out
+
+
+def joined_projection(first: nn.Conv2d, second: nn.Conv2d) -> tuple[Tensor, Tensor | None]:
+    """Return weight [O, I, 1, 1] and bias [O] of two 1x1 convolutions, one after the other, as one."""
+    outer, inner = second.weight[:, :, 0, 0], first.weight[:, :, 0, 0]
+    biases = [] if first.bias is None else [outer @ first.bias]
+    biases += [] if second.bias is None else [second.bias]
+    return (outer @ inner)[..., None, None], torch.stack(biases).sum(0) if biases else None

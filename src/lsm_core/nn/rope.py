@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import torch
 from torch import Tensor
 
@@ -14,7 +16,7 @@ def grid_positions(height: int, width: int, device: torch.device | str = "cpu") 
 
 
 def rope_tables(positions: Tensor, head_dim: int, base: float = 100.0) -> tuple[Tensor, Tensor]:
-    """Return cosines and sines of the rotation of each token; made once per forward pass, shared by all layers.
+    """Return cosines and sines of the rotation of each token, shared by all layers of a pass.
 
     The first half of a head turns with y, the second with x. Within a half of size D, frequency i is base^(-2i/D),
     and elements i and i + D/2 form a pair.
@@ -33,6 +35,18 @@ def rope_tables(positions: Tensor, head_dim: int, base: float = 100.0) -> tuple[
     angles = positions.to(torch.float32)[..., None] * frequencies  # [B, N, 2, half / 2]
     angles = torch.cat((angles, angles), -1).flatten(-2)[:, None]
     return angles.cos(), angles.sin()
+
+
+@lru_cache(maxsize=64)
+def grid_rope_tables(
+    height: int, width: int, head_dim: int, base: float, device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """Return the tables of a row-major grid, [1, 1, height * width, head_dim]; made once per size and device.
+
+    They must not be changed in place.
+    """
+    with torch.inference_mode(False):  # they outlive the pass that asks first, and may then serve training
+        return rope_tables(grid_positions(height, width, device)[None], head_dim, base)
 
 
 def apply_rope(x: Tensor, tables: tuple[Tensor, Tensor]) -> Tensor:

@@ -47,7 +47,8 @@ class Vit(nn.Module):
         """
         tokens, _ = self.patch_embed(image)
         height, width = image.shape[2] // self.config.patch_size, image.shape[3] // self.config.patch_size
-        x = torch.cat((self.cls_token.expand(len(image), -1, -1), tokens), 1) + self.positions(height, width)
+        x = torch.cat((self.cls_token.expand(len(image), -1, -1), tokens.float()), 1)
+        x = x + self.positions(height, width)
         out = []
         for index, block in enumerate(self.blocks[: hooks[-1] + 1]):
             x = block(x)

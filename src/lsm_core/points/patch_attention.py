@@ -32,10 +32,10 @@ class PatchAttention(nn.Module):
         patch = min(self.patch_size, min(counts)) if shared_size else self.patch_size
         qkv = self.qkv(x)[order]
         if half:
-            qkv = qkv.half().float()
+            qkv = qkv.half() if qkv.is_cuda else qkv.half().float()  # a CPU has no fast kernel for float16
         mixed = torch.cat([self._sample(part, patch) for part in qkv.split(counts)])
         if half:
-            mixed = mixed.half().float()
+            mixed = mixed.half().to(x.dtype)
         out = torch.empty_like(mixed)
         out[order] = mixed
         return self.proj(out)

@@ -129,7 +129,7 @@ class Stem(nn.Module):
     def __init__(self, in_channels: int, dim: int, size: int) -> None:
         super().__init__()
         self.conv = SubmanifoldConv(in_channels, dim, size, bias=False)
-        self.norm = nn.BatchNorm1d(dim, eps=BATCH_NORM_EPS, momentum=0.01)
+        self.norm: nn.Module = nn.BatchNorm1d(dim, eps=BATCH_NORM_EPS, momentum=0.01)
 
     def forward(self, points: PointSet) -> PointSet:
         """Embed the features."""
