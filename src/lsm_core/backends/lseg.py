@@ -75,6 +75,7 @@ class LsegSource(SemanticSource):
         affine = placed.grid_to_image @ resize_affine(grid, (int(size[0]), int(size[1]))).to(placed.grid_to_image)
         return SemanticMap(features.half().contiguous(), affine, (height, width))
 
+    @torch.inference_mode()
     def decode_features(self, features: Tensor) -> Tensor:
         """Map features [..., 256] to CLIP's space [..., 512], not normalised."""
         head = self.network.head1

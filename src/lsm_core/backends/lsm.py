@@ -128,6 +128,7 @@ class LsmBackend(PairBackend):
         features = [g.features[0] for g in found.gaussians]
         return self._prediction((first, second), pointmaps, cameras, gaussians, features)
 
+    @torch.inference_mode()
     def decode_features(self, features: Tensor) -> Tensor:
         """Map language features [..., 64] to the text space [..., 512], not normalised."""
         expansion = self.network.feature_expansion

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import torch
+
 from lsm_core.backends.base import Backend
 from lsm_core.errors import UnsupportedError
 from lsm_core.query.text_scorer import check_language
@@ -36,7 +38,8 @@ def gaussian_feature_width(backend: Backend, gaussians: Gaussians | None) -> int
         )
     width = int(gaussians.features.shape[-1])
     try:
-        backend.decode_features(gaussians.features[:1])
+        with torch.inference_mode():
+            backend.decode_features(gaussians.features[:1])
     except RuntimeError as error:
         raise UnsupportedError(
             f"The Gaussians' features have {width} channels, which '{backend.name}' did not make.",
