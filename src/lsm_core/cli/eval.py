@@ -1,4 +1,4 @@
-"""`lsm eval hololens | rooms | semantic`: a backend against ground truth and classical baselines."""
+"""`lsm eval hololens | rooms | semantic | views`: a backend against ground truth and classical baselines."""
 
 from __future__ import annotations
 
@@ -106,6 +106,27 @@ def semantic(
     with _progress("semantic") as bar:
         model = _load(backend, weights, device, threads)
         report = study_nyu(model, folder, StudyOptions(limit=limit, progress=bar))
+    _deliver(report, as_json, md, None)
+
+
+@app.command()
+def views(
+    data: Annotated[Path, typer.Option(help="Folder with shard_*.npz of rooms not trained on.")],
+    backend: BackendOption = "lsm-tiny",
+    weights: WeightsOption = None,
+    device: DeviceOption = "auto",
+    threads: ThreadsOption = None,
+    limit: LimitOption = 60,
+    intrinsics: IntrinsicsOption = True,
+    as_json: JsonOption = None,
+    md: MarkdownOption = None,
+) -> None:
+    """Colours and words drawn on views between the given ones, in rendered rooms."""
+    from lsm_core.evaluation.novel_views import study_views  # numba is imported by what draws
+
+    with _progress("views") as bar:
+        model = _load(backend, weights, device, threads)
+        report = study_views(model, data, StudyOptions(limit, intrinsics, progress=bar))
     _deliver(report, as_json, md, None)
 
 
