@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -26,7 +26,7 @@ from lsm_core.nn.folding import fold_batch_norms
 from lsm_core.nn.gaussian_head import PixelGaussians
 from lsm_core.nn.lseg import LOGIT_SCALE, MULTIPLE
 from lsm_core.nn.lsm import EncodedView, Lsm
-from lsm_core.nn.precision import LANGUAGE, TRUNK, store_half
+from lsm_core.nn.precision import LANGUAGE, TRUNK, store_half, strict_float32
 from lsm_core.points.ptv3 import AttentionMode
 from lsm_core.types import Gaussians, Prediction, ViewFeatures
 
@@ -82,11 +82,24 @@ class LsmBackend(PairBackend):
         self.network, self._texts = network, ClipTexts(texts, device)
         self._half = half_dtype(self.options)
 
-    def numerics(self) -> AbstractContextManager[object]:
-        """Return the context of the dense part: autocast, or attention written out for the twin."""
-        if self.options.reference:
-            return sdpa_kernel(SDPBackend.MATH)
-        return nullcontext() if self._half is None else torch.autocast(self.device.type, self._half)
+    @contextmanager
+    def numerics(self) -> Iterator[None]:
+        """Return the context of the dense part.
+
+        That is autocast, or float32 without TF32; and attention written out for the twin.
+        """
+        with ExitStack() as stack:
+            if self._half is not None:
+                # Weights are stored in half: there is nothing to cache, and a graph can be captured.
+                stack.enter_context(torch.autocast(self.device.type, self._half, cache_enabled=False))
+            else:
+                stack.enter_context(strict_float32())
+            stack.enter_context(self.attention_kernels())
+            yield
+
+    def attention_kernels(self) -> AbstractContextManager[object]:
+        """Return the context of all attention: written out for the twin, fused where torch can else."""
+        return sdpa_kernel(SDPBackend.MATH) if self.options.reference else nullcontext()
 
     def _view_tensors(self, image: Tensor) -> Mapping[str, Tensor]:
         """Run DUSt3R's encoder and LSeg."""
@@ -121,8 +134,7 @@ class LsmBackend(PairBackend):
         attention = self.options.attention
         if self._half is not None and self.device.type == "cuda":
             attention = replace(attention, half=True)  # as the reference's kernel
-        twin = sdpa_kernel(SDPBackend.MATH) if self.options.reference else nullcontext()
-        with twin:
+        with self.attention_kernels():
             found = self.network.fuse([encoded_view(v) for v in (first, second)], pointmaps, drawn, attention)
         gaussians = joined(found.gaussians)
         features = [g.features[0] for g in found.gaussians]

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from lsm_core.backends.registry import resolve_device
 from lsm_core.parity import FixtureReport, run_folder
 
 
@@ -21,11 +22,12 @@ def register(app: typer.Typer) -> None:
 def parity(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder with NAME.json fixtures.")],
     only: Annotated[list[str] | None, typer.Option("--only", help="Run this fixture; repeatable.")] = None,
+    device: Annotated[str, typer.Option(help="Where networks run: cpu, cuda.")] = "cpu",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document instead of lines.")] = False,
 ) -> None:
     """Compare this implementation with recorded outputs; exit 0 only if every fixture passes."""
     reports = []
-    for report in run_folder(folder, only or ()):
+    for report in run_folder(folder, only or (), resolve_device(device)):
         reports.append(report)
         if not as_json:
             typer.echo(_line(report))

@@ -35,6 +35,11 @@ def full_precision(like: Tensor) -> AbstractContextManager[None]:
     return torch.autocast(kind, enabled=False) if torch.amp.is_autocast_available(kind) else nullcontext()
 
 
+def strict_float32() -> AbstractContextManager[None]:
+    """Return a context in which a GPU's convolutions are float32; by default they round their inputs (TF32)."""
+    return torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
+
+
 def dense_layers(module: nn.Module, starts: tuple[str, ...]) -> Iterator[tuple[str, nn.Module]]:
     """Return name and layer of the linear layers and convolutions under some names."""
     for name, layer in module.named_modules():

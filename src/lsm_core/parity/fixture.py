@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
@@ -28,12 +29,14 @@ class Fixture:
         kind: the fixture's `kind`, or None in the dialect without one.
         spec: the JSON document.
         folder: where its files are.
+        device: where its tensors are put.
     """
 
     name: str
     kind: str | None
     spec: Mapping[str, Any]
     folder: Path
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
 
     def tensors(self) -> dict[str, Tensor]:
         """Read the recorded tensors: inputs and answers.
@@ -57,7 +60,7 @@ class Fixture:
         Raises:
             FileFormatError: it is not there.
         """
-        return read_fixture(self.folder / f"{name}.json")
+        return replace(read_fixture(self.folder / f"{name}.json"), device=self.device)
 
     def partner(self, ending: str) -> Fixture:
         """Return the fixture that holds some part of this one: this one's name and an ending.
@@ -80,7 +83,7 @@ class Fixture:
         stated = files.get(role) if isinstance(files, Mapping) else None
         path = self.folder / (stated or usual_name)
         try:
-            return load_file(path)
+            return load_file(path, device=str(self.device))
         except (OSError, SafetensorError) as error:
             raise FileFormatError(
                 f"The {role} file of fixture '{self.name}' cannot be read: {error}.", f"Restore {path.name}."

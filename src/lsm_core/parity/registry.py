@@ -36,6 +36,7 @@ class Family:
         tolerance: the rule per tensor; by default what the JSON states.
         stated: answers that the JSON itself holds.
         counted: (spec, tensor, answers) -> bool mask of the elements that are compared, None for all.
+        on_device: whether it can be answered on a GPU; what is computed on the CPU anyway is not.
     """
 
     key: str
@@ -45,6 +46,7 @@ class Family:
     tolerance: ToleranceOf = tolerance_of
     stated: Stated = field(default=lambda spec: {})
     counted: Counted = field(default=lambda spec, tensor, answers: None)
+    on_device: bool = False
 
 
 _FAMILIES: dict[str, Family] = {}

@@ -5,18 +5,21 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+import torch
 from torch import Tensor
 
 from lsm_core.errors import InputError, LsmError, UnsupportedError
+from lsm_core.nn.precision import strict_float32
 from lsm_core.parity.fixture import Fixture, find_fixtures, read_fixture
 from lsm_core.parity.registry import Family, family_of
 
 Status = Literal["passed", "failed", "unsupported"]
 
+CPU = torch.device("cpu")
 logger = logging.getLogger(__name__)
 
 
@@ -42,12 +45,21 @@ class FixtureReport:
     message: str = ""
 
 
-def run_fixture(path: Path) -> FixtureReport:
-    """Run one NAME.json; every problem ends in the report, not in an exception."""
+def run_fixture(path: Path, device: torch.device = CPU) -> FixtureReport:
+    """Run one NAME.json; every problem ends in the report, not in an exception.
+
+    Args:
+        path: of the JSON file.
+        device: where families that can be are answered, in float32 without TF32; the others are on the CPU.
+    """
     name = path.stem
     try:
         fixture = read_fixture(path)
-        return _compare(fixture, family_of(fixture))
+        family = family_of(fixture)
+        if not family.on_device or device.type == "cpu":
+            return _compare(fixture, family)
+        with torch.device(device), strict_float32():
+            return _compare(replace(fixture, device=device), family)
     except UnsupportedError as error:
         return FixtureReport(name, "unsupported", message=error.message)
     except LsmError as error:
@@ -57,12 +69,13 @@ def run_fixture(path: Path) -> FixtureReport:
         return FixtureReport(name, "failed", message=f"{type(error).__name__}: {error}")
 
 
-def run_folder(folder: Path, only: Sequence[str] = ()) -> Iterator[FixtureReport]:
+def run_folder(folder: Path, only: Sequence[str] = (), device: torch.device = CPU) -> Iterator[FixtureReport]:
     """Run the fixtures of a folder in the order of their names.
 
     Args:
         folder: holds NAME.json files.
         only: names to run; all by default.
+        device: see `run_fixture`.
 
     Raises:
         FileFormatError: the folder is absent or holds no fixture.
@@ -72,7 +85,7 @@ def run_folder(folder: Path, only: Sequence[str] = ()) -> Iterator[FixtureReport
     missing = sorted(set(only) - {path.stem for path in paths})
     if missing:
         raise InputError(f"There is no fixture named {', '.join(missing)} in {folder}.", "Check --only.")
-    return (run_fixture(path) for path in paths if not only or path.stem in only)
+    return (run_fixture(path, device) for path in paths if not only or path.stem in only)
 
 
 def _compare(fixture: Fixture, family: Family) -> FixtureReport:

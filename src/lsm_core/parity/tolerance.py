@@ -52,7 +52,7 @@ class Tolerance:
             return 0.0
         if not answer.is_floating_point() and self.limit_abs is None:
             return 0.0 if torch.equal(ours.to(answer), answer) else math.inf
-        a, b = ours.detach().cpu().double(), answer.double()
+        a, b = ours.detach().cpu().double(), answer.cpu().double()
         same_infinity = torch.isinf(b) & (a == b)
         both_nan = torch.isnan(a) & torch.isnan(b)
         difference = torch.where(same_infinity | both_nan, torch.zeros_like(a), (a - b).abs())

@@ -162,8 +162,8 @@ def is_answer(name: str) -> bool:
 
 
 FAMILIES = (
-    Family("dust3r", answer, is_answer),
-    Family("dust3r_training_mode", answer, is_answer),
-    Family("rope2d", answer_rope, lambda name: name.endswith("out")),
-    Family("dust3r_postprocess", answer_postprocess, lambda name: name != "raw"),
+    Family("dust3r", answer, is_answer, on_device=True),
+    Family("dust3r_training_mode", answer, is_answer, on_device=True),
+    Family("rope2d", answer_rope, lambda name: name.endswith("out"), on_device=True),
+    Family("dust3r_postprocess", answer_postprocess, lambda name: name != "raw", on_device=True),
 )

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from lsm_core.backends.lseg_keys import IMAGE_PREFIXES, IMAGE_RULES
 from lsm_core.nn.dpt import doubled
+from lsm_core.nn.folding import fold_batch_norms
 from lsm_core.nn.lseg import Lseg, LsegConfig, text_logits
 from lsm_core.nn.vit import VitConfig
 from lsm_core.parity.families.clip import EXACT, text_tower
@@ -48,6 +49,7 @@ def lseg_model(stated: Mapping[str, Any], weights: Mapping[str, Tensor], source:
     """Make LSeg's image side of the sizes that a fixture states, and load its weights."""
     model = Lseg(lseg_config(stated, weights)).eval()
     load_strict(model, renamed(weights, IMAGE_PREFIXES), IMAGE_RULES, source)
+    fold_batch_norms(model)
     return model
 
 
@@ -98,4 +100,8 @@ def counted(spec: Mapping[str, Any], tensor: str, answers: Mapping[str, Tensor])
     return best[:, 0] - best[:, 1] > (float(stated[1]) if stated else MIN_GAP)
 
 
-FAMILIES = (Family("lseg", answer, lambda name: not name.endswith("img"), tolerance=tolerance, counted=counted),)
+FAMILIES = (
+    Family(
+        "lseg", answer, lambda name: not name.endswith("img"), tolerance=tolerance, counted=counted, on_device=True
+    ),
+)

@@ -13,6 +13,7 @@ from torch import Tensor
 from lsm_core.backends.lsm import joined
 from lsm_core.backends.lsm_files import POINTS, part_of
 from lsm_core.backends.lsm_keys import DUST3R_PREFIX, LSEG_PREFIX, PREFIXES, RULES
+from lsm_core.nn.folding import fold_batch_norms
 from lsm_core.nn.gaussian_head import GaussianHead, PixelGaussians, merge_points
 from lsm_core.nn.lseg import text_logits
 from lsm_core.nn.lsm import Lsm, LsmConfig, LsmOutput
@@ -66,6 +67,8 @@ def lsm_model(fixture: Fixture, reference: bool) -> Lsm:
         state |= whole.partner(DUST3R_PART).weights()
     model = Lsm(lsm_config(fixture.spec["config"], state, fixture.spec["grid_size"]), reference).eval()
     load_strict(model, renamed(state, PREFIXES), RULES, fixture.name)
+    if not reference:
+        fold_batch_norms(model)
     return model
 
 
@@ -104,15 +107,17 @@ def answer(fixture: Fixture, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def drawn(
     model: Lsm, found: LsmOutput, inputs: Mapping[str, Tensor], prefix: str, texts: Tensor
 ) -> dict[str, Tensor]:
-    """Draw all Gaussians into a view, with features and what the labels score there."""
-    reference, c2w = inputs["view0.c2w"], inputs[f"{prefix}c2w"]
+    """Draw all Gaussians into a view, on the CPU, with features and what the labels score there."""
     size = (inputs["img1"].shape[2], inputs["img1"].shape[3])
-    scene, camera = joined(found.gaussians), pinhole(inputs["K"], size, torch.linalg.inv(reference) @ c2w)
-    draw = get_rasterizer(choose_rasterizer(scene))
-    image = draw(scene, [camera], torch.zeros(3), True)[0]  # colours above 1 are not cut, as there
+    reference, c2w, K = (inputs[name].cpu() for name in ("view0.c2w", f"{prefix}c2w", "K"))
+    with torch.device("cpu"):
+        scene = joined([PixelGaussians(**{k: v.cpu() for k, v in vars(view).items()}) for view in found.gaussians])
+        camera = pinhole(K, size, torch.linalg.inv(reference) @ c2w)
+        draw = get_rasterizer(choose_rasterizer(scene))
+        image = draw(scene, [camera], torch.zeros(3), True)[0]  # colours above 1 are not cut, as there
     assert image.features is not None
     features = image.features.permute(2, 0, 1)
-    expanded = model.expand(features[None])
+    expanded = model.expand(features[None].to(texts.device))
     return {
         f"{prefix}render": image.rgb.permute(2, 0, 1),
         f"{prefix}depth": (image.depth * image.alpha)[None],
@@ -188,7 +193,7 @@ def tolerance(spec: Mapping[str, Any], tensor: str) -> Tolerance:
 
 
 FAMILIES = (
-    Family("lsm_end_to_end", answer, lambda name: not INPUT.fullmatch(name), tolerance=tolerance),
-    Family("gaussian_head", answer_head, lambda name: not HEAD_INPUT.fullmatch(name)),
+    Family("lsm_end_to_end", answer, lambda name: not INPUT.fullmatch(name), tolerance=tolerance, on_device=True),
+    Family("gaussian_head", answer_head, lambda name: not HEAD_INPUT.fullmatch(name), on_device=True),
     Family("weights_only", answer_weights, lambda name: name == FILLER, tolerance=lambda spec, tensor: EXACT),
 )

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from lsm_core.nn.folding import fold_batch_norms
 from lsm_core.parity.families.clip import EXACT
 from lsm_core.parity.fixture import Fixture
 from lsm_core.parity.registry import Family
@@ -67,6 +68,7 @@ def answer_transformer(fixture: Fixture, inputs: Mapping[str, Tensor]) -> dict[s
     curves = spec.get("order_names", ORDERS)
     model = PointTransformer(point_transformer_config(spec["config"], spec["grid_size"], weights, curves)).eval()
     load_strict(model, weights, source=fixture.name)
+    fold_batch_norms(model)
     given = tie_orders(fixture)
     tokens = (inputs.get("dust_tokens"), inputs.get("lseg_tokens"))
     out: dict[str, Tensor] = {}
@@ -99,9 +101,11 @@ def tie_orders(fixture: Fixture) -> dict[str, Tensor]:
     recorded, found = fixture.tensors(), {}
     for name, order in recorded.items():
         run = name.removesuffix(f".{ORDER}")
-        if run == name or not torch.equal(order.sort(1).values, torch.arange(order.shape[1]).expand_as(order)):
+        if run == name:
             continue
-        if bool((recorded[f"{run}.{CODES[0]}"].gather(1, order).diff() >= 0).all()):
+        each_once = order.sort(1).values == torch.arange(order.shape[1], device=order.device)
+        sorts = recorded[f"{run}.{CODES[0]}"].gather(1, order).diff() >= 0
+        if bool(each_once.all()) and bool(sorts.all()):
             found[run] = order
     return found
 
@@ -160,7 +164,13 @@ def answer_fusion(fixture: Fixture, inputs: Mapping[str, Tensor]) -> dict[str, T
 
 FAMILIES = (
     *(
-        Family(kind, answer_transformer, lambda name: name not in INPUTS, tolerance=transformer_tolerance)
+        Family(
+            kind,
+            answer_transformer,
+            lambda name: name not in INPUTS,
+            tolerance=transformer_tolerance,
+            on_device=True,
+        )
         for kind in ("ptv3", "ptv3_fusion")
     ),
     Family(
@@ -168,7 +178,8 @@ FAMILIES = (
         answer_serialization,
         lambda name: name.endswith(ORDERS),
         tolerance=lambda spec, tensor: EXACT,
+        on_device=True,
     ),
-    Family("submconv3d", answer_convolution, lambda name: name.endswith(".out")),
-    Family("fusion_decoder_block", answer_fusion, lambda name: name == "out"),
+    Family("submconv3d", answer_convolution, lambda name: name.endswith(".out"), on_device=True),
+    Family("fusion_decoder_block", answer_fusion, lambda name: name == "out", on_device=True),
 )
