@@ -13,6 +13,7 @@ import torch
 
 from lsm_core.errors import FileFormatError
 from lsm_core.io.atomic import atomic_path
+from lsm_core.io.finite_gaussians import finite_gaussians
 from lsm_core.sh import C0
 from lsm_core.types import Gaussians
 
@@ -21,14 +22,14 @@ _RECORD = np.dtype([("position", "<f4", 3), ("scale", "<f4", 3), ("rgba", "u1", 
 
 def write_splat(path: str | Path, gaussians: Gaussians) -> None:
     """Write Gaussians; colour is the constant SH term, features are lost."""
-    weight = gaussians.opacities * gaussians.scales.prod(-1)
-    order = torch.argsort(weight, descending=True, stable=True)
-    kept = gaussians.select(order)
+    scene = finite_gaussians(gaussians)
+    weight = scene.opacities * scene.scales.prod(-1)
+    kept = scene.select(torch.argsort(weight, descending=True, stable=True))
     records = np.empty(len(kept), _RECORD)
-    records["position"], records["scale"] = kept.means.cpu().numpy(), kept.scales.cpu().numpy()
+    records["position"], records["scale"] = kept.means.detach().cpu().numpy(), kept.scales.detach().cpu().numpy()
     rgba = torch.cat([kept.rgb, kept.opacities[:, None].clamp(0, 1)], 1)
-    records["rgba"] = (255 * rgba.cpu().numpy()).round().astype(np.uint8)
-    unit = torch.nn.functional.normalize(kept.quats, dim=-1).cpu().numpy()
+    records["rgba"] = (255 * rgba.detach().cpu().numpy()).round().astype(np.uint8)
+    unit = torch.nn.functional.normalize(kept.quats, dim=-1).detach().cpu().numpy()
     records["rotation"] = np.clip(np.rint(128 + 128 * unit), 0, 255).astype(np.uint8)
     with atomic_path(path) as temporary:
         temporary.write_bytes(records.tobytes())

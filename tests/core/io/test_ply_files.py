@@ -77,7 +77,7 @@ def test_gaussian_files_have_the_standard_fields_and_encodings(tmp_path: Path) -
         sh,
     )
     write_gaussians(tmp_path / "g.ply", scene)
-    vertices, _ = read_ply(tmp_path / "g.ply")
+    vertices = read_ply(tmp_path / "g.ply").vertices
     rest = tuple(f"f_rest_{i}" for i in range(9))
     expected = ("x", "y", "z", "nx", "ny", "nz", "f_dc_0", "f_dc_1", "f_dc_2", *rest, "opacity")
     expected += ("scale_0", "scale_1", "scale_2", "rot_0", "rot_1", "rot_2", "rot_3")
