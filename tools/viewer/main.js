@@ -29,6 +29,7 @@ async function start() {
   const scene = new Scene();
   const camera = new PerspectiveCamera(60, 1, settings.near, settings.far);
   const controls = new OrbitControls(camera, renderer.domElement);
+  controls.rotateSpeed = 0.4;
 
   // Frames are drawn when something changed, not all the time.
   let due = false;

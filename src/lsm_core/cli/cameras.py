@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -54,20 +55,16 @@ def read_pair_cameras(path: Path) -> list[tuple[int, Camera]]:
         raise FileFormatError(f"There is no file '{path}'.", "Check the path.")
     try:
         views = json.loads(path.read_text(encoding="utf-8"))["views"]
-        return [
-            (
-                index,
-                Camera(
-                    torch.tensor(view["K"], dtype=torch.float32),
-                    *map(int, view["size"]),
-                    T_scene_cam=torch.tensor(view["T_cam0_cam"], dtype=torch.float32),
-                ),
-            )
-            for index, view in enumerate(views)
-            if view["pose_valid"]
-        ]
+        return [(index, _camera(view)) for index, view in enumerate(views) if view["pose_valid"]]
     except (ValueError, KeyError, TypeError, InputError) as error:
         raise FileFormatError(f"'{path}' is no poses.json of `lsm reconstruct`: {error}.") from error
+
+
+def _camera(view: dict[str, Any]) -> Camera:
+    """Return the camera of one entry."""
+    width, height = (int(side) for side in view["size"])
+    K, T = (torch.tensor(view[name], dtype=torch.float32) for name in ("K", "T_cam0_cam"))
+    return Camera(K, width, height, T)
 
 
 def pair_trajectory(path: Path) -> Trajectory:

@@ -16,6 +16,9 @@ from numpy.typing import NDArray
 from lsm_core.errors import DependencyError, GeometryError, InputError
 
 TRUNCATION_VOXELS = 4.0
+MIN_VOXEL = 1e-4  # of the farthest depth
+MIN_WEIGHT = 0.5  # one view is enough
+BLOCK, BLOCKS = 16, 10_000  # cells along a block's edge, and blocks to start with (the field grows)
 
 
 @dataclass(frozen=True)
@@ -63,36 +66,36 @@ def fuse_depth(views: Iterable[DepthView], voxel: float) -> TriangleMesh:
         voxel: edge length of the field's cells, scene units; the field ends four cells from a surface.
 
     Raises:
-        InputError: the voxel is not positive.
+        InputError: the voxel is not positive, or too small for the scene.
         GeometryError: the depth images hold no surface.
         DependencyError: Open3D is not installed or does not load.
     """
+    nothing = GeometryError("The depth images hold no surface to mesh.", "Try a larger --voxel or other cameras.")
     if not (np.isfinite(voxel) and voxel > 0):
         raise InputError(f"The voxel size must be positive, got {voxel:g}.")
+    kept = [view for view in views if (view.depth > 0).any()]
+    if not kept:
+        raise nothing
+    if voxel < MIN_VOXEL * max(float(view.depth.max()) for view in kept):
+        raise InputError(f"A voxel of {voxel:g} needs too much memory here.", "Choose a larger one.")
     o3d = _open3d()
-    volume = o3d.pipelines.integration.ScalableTSDFVolume(
-        voxel_length=voxel,
-        sdf_trunc=TRUNCATION_VOXELS * voxel,
-        color_type=o3d.pipelines.integration.TSDFVolumeColorType.RGB8,
+    number = o3d.core.float32
+    field = o3d.t.geometry.VoxelBlockGrid(
+        ("tsdf", "weight", "color"), (number,) * 3, ((1,), (1,), (3,)), voxel, BLOCK, BLOCKS
     )
-    for view in views:
-        height, width = view.depth.shape
-        image = o3d.geometry.RGBDImage.create_from_color_and_depth(
-            o3d.geometry.Image(np.ascontiguousarray(view.rgb, np.uint8)),
-            o3d.geometry.Image(np.ascontiguousarray(view.depth, np.float32)),
-            depth_scale=1.0,
-            depth_trunc=float("inf"),
-            convert_rgb_to_intensity=False,
-        )
-        fx, fy, cx, cy = (float(view.K[i, j]) for i, j in ((0, 0), (1, 1), (0, 2), (1, 2)))
-        camera = o3d.camera.PinholeCameraIntrinsic(width, height, fx, fy, cx, cy)
-        volume.integrate(image, camera, np.linalg.inv(np.asarray(view.T_scene_cam, np.float64)))
-    mesh = volume.extract_triangle_mesh()
-    triangles = np.asarray(mesh.triangles, np.int32)
-    if not len(triangles):
-        raise GeometryError("The depth images hold no surface to mesh.", "Try a larger --voxel or other cameras.")
-    rgb = np.rint(255 * np.asarray(mesh.vertex_colors)).clip(0, 255).astype(np.uint8)
-    return TriangleMesh(np.asarray(mesh.vertices, np.float32), rgb, triangles)
+    for view in kept:
+        depth = o3d.t.geometry.Image(np.ascontiguousarray(view.depth, np.float32))
+        colour = o3d.t.geometry.Image(np.ascontiguousarray(view.rgb, np.float32) / 255)
+        K = o3d.core.Tensor(np.asarray(view.K, np.float64))
+        T_cam_scene = o3d.core.Tensor(np.linalg.inv(np.asarray(view.T_scene_cam, np.float64)))
+        reach = (1.0, 2 * float(view.depth.max()) + 1)  # depth is in scene units already; cut nothing off
+        blocks = field.compute_unique_block_coordinates(depth, K, T_cam_scene, *reach, TRUNCATION_VOXELS)
+        field.integrate(blocks, depth, colour, K, K, T_cam_scene, *reach, TRUNCATION_VOXELS)
+    mesh = field.extract_triangle_mesh(weight_threshold=MIN_WEIGHT)
+    if not mesh.triangle.indices.shape[0]:
+        raise nothing
+    rgb = np.rint(255 * mesh.vertex.colors.numpy()).clip(0, 255).astype(np.uint8)
+    return TriangleMesh(mesh.vertex.positions.numpy(), rgb, mesh.triangle.indices.numpy().astype(np.int32))
 
 
 def _open3d() -> Any:
@@ -106,6 +109,6 @@ def _open3d() -> Any:
     except (ImportError, OSError) as error:
         raise DependencyError(
             f"A mesh needs Open3D, which cannot be imported: {error}.",
-            "pip install open3d-cpu (or 'lsm_core[mesh]'); on Debian and Ubuntu also apt install libusb-1.0-0 libgl1.",
+            "pip install open3d-cpu (where a system library is missing: apt install libusb-1.0-0 libgl1).",
         ) from error
     return open3d

@@ -1,4 +1,4 @@
-"""The container of binary glTF: a JSON text and one block of bytes, with typed arrays in it (glTF 2.0, section 4.4)."""
+"""The container of binary glTF (2.0, section 4.4): a JSON text and one block of bytes, with typed arrays in it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,10 @@ def write_glb(path: str | Path, document: Mapping[str, Any], arrays: Mapping[str
         document: everything but accessors, buffer views and buffers; `meshes[0].primitives[0]` gets the attributes.
         arrays: attribute -> [N] or [N, 2 to 4] of float32, or of unsigned integers that stand for 0 to 1.
     """
-    accessors, views, blocks, offset = [], [], [], 0
+    accessors: list[dict[str, Any]] = []
+    views: list[dict[str, int]] = []
+    blocks: list[bytes] = []
+    offset = 0
     for name, array in arrays.items():
         data = np.ascontiguousarray(array)
         accessor: dict[str, Any] = {

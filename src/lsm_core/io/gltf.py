@@ -4,7 +4,7 @@ A mesh primitive of points with one array per attribute: position, rotation xyzw
 coefficients, all float32; COLOR_0 beside them is for viewers that only know point clouds. glTF has y up, so the
 scene is turned half around x (`lsm_core.io.y_up`).
 
-Source: the text of KHR_gaussian_splatting, github.com/KhronosGroup/glTF (its Appendix A has the SH of `lsm_core.sh`).
+Source: the text of KHR_gaussian_splatting, github.com/KhronosGroup/glTF (its SH are those of `lsm_core.sh`).
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def write_gltf(path: str | Path, gaussians: Gaussians) -> None:
     if not len(scene):
         raise InputError("glTF cannot hold a scene without Gaussians.", "Lower --min-opacity.")
     quats = torch.nn.functional.normalize(scene.quats, dim=-1)[:, [1, 2, 3, 0]]
-    arrays = {
+    arrays: dict[str, NDArray[Any]] = {
         "POSITION": _float32(scene.means),
         "COLOR_0": _fallback_colours(scene),
         f"{EXTENSION}:ROTATION": _float32(quats),
@@ -48,7 +48,7 @@ def write_gltf(path: str | Path, gaussians: Gaussians) -> None:
     for k, (degree, order) in enumerate(_COEFFICIENTS[: scene.sh.shape[1]]):
         arrays[f"{EXTENSION}:SH_DEGREE_{degree}_COEF_{order}"] = _float32(scene.sh[:, k])
     splats = {"kernel": "ellipse", "colorSpace": "srgb_rec709_display"}
-    document = {
+    document: dict[str, Any] = {
         "asset": {"version": "2.0", "generator": "lsm_core"},
         "extensionsUsed": [EXTENSION],
         "scene": 0,
@@ -126,12 +126,12 @@ def _node_matrix(node: Mapping[str, Any]) -> NDArray[np.float64]:
     return T
 
 
-def _fallback_colours(scene: Gaussians) -> NDArray[np.uint16]:
-    """Return [N, 4]: linear colour of the constant term and opacity, 65535 for 1."""
+def _fallback_colours(scene: Gaussians) -> NDArray[np.uint8]:
+    """Return [N, 4]: linear colour of the constant term and opacity, 255 for 1."""
     srgb = scene.rgb.detach().cpu().double().numpy()
     linear = np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
     opacity = scene.opacities.detach().cpu().double().clamp(0, 1).numpy()[:, None]
-    return np.rint(65535 * np.concatenate([linear, opacity], 1)).astype(np.uint16)
+    return np.rint(255 * np.concatenate([linear, opacity], 1)).astype(np.uint8)
 
 
 def _float32(tensor: torch.Tensor) -> NDArray[np.float32]:

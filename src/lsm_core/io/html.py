@@ -1,6 +1,6 @@
 """A scene as one HTML file that any browser with WebGL 2 opens, without network: splats and viewer are in it.
 
-The viewer is three.js and Spark, bundled by tools/viewer (see THIRD_PARTY.md); the splats are an SPZ file in base64.
+The viewer is three.js and Spark, bundled by tools/viewer (see THIRD_PARTY.md); the splats are SPZ in base64.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ import logging
 import math
 import struct
 import zlib
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -91,9 +92,7 @@ def decode_spz(data: bytes, name: str = "data") -> Gaussians:
         raise FileFormatError(f"'{name}' is cut off: {len(payload)} of {sum(sizes)} bytes.", "Get the file again.")
     edges = np.cumsum([0, *sizes])
     raw = np.frombuffer(payload, np.uint8)
-    position, opacity, colour, scale, rotation, higher = (
-        raw[start:end] for start, end in zip(edges[:-1], edges[1:], strict=True)
-    )
+    position, opacity, colour, scale, rotation, higher = (raw[start:end] for start, end in pairwise(edges))
     dc = (colour.astype(np.float32).reshape(count, 1, 3) - 127.5) / _DC_STEPS
     rest = (higher.astype(np.float32).reshape(count, (degree + 1) ** 2 - 1, 3) - 128) / 128
     quats = _unpack_rotations(rotation.reshape(count, rotation_bytes))

@@ -20,6 +20,13 @@ def random_scene(count: int, degree: int = 0, features: int = 0, seed: int = 0, 
     )
 
 
+def axes_apart_deg(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """Return the angle [N] between the axes of Gaussians: half turns around an axis of its own change none."""
+    w, x, y, z = b.unbind(-1)
+    same = [(w, x, y, z), (-x, w, z, -y), (-y, -z, w, x), (-z, y, -x, w)]  # b, b i, b j, b k
+    return torch.stack([turn_apart_deg(a, torch.stack(q, -1)) for q in same]).amin(0)
+
+
 def turn_apart_deg(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     """Return the angle [N] between rotations given as quaternions wxyz [N, 4], degrees."""
     p, q = (torch.nn.functional.normalize(x.double(), dim=-1) for x in (a, b))
