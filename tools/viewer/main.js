@@ -1,5 +1,5 @@
 // The page that `lsm export --html` writes: draws the splats embedded in it, with no network.
-// Reads #settings (JSON, see lsm_core/io/html.py) and #scene (base64 of an SPZ file).
+// Reads #settings (JSON, see lsm_core/io/html.py) and #scene (base64 of a file of type data-type, an SPZ file).
 // The frame is that of SPZ and three.js: x right, y up, z backward.
 import { PerspectiveCamera, Scene, Vector3, WebGLRenderer } from "three";
 import { OrbitControls } from "three/examples/jsm/controls/OrbitControls.js";
@@ -7,6 +7,7 @@ import { SparkRenderer, SplatMesh } from "@sparkjsdev/spark";
 
 const page = document.documentElement;
 const note = document.getElementById("note");
+const scenePart = document.getElementById("scene");
 
 function fail(message) {
   page.dataset.state = "failed";
@@ -14,7 +15,7 @@ function fail(message) {
 }
 
 function sceneBytes() {
-  const text = atob(document.getElementById("scene").textContent.trim());
+  const text = atob(scenePart.textContent.trim());
   const bytes = new Uint8Array(text.length);
   for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i);
   return bytes;
@@ -95,7 +96,7 @@ async function start() {
   controls.addEventListener("change", draw);
   document.getElementById("home").addEventListener("click", home);
 
-  const splats = new SplatMesh({ fileBytes: sceneBytes(), fileType: "spz" });
+  const splats = new SplatMesh({ fileBytes: sceneBytes(), fileType: scenePart.dataset.type });
   await splats.initialized;
   scene.add(splats);
   resize();

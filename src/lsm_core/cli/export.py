@@ -15,7 +15,11 @@ from lsm_core.cli.console import err, out, print_json
 from lsm_core.errors import InputError
 
 if TYPE_CHECKING:
-    from lsm_core.types import Gaussians
+    from lsm_core.io.html import PageView
+    from lsm_core.types import Camera
+    from lsm_core.views import Scene
+
+ANY_FOV_DEG = 65.0  # where nothing is known of a camera
 
 
 class Format(StrEnum):
@@ -29,7 +33,7 @@ class Format(StrEnum):
     GLTF = "gltf"  # binary glTF with KHR_gaussian_splatting
     NPZ = "npz"  # NumPy arrays
     HTML = "html"  # a page with its own viewer
-    TUM = "tum"  # the cameras of poses.json
+    TUM = "tum"  # the cameras
 
 
 BY_ENDING = {
@@ -47,16 +51,15 @@ BY_ENDING = {
 class Options:
     """What shapes some of the formats: see the options of the command."""
 
-    source: Path
     title: str
-    cameras: Path | None
-    fov_deg: float
+    fov_deg: float | None
     voxel: float | None
 
 
 def export(
     source: Annotated[
-        Path, typer.Argument(metavar="SCENE", help="Gaussians: .ply, .splat, .spz, .glb, .npz. Or poses.json.")
+        Path,
+        typer.Argument(metavar="SCENE", help="Folder of `lsm reconstruct`, or .ply .splat .spz .glb .npz."),
     ],
     target: Annotated[Path | None, typer.Argument(metavar="OUT", help="File to write; its ending chooses.")] = None,
     page: Annotated[Path | None, typer.Option("--html", help="Write (also) a page with its own viewer.")] = None,
@@ -64,11 +67,11 @@ def export(
     min_opacity: Annotated[float, typer.Option(min=0, max=1, help="Leave out fainter Gaussians.")] = 0.0,
     scale: Annotated[float, typer.Option(help="Multiply all lengths, for example to get metres.")] = 1.0,
     features: Annotated[bool, typer.Option(help="Keep language features (gaussians, npz).")] = True,
-    cameras: Annotated[
-        Path | None, typer.Option(help="mesh: poses.json or .tum; default: the one beside SCENE.")
-    ] = None,
     voxel: Annotated[float | None, typer.Option(help="mesh: size of a cell, in units of OUT.")] = None,
-    fov: Annotated[float, typer.Option(help="html, mesh: field of view where none is known, degrees.")] = 65.0,
+    fov: Annotated[
+        float | None,
+        typer.Option(help="html, mesh: a lens at the origin in place of the scene's, degrees."),
+    ] = None,
     title: Annotated[str | None, typer.Option(help="html: what the page is called; default: the file.")] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -79,22 +82,18 @@ def export(
         raise InputError("Nothing to write.", "Name a file OUT, or a page with --html.")
     if not (np.isfinite(scale) and scale > 0):
         raise InputError(f"--scale must be a positive number, got {scale:g}.")
-    options = Options(source, title or source.stem, cameras, fov, voxel)
-    if any(chosen is Format.TUM for _, chosen in jobs):
-        _write_trajectory(source, jobs, scale)
-        scene = None
-    else:
-        scene = _load(source, min_opacity, scale, features)
-        for path, chosen in jobs:
-            with err.status(f"Writing {path} ..."):
-                _write(path, chosen, scene, options, scale)
+    options = Options(title or source.stem, fov, voxel)
+    scene = _load(source, min_opacity, scale, features)
+    for path, chosen in jobs:
+        with err.status(f"Writing {path} ..."):
+            _write(path, chosen, scene, options)
     written = [{"format": chosen.value, "file": str(path), "bytes": path.stat().st_size} for path, chosen in jobs]
     if as_json:
-        print_json({"ok": True, "gaussians": None if scene is None else len(scene), **written[0], "files": written})
+        print_json({"ok": True, "gaussians": len(scene.gaussians), **written[0], "files": written})
         return
     for entry in written:
-        what = "The cameras" if scene is None else f"{len(scene):,} Gaussians"
-        out.print(f"{what} as {entry['format']}, {int(str(entry['bytes'])) / 1e6:.2f} MB: {entry['file']}")
+        what = f"{len(scene.gaussians):,} Gaussians as {entry['format']}"
+        out.print(f"{what}, {int(str(entry['bytes'])) / 1e6:.2f} MB: {entry['file']}")
 
 
 def format_of(target: Path) -> Format:
@@ -111,33 +110,47 @@ def format_of(target: Path) -> Format:
     return BY_ENDING[target.suffix.lower()]
 
 
-def _load(source: Path, min_opacity: float, scale: float, features: bool) -> Gaussians:
-    """Read the scene and change it as asked for."""
+def _load(source: Path, min_opacity: float, scale: float, features: bool) -> Scene:
+    """Read the scene and change it as asked for, its cameras too."""
     import torch
 
-    from lsm_core.io import read_scene
     from lsm_core.types import Sim3
+    from lsm_core.views import open_scene
 
-    scene = read_scene(source)
-    scene = scene.select(scene.opacities >= min_opacity)
+    scene = open_scene(source)
+    gaussians = scene.gaussians.select(scene.gaussians.opacities >= min_opacity)
+    cameras = scene.cameras
     if scale != 1.0:
-        scene = scene.transform(Sim3(scale, torch.eye(3, dtype=torch.float64), torch.zeros(3, dtype=torch.float64)))
-    return scene if features else replace(scene, features=None)
+        zoom = Sim3(scale, torch.eye(3, dtype=torch.float64), torch.zeros(3, dtype=torch.float64))
+        gaussians = gaussians.transform(zoom)
+        cameras = tuple(_moved_out(camera, scale) for camera in cameras)
+    return replace(scene, gaussians=gaussians if features else replace(gaussians, features=None), cameras=cameras)
 
 
-def _write(path: Path, chosen: Format, scene: Gaussians, options: Options, scale: float) -> None:
+def _moved_out(camera: Camera, scale: float) -> Camera:
+    """Return the camera in a scene whose lengths were multiplied."""
+    T = camera.T_scene_cam.clone()
+    T[:3, 3] *= scale
+    return replace(camera, T_scene_cam=T)
+
+
+def _write(path: Path, chosen: Format, scene: Scene, options: Options) -> None:
     """Write one file."""
     from lsm_core import io
-    from lsm_core.io.html import PageView, write_html
 
+    gaussians = scene.gaussians
     if chosen is Format.POINTS:
-        rgb = (255 * scene.rgb.numpy()).round().astype(np.uint8)
-        io.write_point_cloud(path, io.PointCloud(scene.means.numpy(), rgb, scene.opacities.numpy()))
+        rgb = (255 * gaussians.rgb.numpy()).round().astype(np.uint8)
+        io.write_point_cloud(path, io.PointCloud(gaussians.means.numpy(), rgb, gaussians.opacities.numpy()))
     elif chosen is Format.MESH:
-        _write_mesh(path, scene, options, scale)
+        from lsm_core.render.surface import mesh_from_gaussians
+
+        cameras = scene.cameras if scene.cameras and options.fov_deg is None else (_at_origin(options),)
+        io.write_mesh(path, mesh_from_gaussians(gaussians, cameras, options.voxel))
+    elif chosen is Format.TUM:
+        _write_trajectory(path, scene)
     elif chosen is Format.HTML:
-        caption = f"{len(scene):,} Gaussians"
-        write_html(path, scene, options.title, caption, PageView(fov_deg=options.fov_deg))
+        io.write_html(path, gaussians, options.title, f"{len(gaussians):,} Gaussians", _page_view(scene, options))
     else:
         writers: dict[Format, Any] = {
             Format.GAUSSIANS: io.write_gaussians,
@@ -146,34 +159,35 @@ def _write(path: Path, chosen: Format, scene: Gaussians, options: Options, scale
             Format.GLTF: io.write_gltf,
             Format.NPZ: io.write_npz,
         }
-        writers[chosen](path, scene)
+        writers[chosen](path, gaussians)
 
 
-def _write_mesh(path: Path, scene: Gaussians, options: Options, scale: float) -> None:
-    """Fuse depth drawn from the scene's cameras into a mesh."""
-    from lsm_core.cli.cameras import scene_cameras
-    from lsm_core.io.mesh import write_mesh
-    from lsm_core.render.surface import mesh_from_gaussians
+def _at_origin(options: Options) -> Camera:
+    """Return a camera at the frame's origin that looks along z."""
+    import torch
 
-    cameras = []
-    for camera in scene_cameras(options.source, options.cameras, options.fov_deg):
-        T = camera.T_scene_cam.clone()
-        T[:3, 3] *= scale
-        cameras.append(replace(camera, T_scene_cam=T))
-    write_mesh(path, mesh_from_gaussians(scene, cameras, options.voxel))
+    from lsm_core.views.lens import pinhole
+
+    return pinhole(640, 480, options.fov_deg or ANY_FOV_DEG, torch.eye(4))
 
 
-def _write_trajectory(source: Path, jobs: list[tuple[Path, Format]], scale: float) -> None:
-    """Write the cameras of a poses.json as TUM trajectories."""
-    from lsm_core.cli.cameras import pair_trajectory
+def _page_view(scene: Scene, options: Options) -> PageView:
+    """Return where a page starts: at the first camera of the scene, or at the origin."""
+    from lsm_core.io.html import view_of
+
+    camera = scene.cameras[0] if scene.cameras and options.fov_deg is None else _at_origin(options)
+    return view_of(camera, scene.gaussians)
+
+
+def _write_trajectory(path: Path, scene: Scene) -> None:
+    """Write the cameras of a scene as a TUM trajectory; a camera's stamp is its number, in seconds."""
     from lsm_core.io import Trajectory, write_tum
 
-    if source.suffix.lower() != ".json" or len(jobs) > 1:
-        raise InputError("A trajectory is made from a poses.json only.", "lsm export DIR/poses.json cameras.tum")
-    track = pair_trajectory(source)
-    poses = track.poses.copy()
-    poses[:, :3, 3] *= scale
-    write_tum(jobs[0][0], Trajectory(track.stamps_ns, poses), "T_cam0_cam; the stamp is the image's number")
+    if not scene.cameras:
+        raise InputError("This scene has no cameras.", "Name the folder that `lsm reconstruct` wrote.")
+    stamps = np.arange(len(scene.cameras), dtype=np.int64) * 10**9
+    poses = np.stack([camera.T_scene_cam.double().numpy() for camera in scene.cameras])
+    write_tum(path, Trajectory(stamps, poses), "T_scene_cam; the stamp is the camera's number")
 
 
 def register(app: typer.Typer) -> None:

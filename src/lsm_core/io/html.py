@@ -14,10 +14,12 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
+from torch import Tensor
+
 from lsm_core.errors import InputError
 from lsm_core.io.atomic import write_text
 from lsm_core.io.spz import encode_spz
-from lsm_core.types import Gaussians
+from lsm_core.types import Camera, Gaussians
 
 NEAR, FAR = 0.002, 2000.0  # clipping distances, in median distances of the scene
 
@@ -37,6 +39,26 @@ class PageView:
     target: tuple[float, float, float] | None = None
     fov_deg: float = 65.0
     aspect: float = 4 / 3
+
+
+def view_of(camera: Camera, gaussians: Gaussians) -> PageView:
+    """Return the view of a camera, turning about the scene's median depth along its axis.
+
+    The page has no principal point and keeps y down, so a camera that is tilted sideways is levelled.
+    """
+    T = camera.T_scene_cam.double().cpu()
+    means = gaussians.means.detach().double().cpu()
+    depth = (means - T[:3, 3]) @ T[:3, 2]
+    ahead = depth[depth > 0]
+    middle = float(ahead.median()) if len(ahead) else 1.0
+    target = T[:3, 3] + middle * T[:3, 2]
+    fov = math.degrees(2 * math.atan(camera.width / 2 / float(camera.K[0, 0])))
+    return PageView(_point(T[:3, 3]), _point(target), fov, camera.width / camera.height)
+
+
+def _point(vector: Tensor) -> tuple[float, float, float]:
+    x, y, z = vector.tolist()
+    return x, y, z
 
 
 def write_html(

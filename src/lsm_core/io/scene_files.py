@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from lsm_core.errors import InputError
+from lsm_core.errors import FileFormatError
 from lsm_core.io.gaussian_ply import read_gaussians
 from lsm_core.io.gltf import read_gltf
 from lsm_core.io.npz import read_npz
@@ -26,11 +26,12 @@ def read_scene(path: str | Path) -> Gaussians:
     """Read Gaussians.
 
     Raises:
-        InputError: the ending is none of `READERS`.
-        FileFormatError: missing, damaged, or another kind of file.
+        FileFormatError: an ending that is none of `READERS`, missing, damaged, or another kind of file.
     """
     file = Path(path)
     reader = READERS.get(file.suffix.lower())
     if reader is None:
-        raise InputError(f"No reader is known for the ending '{file.suffix}'.", f"Use {', '.join(READERS)}.")
+        raise FileFormatError(
+            f"No reader of Gaussians is known for the ending '{file.suffix}'.", f"Use {', '.join(READERS)}."
+        )
     return reader(file)

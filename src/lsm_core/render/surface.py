@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lsm_core.errors import GeometryError, InputError
 from lsm_core.geometry.tsdf import DepthView, TriangleMesh, fuse_depth
 from lsm_core.render import render
 from lsm_core.types import Camera, Gaussians
 
-VOXEL_PIXELS = 1.5  # default cell: what this many pixels span at the median depth
+VOXEL_PIXELS = 4.0  # default cell: what this many pixels span at the median depth
 MIN_ALPHA = 0.6
-MAX_STEP = 0.04  # relative jump of depth between neighbours above which both are an edge
-MAX_SIDE = 640
+MIXED = 0.03  # of the depth: a larger difference of expected and median depth is a mix of layers
+SIDE = 512
 
 
 def mesh_from_gaussians(
@@ -25,8 +24,8 @@ def mesh_from_gaussians(
 
     Args:
         gaussians: the scene.
-        cameras: what to see it from; larger pictures than 640 pixels are drawn smaller.
-        voxel: cell of the fused field, scene units; by default the span of 1.5 pixels at the median depth.
+        cameras: what to see it from; pictures are drawn 512 pixels long.
+        voxel: cell of the fused field, scene units; by default the span of 4 pixels at the median depth.
 
     Raises:
         InputError: no cameras, or a voxel that is not positive.
@@ -35,7 +34,7 @@ def mesh_from_gaussians(
     """
     if not cameras:
         raise InputError("A mesh needs at least one camera.")
-    views = [_draw(gaussians, _small(camera)) for camera in cameras]
+    views = [_draw(gaussians, _sized(camera)) for camera in cameras]
     seen = [view.depth[view.depth > 0] / view.K[0, 0] for view in views]
     footprint = np.concatenate(seen)
     if not len(footprint):
@@ -43,30 +42,22 @@ def mesh_from_gaussians(
     return fuse_depth(views, VOXEL_PIXELS * float(np.median(footprint)) if voxel is None else voxel)
 
 
-def _small(camera: Camera) -> Camera:
-    """Return the camera with at most MAX_SIDE pixels a side."""
-    factor = min(1.0, MAX_SIDE / max(camera.width, camera.height))
-    if factor == 1.0:
-        return camera
+def _sized(camera: Camera) -> Camera:
+    """Return the camera with SIDE pixels along the longer side."""
+    factor = SIDE / max(camera.width, camera.height)
     return camera.resized(max(1, round(factor * camera.width)), max(1, round(factor * camera.height)))
 
 
 def _draw(gaussians: Gaussians, camera: Camera) -> DepthView:
-    """Draw one view; depth is 0 where little is hit and along its edges, where layers blend."""
-    drawn = render(gaussians, camera)
-    depth = drawn.depth.detach().cpu().numpy().astype(np.float32)
-    depth[(drawn.alpha.detach().cpu().numpy() < MIN_ALPHA) | _edges(depth)] = 0
+    """Draw one view.
+
+    Depth is the expected one, which is smooth, but the median where both differ since layers are mixed; it is 0
+    where little is hit.
+    """
+    drawn = render(gaussians, camera, picks=True)
+    assert drawn.median_depth is not None  # asked for
+    expected, median = (d.detach().cpu().numpy().astype(np.float32) for d in (drawn.depth, drawn.median_depth))
+    depth = np.where(np.abs(expected - median) < MIXED * median, expected, median)
+    depth[drawn.alpha.detach().cpu().numpy() < MIN_ALPHA] = 0
     rgb = np.rint(255 * drawn.rgb.detach().cpu().numpy()).clip(0, 255).astype(np.uint8)
     return DepthView(depth, rgb, camera.K.double().cpu().numpy(), camera.T_scene_cam.double().cpu().numpy())
-
-
-def _edges(depth: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Return [H, W]: pixels with a neighbour at a clearly other depth."""
-    edge = np.zeros(depth.shape, bool)
-    across = np.abs(np.diff(depth, axis=1)) > MAX_STEP * np.minimum(depth[:, 1:], depth[:, :-1])
-    down = np.abs(np.diff(depth, axis=0)) > MAX_STEP * np.minimum(depth[1:], depth[:-1])
-    edge[:, 1:] |= across
-    edge[:, :-1] |= across
-    edge[1:] |= down
-    edge[:-1] |= down
-    return edge

@@ -6,24 +6,23 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from PIL import Image
 
 from lsm_core.errors import FileFormatError
-from lsm_core.io import read_gaussians, read_image, read_tum
+from lsm_core.io import read_image, read_scene, read_tum
 from lsm_core.types import Camera, Gaussians, Unit
 from lsm_core.views.lens import pinhole
 from lsm_core.views.scene import Scene, seen_part
 
-_FIX = "Name a folder that `lsm reconstruct` wrote, a .ply or .npz file of Gaussians, or two images."
+_FIX = "Name a folder that `lsm reconstruct` wrote, a file of Gaussians, or two images."
 
 
 def open_scene(path: str | Path) -> Scene:
     """Read a scene.
 
     Args:
-        path: the folder of `lsm reconstruct`, or a .ply or .npz file of Gaussians. A file inside such a folder
+        path: the folder of `lsm reconstruct`, or a file of Gaussians of any format that is read. Its gaussians.ply
             brings the folder's cameras with it.
 
     Raises:
@@ -36,32 +35,13 @@ def open_scene(path: str | Path) -> Scene:
     file = folder / "gaussians.ply" if given.is_dir() else given
     if not file.is_file():
         raise FileFormatError(f"The folder '{folder}' has no gaussians.ply.", _FIX)
-    gaussians = read_any(file)
+    gaussians = read_scene(file)
     beside = file.name == "gaussians.ply"
     if beside and (folder / "poses.json").is_file():
         return _pair(folder, gaussians)
     if beside and (folder / "summary.json").is_file():
         return _map(folder, gaussians)
     return Scene(gaussians, title=file.name)
-
-
-def read_any(file: Path) -> Gaussians:
-    """Read Gaussians from .ply or .npz.
-
-    Raises:
-        FileFormatError: another ending, or damaged.
-    """
-    if file.suffix.lower() == ".ply":
-        return read_gaussians(file)
-    if file.suffix.lower() != ".npz":
-        raise FileFormatError(f"'{file.name}' is no file of Gaussians that can be read here.", _FIX)
-    try:
-        with np.load(file, allow_pickle=False) as stored:
-            arrays = {name: torch.from_numpy(stored[name]).float() for name in stored.files}
-        means, quats, scales, opacities, sh = (arrays[n] for n in ("means", "quats", "scales", "opacities", "sh"))
-        return Gaussians(means, quats, scales, opacities, sh, arrays.get("features"))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise FileFormatError(f"'{file}' is not an .npz of Gaussians ({error}).", "Export it again.") from error
 
 
 def _pair(folder: Path, gaussians: Gaussians) -> Scene:

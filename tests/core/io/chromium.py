@@ -1,4 +1,7 @@
-"""A headless Chromium with software WebGL, driven over its debugging pipe; needs no package beside the browser."""
+"""A headless Chromium with software WebGL, driven over its debugging pipe; needs no package beside the browser.
+
+As a program it takes the picture of an exported page: `python chromium.py PAGE.html OUT.png 600x450`.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,8 @@ import os
 import select
 import shutil
 import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -160,3 +165,18 @@ def browser(program: str, profile: Path) -> Iterator[Page]:
             process.wait()
         os.close(from_us)
         os.close(to_us)
+
+
+def take_picture(page_file: Path, picture_file: Path, width: int, height: int) -> None:
+    """Open an exported page and save what it shows."""
+    program = find_browser()
+    if program is None:
+        raise SystemExit("no Chromium on this machine (apt install chromium, or name one in LSM_CHROMIUM)")
+    with tempfile.TemporaryDirectory() as folder, browser(program, Path(folder)) as page:
+        page.open(page_file.resolve().as_uri(), width, height)
+        page.wait_for("document.documentElement.dataset.state === 'ready'", 90)
+        Image.fromarray(page.picture()).save(picture_file, optimize=True)
+
+
+if __name__ == "__main__":
+    take_picture(Path(sys.argv[1]), Path(sys.argv[2]), *map(int, sys.argv[3].split("x")))

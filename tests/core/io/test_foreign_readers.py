@@ -1,4 +1,4 @@
-"""Our files as other people's programs read them: Python packages here, JavaScript viewers in test_node_readers.py."""
+"""Our files as other people's Python packages read them (JavaScript viewers: test_node_readers.py)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from lsm_core.geometry.tsdf import TriangleMesh
 from lsm_core.io import PointCloud, write_gaussians, write_gltf, write_mesh, write_point_cloud, write_spz
 from lsm_core.io.y_up import turn_half_around_x
 from lsm_core.types import Gaussians
-
 
 
 def stored_scene(

@@ -1,4 +1,4 @@
-"""A disk that fills or a folder that may not be written: an error with its cause, the old file whole, no other file."""
+"""A full disk or a closed folder: an error with its cause, the old file whole, no other file."""
 
 from __future__ import annotations
 

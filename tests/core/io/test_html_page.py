@@ -1,4 +1,4 @@
-"""The exported page in a real browser: it draws what the CPU rasterizer draws, answers the mouse, asks for nothing."""
+"""The exported page in a real browser: the CPU rasterizer's picture, the mouse, and no request."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import base64
 import json
 import re
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,13 +16,14 @@ from chromium import Page, browser, find_browser
 from numpy.typing import NDArray
 from random_scene import random_scene, turn_apart_deg
 
-from lsm_core.cli.render import look_at, pinhole
 from lsm_core.errors import InputError
-from lsm_core.io import write_html
+from lsm_core.io import write_gaussians, write_html, write_splat
 from lsm_core.io.html import PageView
 from lsm_core.io.spz import decode_spz
+from lsm_core.io.y_up import turn_half_around_x
 from lsm_core.render import render
 from lsm_core.types import Gaussians
+from lsm_core.views.lens import look_at, pinhole
 
 WIDTH, HEIGHT, FOV_DEG = 320, 240, 60.0
 LOADING_S = 90  # software WebGL on a busy machine
@@ -82,11 +84,38 @@ def test_the_page_shows_the_scene_and_follows_the_mouse(tmp_path: Path) -> None:
     np.testing.assert_array_equal(home, start)
 
 
+@pytest.mark.parametrize("form", ["ply", "splat"])
+def test_spark_draws_our_other_files_as_we_do(tmp_path: Path, form: str) -> None:
+    program = find_browser()
+    if program is None:
+        pytest.skip("no Chromium on this machine (apt install chromium, or name one in LSM_CHROMIUM)")
+    scene = scene_ahead()
+    if form == "splat":
+        scene = replace(scene, sh=scene.sh[:, :1])
+    # These formats have no frame of their own: turned here, for the page has y up.
+    {"ply": write_gaussians, "splat": write_splat}[form](tmp_path / "scene", turn_half_around_x(scene))
+    write_html(tmp_path / "page.html", scene, view=PageView(fov_deg=FOV_DEG, aspect=WIDTH / HEIGHT))
+    text = (tmp_path / "page.html").read_text(encoding="utf-8")
+    data = base64.b64encode((tmp_path / "scene").read_bytes()).decode()
+    changed = re.sub(r'data-type="spz">.*?</script>', f'data-type="{form}">{data}</script>', text)
+    (tmp_path / "page.html").write_text(changed, encoding="utf-8")
+    with browser(program, tmp_path / "profile") as page:
+        page.open((tmp_path / "page.html").as_uri(), WIDTH, HEIGHT)
+        page.wait_for("document.documentElement.dataset.state !== 'loading'", LOADING_S)
+        assert page.evaluate("document.documentElement.dataset.state") == "ready", page.console
+        page.evaluate("document.getElementById('panel').style.display = 'none'")
+        drawn = settled(page)
+    ours = our_picture(scene, [0, 0, 0], [0, 0, 1])
+    assert ours.std() > 20
+    assert np.abs(drawn - ours).mean() < 3.0
+    assert np.corrcoef(drawn.ravel(), ours.ravel())[0, 1] > 0.99
+
+
 def parts(path: Path) -> tuple[dict[str, object], Gaussians]:
     """Return settings and scene of a page."""
     text = path.read_text(encoding="utf-8")
     settings = re.search(r'id="settings">(.*?)</script>', text)
-    scene = re.search(r'id="scene">(.*?)</script>', text)
+    scene = re.search(r'id="scene" data-type="spz">(.*?)</script>', text)
     assert settings and scene
     return json.loads(settings[1]), decode_spz(base64.b64decode(scene[1]))
 

@@ -1,4 +1,4 @@
-"""Our files in JavaScript viewers' own loaders, run in Node: SuperSplat's converter, Babylon.js, Khronos' validator.
+"""Our files in loaders of JavaScript viewers, in Node: SuperSplat's converter, Babylon.js, Khronos' validator.
 
 Needs the packages of tools/readers: `cd tools/readers && npm ci --ignore-scripts`.
 """

@@ -244,7 +244,7 @@ def test_npz_without_the_arrays_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_ply_of_gaussians_names_its_missing_field(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"\.xyz"):
+    with pytest.raises(FileFormatError, match=r"\.xyz"):
         read_scene(tmp_path / "cloud.xyz")
     (tmp_path / "p.ply").write_text("ply\nformat ascii 1.0\nelement vertex 1\nproperty float x\nend_header\n1\n")
     with pytest.raises(FileFormatError, match="f_dc_0"):

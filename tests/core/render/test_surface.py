@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import torch
 
-from lsm_core.cli.render import look_at, pinhole
 from lsm_core.errors import DependencyError, GeometryError, InputError
 from lsm_core.geometry.tsdf import DepthView, TriangleMesh, fuse_depth
 from lsm_core.io import read_mesh, write_mesh
 from lsm_core.render.surface import mesh_from_gaussians
 from lsm_core.sh import C0
 from lsm_core.types import Gaussians
+from lsm_core.views.lens import look_at, pinhole
 
 DEPTH, COLOUR = 2.0, (0.8, 0.4, 0.2)
 
