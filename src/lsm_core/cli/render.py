@@ -27,7 +27,7 @@ FILMS = {".mp4": "mp4", ".webp": "webp", ".gif": "gif"}
 def render(
     source: Annotated[
         list[Path],
-        typer.Argument(metavar="SCENE | A B", help="Folder of `lsm reconstruct`, a file of Gaussians, or two images."),
+        typer.Argument(metavar="SCENE | A B", help="A folder of `lsm reconstruct`, Gaussians, or two images."),
     ],
     output: Annotated[
         Path, typer.Option("--output", "-o", help="Folder; or one file .png, .mp4, .webp, .gif.")
