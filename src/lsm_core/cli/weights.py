@@ -142,13 +142,17 @@ def as_row(identity: Identity, digest: str | None) -> dict[str, Any]:
 
 def _show(identity: Identity, digest: str | None) -> None:
     verdict = "[green]whole[/]" if identity.whole else "[red]does not fit[/]"
-    out.print(f"{identity.path}: {identity.title}: {verdict}" + (f"  sha256 {digest}" if digest else ""))
+    out.print(
+        f"{identity.path}: {identity.title}: {verdict}" + (f"  sha256 {digest}" if digest else ""), soft_wrap=True
+    )
     for part in identity.parts:
         detail = "" if part.differences.fits else f": {part.differences}"
         unused = f", {len(part.differences.unused)} stored and unused" if part.differences.unused else ""
-        out.print(f"  {part.name}: {part.parameters / 1e6:.2f} M parameters{unused}{detail}", markup=False)
+        out.print(
+            f"  {part.name}: {part.parameters / 1e6:.2f} M parameters{unused}{detail}", markup=False, soft_wrap=True
+        )
     if identity.foreign:
-        out.print(f"  unknown: {', '.join(identity.foreign[:5])}", markup=False)
+        out.print(f"  unknown: {', '.join(identity.foreign[:5])}", markup=False, soft_wrap=True)
 
 
 def _transfer_bar(quiet: bool) -> Progress:
