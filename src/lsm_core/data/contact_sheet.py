@@ -16,6 +16,7 @@ from PIL import Image
 from lsm_core.data.classes import CLASSES
 from lsm_core.data.shards import FrameShard, list_shards, load_shard
 from lsm_core.errors import FileFormatError
+from lsm_core.io.atomic import atomic_path
 
 TILE = (180, 135)
 ROWS, GROUPS = 5, 2  # groups of colour, depth, label per row
@@ -69,7 +70,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("out", type=Path)
     args = parser.parse_args(arguments)
     image = Image.fromarray(contact_sheet(args.folder)).quantize(256, dither=Image.Dither.FLOYDSTEINBERG)
-    image.save(args.out, optimize=True)
+    with atomic_path(args.out) as temporary:
+        image.save(temporary, optimize=True)
     print(f"{args.out}: {args.out.stat().st_size / 1000:.0f} kB")
     return 0
 

@@ -23,6 +23,7 @@ from lsm_core.data.furniture import FurniturePool
 from lsm_core.data.gl_renderer import Renderer
 from lsm_core.data.rooms import build_room
 from lsm_core.data.shards import FrameShard, list_shards, load_shard, save_shard
+from lsm_core.io.atomic import write_text
 
 WIDTH, HEIGHT = 256, 192
 _SPLIT_CODE = {"train": 0, "val": 1}
@@ -173,7 +174,7 @@ def main(arguments: list[str] | None = None) -> int:
         for _ in _run(job, missing, args.workers):
             progress.advance(task)
     summary = statistics(job.out)
-    (job.out / "stats.json").write_text(json.dumps(summary, indent=1) + "\n")
+    write_text(job.out / "stats.json", json.dumps(summary, indent=1) + "\n")
     print(json.dumps(summary, indent=1))
     return 0
 

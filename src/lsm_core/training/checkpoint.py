@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from lsm_core.errors import WeightsError
+from lsm_core.io.atomic import atomic_path
 
 FILE_NAME = "checkpoint.pt"
 
@@ -31,9 +32,10 @@ class TrainState:
 def save_state(state: TrainState, folder: Path) -> Path:
     """Write the state atomically to ``folder/checkpoint.pt``."""
     path = folder / FILE_NAME
-    partial = path.with_suffix(".partial")
-    torch.save(vars(state), partial)
-    os.replace(partial, path)
+    data = io.BytesIO()  # since torch hides the cause of a failed write
+    torch.save(vars(state), data)
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(data.getbuffer())
     return path
 
 

@@ -4,26 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
+from lsm_core.io.atomic import atomic_path, write_text
 from lsm_core.nn.tiny import TinyConfig
-
-
-def sha256_of(path: Path) -> str:
-    """Return the SHA-256 of a file in hex."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        for block in iter(lambda: file.read(1 << 20), b""):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def export_weights(
@@ -44,21 +35,18 @@ def export_weights(
         name: (value.half() if value.is_floating_point() else value).contiguous().cpu()
         for name, value in state.items()
     }
-    partial = path.with_suffix(".partial")
-    save_file(tensors, partial)
-    partial.chmod(0o644)
+    data = save(tensors)
     card = {
         "format": "lsm-tiny/1",
-        "sha256": sha256_of(partial),
-        "bytes": partial.stat().st_size,
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "bytes": len(data),
         "parameters": int(sum(value.numel() for value in tensors.values())),
         "dtype": str(torch.float16).removeprefix("torch."),
         "network": asdict(config),
         "training": dict(training),
     }
-    os.replace(partial, path)
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(data)
     card_path = path.with_suffix(".json")
-    card_partial = card_path.with_suffix(".partial")
-    card_partial.write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
-    os.replace(card_partial, card_path)
+    write_text(card_path, json.dumps(card, indent=2) + "\n")
     return card_path

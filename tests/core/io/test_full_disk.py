@@ -15,8 +15,18 @@ import pytest
 ROOM = 64 * 1024  # bytes
 SMALL, BIG = 100, 200_000  # points and characters; the big ones do not fit
 NAMES = [
-    *("cloud.ply", "map.tum", "mesh.ply", "notes.txt", "page.html", "scene.glb", "scene.npz", "scene.ply"),
-    *("scene.splat", "scene.spz", "view.png"),
+    *(
+        "checkpoint.pt",
+        "cloud.ply",
+        "map.tum",
+        "mesh.ply",
+        "notes.txt",
+        "page.html",
+        "scene.glb",
+        "scene.npz",
+        "scene.ply",
+    ),
+    *("scene.ply", "scene.splat", "scene.spz", "view.png"),
 ]
 
 CHILD = f"""
@@ -28,6 +38,7 @@ from lsm_core import io
 from lsm_core.errors import InputError
 from lsm_core.geometry.tsdf import TriangleMesh
 from lsm_core.io import html
+from lsm_core.training.checkpoint import TrainState, save_state
 from lsm_core.types import Gaussians
 
 folder, way = Path(sys.argv[1]), sys.argv[2]
@@ -51,7 +62,11 @@ def mesh(count):
 def track(count):
     return io.Trajectory(np.arange(count), np.tile(np.eye(4), (count, 1, 1)))
 
+def state(count):
+    return TrainState({{"weight": torch.rand(count)}}, {{}}, 0, {{}}, torch.zeros(1), 0, 0.0, {{}})
+
 writers = {{
+    "checkpoint.pt": lambda path, n: save_state(state(n), path.parent),
     "notes.txt": lambda path, n: io.write_text(path, "x" * n),
     "cloud.ply": lambda path, n: io.write_point_cloud(path, cloud(n)),
     "mesh.ply": lambda path, n: io.write_mesh(path, mesh(n)),

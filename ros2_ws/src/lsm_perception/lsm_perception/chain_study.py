@@ -23,7 +23,7 @@ import numpy as np
 from lsm_core.backends import Backend, load_backend
 from lsm_core.errors import LsmError
 from lsm_core.evaluation.odometry_check import OdometryCheck, TimedPair, accepted_per_window, compare_with_odometry
-from lsm_core.io import Frame, Trajectory, open_bag
+from lsm_core.io import Frame, Trajectory, open_bag, write_text
 from lsm_core.mapping import KeyframeReason, small_gray
 from lsm_perception.accounting import Account, Ticket
 from lsm_perception.calibration import Calibration
@@ -294,7 +294,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     print(report(result))
     if given.json is not None:
-        given.json.write_text(json.dumps(asdict(result), indent=2) + "\n", encoding="utf-8")
+        write_text(given.json, json.dumps(asdict(result), indent=2) + "\n")
     return 0
 
 
