@@ -39,6 +39,9 @@ def rclpy_session() -> Iterator[None]:
     """rclpy, initialised once per test process."""
     rclpy = pytest.importorskip("rclpy", reason="ROS 2 is not here: source tools/env.sh")
     pytest.importorskip("lsm_perception_msgs.msg", reason="the workspace is not built: ./run setup")
+    from lsm_perception.dds_profile import use_profile
+
+    use_profile()  # as a camera driver should: Fast DDS's own shared memory holds few images, and loses the others
     rclpy.init(args=[])
     yield
     rclpy.try_shutdown()
@@ -60,7 +63,7 @@ def stub(rclpy_session: None, tmp_path_factory: pytest.TempPathFactory) -> Itera
     process = StubProcess(tmp_path_factory.mktemp("stub"), {"odometry.source": "none"})
     process.wait_for(ACTIVE)
     yield process
-    process.kill()
+    process.end()
 
 
 @pytest.fixture(scope="module")

@@ -63,7 +63,7 @@ def unlabelled(rclpy_session: None, tmp_path_factory: pytest.TempPathFactory) ->
     process = StubProcess(tmp_path_factory.mktemp("encodings"), settings)
     process.wait_for(ACTIVE)
     yield process
-    process.kill()
+    process.end()
 
 
 @pytest.fixture(scope="module")

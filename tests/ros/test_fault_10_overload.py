@@ -57,7 +57,7 @@ def overloaded(rclpy_session: None, tmp_path_factory: pytest.TempPathFactory) ->
     process = StubProcess(tmp_path_factory.mktemp("stub"), parameters, views=VIEWS, step_m=STEP_M)
     process.wait_for(ACTIVE)
     yield process
-    process.kill()
+    process.end()
 
 
 @pytest.fixture(scope="module")

@@ -43,7 +43,7 @@ def lost(rclpy_session: None, tmp_path: Path) -> Iterator[StubProcess]:
     process = StubProcess(tmp_path, {"odometry.source": "none"})
     process.wait_for(ACTIVE)
     yield process
-    process.kill()
+    process.end()
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def leaving(rclpy_session: None, tmp_path: Path) -> Iterator[StubProcess]:
     process = StubProcess(tmp_path, {"odometry.source": "none", "fatal_action": "exit"})
     process.wait_for(ACTIVE)
     yield process
-    process.kill()
+    process.end()
 
 
 def test_unconfigure_tells_diagnostics_and_the_node_can_be_configured_again(
@@ -106,7 +106,7 @@ def test_a_device_lost_while_configuring_leaves_the_node_unconfigured(
         assert supervisor.change(CONFIGURE)
         assert process.stop() < 5.0
     finally:
-        process.kill()
+        process.end()
 
 
 def test_a_device_lost_while_configuring_ends_the_process_when_told_so(rclpy_session: None, tmp_path: Path) -> None:
@@ -116,7 +116,7 @@ def test_a_device_lost_while_configuring_ends_the_process_when_told_so(rclpy_ses
         assert process.process.wait(60) == EXIT_DEVICE_LOST, process.text
         assert "Cannot configure" in process.text and "Traceback" not in process.text
     finally:
-        process.kill()
+        process.end()
 
 
 def test_exit_ends_the_process_with_its_own_code(

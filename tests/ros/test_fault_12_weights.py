@@ -45,7 +45,7 @@ def process(folder: Path, weights: Path, supervisor: Supervisor) -> Iterator[Nod
     out.wait_for("Cannot configure")
     supervisor.wait_for_node()
     yield out
-    out.kill()
+    out.end()
 
 
 def repair(weights: Path) -> None:

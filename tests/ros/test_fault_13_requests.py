@@ -46,7 +46,7 @@ def stub(rclpy_session: None, tmp_path_factory: pytest.TempPathFactory) -> Itera
     process = StubProcess(folder, {"odometry.source": "none", "queries.texts": STANDING})
     process.wait_for(ACTIVE)
     yield process
-    process.kill()
+    process.end()
 
 
 @pytest.fixture(scope="module")
@@ -244,7 +244,7 @@ def test_in_every_state_each_request_gets_a_reply(rclpy_session: None, tmp_path_
         assert process.alive and "Traceback" not in process.text
     finally:
         robot.close()
-        process.kill()
+        process.end()
 
 
 def test_a_model_that_fails_on_texts_leaves_the_standing_queries(

@@ -38,7 +38,7 @@ def process(rclpy_session: None, tmp_path: Path, supervisor: Supervisor) -> Iter
     out = StubProcess(tmp_path, {"autostart": False})
     supervisor.wait_for_node()
     yield out
-    out.kill()
+    out.end()
 
 
 def test_twenty_cycles_leave_no_thread_and_no_descriptor(process: StubProcess, supervisor: Supervisor) -> None:
@@ -73,7 +73,7 @@ def test_cycles_with_the_real_model_are_flat(rclpy_session: None, tmp_path: Path
         assert census.growth_mib() < MAX_GROWTH_MIB, census.text()
         assert "Traceback" not in process.text and process.stop() < 5.0
     finally:
-        process.kill()
+        process.end()
 
 
 def test_transitions_in_the_middle_of_a_stream_crash_nothing_and_the_next_images_work(

@@ -60,7 +60,7 @@ class Scene:
 
     def close(self) -> None:
         if self.process is not None:
-            self.process.kill()
+            self.process.end()
         for client in (self._robot, self._supervisor):
             if client is not None:
                 client.close()

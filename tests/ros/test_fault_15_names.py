@@ -32,7 +32,7 @@ def twins(rclpy_session: None, tmp_path_factory: pytest.TempPathFactory) -> Iter
         process.wait_for(ACTIVE)
     yield processes
     for process in processes:
-        process.kill()
+        process.end()
 
 
 def test_remapped_topics_and_tf_in_a_namespace_work_for_two_of_one_name(

@@ -37,7 +37,7 @@ def stub(rclpy_session: None, tmp_path_factory: pytest.TempPathFactory) -> Itera
     process = StubProcess(folder, {"odometry.source": "tf", "odometry.max_wait_s": LONG_WAIT_S})
     process.wait_for(ACTIVE)
     yield process
-    process.kill()
+    process.end()
 
 
 @pytest.fixture(scope="module")

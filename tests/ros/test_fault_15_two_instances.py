@@ -53,7 +53,7 @@ def instances(
     made["left"].robot.send_odometry([])  # the static part
     yield made
     for instance in made.values():
-        instance.process.kill()
+        instance.process.end()
         instance.robot.close()
 
 

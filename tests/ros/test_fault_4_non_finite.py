@@ -29,7 +29,7 @@ def metric_stub(rclpy_session: None, tmp_path_factory: pytest.TempPathFactory) -
     process = StubProcess(tmp_path_factory.mktemp("stub"), {"queries.texts": ["wall", "floor"]})
     process.wait_for(ACTIVE)
     yield process
-    process.kill()
+    process.end()
 
 
 @pytest.fixture(scope="module")

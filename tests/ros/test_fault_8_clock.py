@@ -41,7 +41,7 @@ def simulated(rclpy_session: None, tmp_path_factory: pytest.TempPathFactory) -> 
     process = StubProcess(tmp_path_factory.mktemp("simulated"), parameters)
     process.wait_for(ACTIVE)
     yield process
-    process.kill()
+    process.end()
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +112,7 @@ def test_without_clock_the_node_says_so_works_and_does_not_spin(
         assert cpu_ticks(node) - before < 0.5 * 3.0 * CPU_TICKS_PER_S
         assert node.alive and node.text.count("nothing comes on /clock") == 1 and "Traceback" not in node.text
     finally:
-        node.kill()
+        node.end()
 
 
 def test_images_are_as_old_as_the_simulated_clock_says(

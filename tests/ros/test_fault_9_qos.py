@@ -39,7 +39,7 @@ def stub(rclpy_session: None, tmp_path_factory: pytest.TempPathFactory) -> Itera
     process = StubProcess(tmp_path_factory.mktemp("fault_9"), parameters)
     process.wait_for(ACTIVE)
     yield process
-    process.kill()
+    process.end()
 
 
 @pytest.fixture(scope="module")

@@ -32,7 +32,7 @@ def real(rclpy_session: None, tmp_path_factory: pytest.TempPathFactory) -> Itera
     process = NodeProcess(log, "--ros-args", "-p", f"queries.texts:={QUERIES}", "-p", "odometry.source:=tf")
     process.wait_for(ACTIVE)
     yield process
-    process.kill()
+    process.end()
 
 
 @pytest.fixture(scope="module")

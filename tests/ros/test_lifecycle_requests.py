@@ -51,7 +51,7 @@ def test_impossible_and_unknown_requests_are_refused_with_a_reply(
         assert "Traceback" not in process.text and "is refused in state" in process.text
         assert process.stop() < 5.0
     finally:
-        process.kill()
+        process.end()
 
 
 def test_requests_and_parameters_during_autostart_wait_for_their_turn(
@@ -71,7 +71,7 @@ def test_requests_and_parameters_during_autostart_wait_for_their_turn(
         assert "Traceback" not in process.text
         assert process.stop() < 5.0
     finally:
-        process.kill()
+        process.end()
 
 
 @pytest.mark.slow
@@ -97,4 +97,4 @@ def test_the_device_is_not_freed_while_an_inference_uses_it(
         assert walker.walk_until(lambda: len(robot.messages("points")) > 0), process.text
         assert "Traceback" not in process.text
     finally:
-        process.kill()
+        process.end()

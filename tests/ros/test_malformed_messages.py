@@ -44,7 +44,7 @@ def listening(
     process = StubProcess(tmp_path, parameters)
     process.wait_for(ACTIVE)
     yield request.param, process
-    process.kill()
+    process.end()
 
 
 def check_after_traffic(process: StubProcess, traffic: MalformedTraffic, seconds: float) -> None:

@@ -39,7 +39,7 @@ def log(tmp_path: Path) -> Path:
 def running(log: Path) -> Iterator[NodeProcess]:
     process = NodeProcess(log, command=[str(LAUNCHER)])
     yield process
-    process.process.kill()
+    process.end()
     process.process.wait()
 
 
@@ -107,7 +107,7 @@ def test_unknown_keys_and_a_missing_backend_are_reported_and_the_node_stays_up(l
         assert "'keyframes.max_aeg_s' is not one of this node's" in process.text
         assert process.stop(signal.SIGINT) < EXIT_LIMIT_S
     finally:
-        process.process.kill()
+        process.end()
 
 
 def test_a_missing_package_is_one_line_with_the_fix(monkeypatch: pytest.MonkeyPatch) -> None:

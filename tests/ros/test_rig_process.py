@@ -87,7 +87,7 @@ def rig(rclpy_session: None, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     rig = StandingRig(tmp_path_factory.mktemp("rig"))
     yield rig
     rig.robot.close()
-    rig.process.kill()
+    rig.process.end()
 
 
 def test_a_standing_rig_is_metric_and_lives_through_every_fault(rig: StandingRig) -> None:

@@ -29,7 +29,7 @@ def pair(rclpy_session: None, tmp_path_factory: pytest.TempPathFactory) -> Itera
     process = StubProcess(tmp_path_factory.mktemp("cameras"), parameters)
     process.wait_for(ACTIVE)
     yield process
-    process.kill()
+    process.end()
 
 
 @pytest.fixture(scope="module")

@@ -42,7 +42,7 @@ def watched(rclpy_session: None, tmp_path_factory: pytest.TempPathFactory) -> It
     process = StubProcess(tmp_path_factory.mktemp("watched"), parameters)
     process.wait_for(ACTIVE)
     yield process
-    process.kill()
+    process.end()
 
 
 @pytest.fixture(scope="module")
@@ -169,4 +169,4 @@ def test_simulated_time_without_a_clock_is_named(rclpy_session: None, tmp_path: 
         process.wait_for("use_sim_time is true and nothing comes on /clock (nobody publishes it)")
         assert process.alive
     finally:
-        process.kill()
+        process.end()

@@ -154,6 +154,15 @@ class PerceptionNode(LifecycleNode):
             return False
         return self._runtime is None or self._runtime.stop(max(0.0, deadline - time.monotonic()))
 
+    def destroy_node(self) -> None:
+        """Destroy all entities and leave the ROS graph.
+
+        rclpy's lifecycle part keeps the node until the interpreter ends. Other nodes would take it for alive for 20 s
+        more, and Fast DDS would leave its shared memory behind.
+        """
+        super().destroy_node()
+        self._state_machine.destroy_when_not_in_use()
+
     def _build(self, parameters: NodeParameters) -> str:
         """Make the working parts; return why that failed, "" when it did not. Whatever it is, the node stays up."""
         try:
