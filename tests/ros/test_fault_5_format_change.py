@@ -100,4 +100,7 @@ def test_changing_back_and_forth_never_pairs_across(fault: FaultCheck, robot: Ro
         fault.publish(image_message(view.rgb, view.stamp_ns, frame))
         wait_until(lambda: False, 0.1)
     fault.settled()
-    assert robot.messages("pair_pose") == []
+    # An image that was lost or dropped leaves two neighbours of one camera; those may pair.
+    assert all(pair.reference_image_frame == pair.image_frame for pair in robot.messages("pair_pose"))
+    added = [m for m in robot.messages("keyframes") if m.action == Keyframe.ADDED]
+    assert len(added) >= 5 and sum(m.reason == Keyframe.REASON_FIRST for m in added) >= 4

@@ -34,6 +34,7 @@ EXIT_DEVICE_LOST = 3
 DEACTIVATE_S = 3.0  # wait for the inference in work before its result is given up
 CLEANUP_S = 10.0  # wait for it before its memory is freed
 STOP_S = 2.5  # wait for a transition or an inference when the process ends
+LAST_WORDS_S = 1.0  # wait for diagnostics to be heard before they end
 RETURN_MEMORY_S = 30.0
 
 BackendLoader = Callable[[str, str, Path | None], Backend]
@@ -157,8 +158,8 @@ class PerceptionNode(LifecycleNode):
     def destroy_node(self) -> None:
         """Destroy all entities and leave the ROS graph.
 
-        rclpy's lifecycle part keeps the node until the interpreter ends. Other nodes would take it for alive for 20 s
-        more, and Fast DDS would leave its shared memory behind.
+        rclpy's lifecycle part keeps the node until the interpreter ends. Other nodes would take it for alive for
+        20 s more, and Fast DDS would leave its shared memory behind.
         """
         super().destroy_node()
         self._state_machine.destroy_when_not_in_use()
@@ -218,6 +219,7 @@ class PerceptionNode(LifecycleNode):
             self.get_logger().fatal(f"Work cannot go on: {self._fault}. fatal_action: {action}.")
             if self._runtime is not None:
                 self._publish_diagnostics(self._runtime)
+                self._runtime.publishers.wait_until_heard("diagnostics", LAST_WORDS_S)
             if action == "exit":
                 self.exit_code = EXIT_DEVICE_LOST
             elif self.state_label == "active":

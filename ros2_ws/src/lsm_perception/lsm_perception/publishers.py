@@ -12,6 +12,7 @@ from geometry_msgs.msg import PoseWithCovarianceStamped
 from lsm_perception_msgs.msg import Keyframe, PairPose, Scale
 from nav_msgs.msg import Path
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy.duration import Duration
 from rclpy.exceptions import InvalidHandle
 from rclpy.node import Node
 from rclpy.publisher import Publisher
@@ -87,6 +88,13 @@ class Publishers:
         if publisher is not None:
             with contextlib.suppress(InvalidHandle):
                 publisher.publish(message)
+
+    def wait_until_heard(self, name: str, timeout_s: float) -> None:
+        """Wait until every reliable listener has what was published; a destroyed publisher sends nothing again."""
+        publisher = self._publishers.get(name)
+        if publisher is not None:
+            with contextlib.suppress(InvalidHandle):
+                publisher.wait_for_all_acked(Duration(seconds=timeout_s))
 
     def destroy(self) -> None:
         """Destroy all publishers; a callback in work that comes late finds none."""
