@@ -1,4 +1,4 @@
-"""`lsm bench pair | lsm | node`: two images, the Large Spatial Model at full size, the ROS 2 node."""
+"""`lsm bench pair | lsm | render | node`: two images, a full-size model, drawing Gaussians, the ROS 2 node."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 import typer
 
 from lsm_core.backends import load_backend
-from lsm_core.cli import bench_lsm, bench_node
+from lsm_core.cli import bench_lsm, bench_node, bench_render
 from lsm_core.cli.arguments import BackendOption, DeviceOption, JsonOption, WeightsOption, image_size
 from lsm_core.cli.console import err, out, print_json
 from lsm_core.evaluation.bench import bench_pair, bench_table
@@ -34,6 +34,7 @@ def register(main: typer.Typer) -> None:
     """Add the commands to the program."""
     app.command("node")(bench_node.node)
     app.command("lsm")(bench_lsm.lsm)
+    app.command("render")(bench_render.render)
     main.add_typer(app, name="bench")
 
 

@@ -35,17 +35,16 @@ def _rasterize(
 ) -> RenderResult:
     """Draw one camera."""
     splats = project(gaussians, camera)
-    channels = [splats.rgb, splats.depths[:, None], torch.ones_like(splats.depths)[:, None]]
-    if features and gaussians.features is not None:
-        channels.append(gaussians.features[splats.index])
-    values = torch.cat(channels, 1)  # [M, 5 + D]: rgb, z, 1, features
+    values = blended_values(splats, gaussians.features if features else None)
     pixels = torch.arange(camera.height * camera.width, device=values.device)
     parts = []
     for chunk in pixels.split(max(1, CHUNK // max(1, len(splats.index)))):
         x, y = (chunk % camera.width).to(values), (chunk // camera.width).to(values)
         args = (splats, values, x, y)
         # With gradients, weights are computed again on the way back instead of kept for every chunk.
-        parts.append(checkpoint(_blend, *args, use_reentrant=False) if values.requires_grad else _blend(*args))
+        parts.append(
+            checkpoint(blend_pixels, *args, use_reentrant=False) if values.requires_grad else blend_pixels(*args)
+        )
     blended, median, best = (
         torch.cat(part).unflatten(0, (camera.height, camera.width)) for part in zip(*parts, strict=True)
     )
@@ -54,13 +53,21 @@ def _rasterize(
         rgb=blended[..., :3] + (1 - alpha)[..., None] * background.to(alpha),
         depth=torch.where(alpha > 0, blended[..., 3] / alpha.clamp(min=1e-10), 0.0),
         alpha=alpha,
-        features=blended[..., 5:] if len(channels) == 4 else None,
+        features=blended[..., 5:] if features else None,
         median_depth=median if picks else None,
         strongest=best if picks else None,
     )
 
 
-def _blend(splats: Splats, values: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def blended_values(splats: Splats, features: Tensor | None) -> Tensor:
+    """Return [M, 5 + D]: what is summed with the weights, which is rgb, z, 1 and features [N, D]."""
+    parts = [splats.rgb, splats.depths[:, None], torch.ones_like(splats.depths)[:, None]]
+    if features is not None:
+        parts.append(features[splats.index])
+    return torch.cat(parts, 1)
+
+
+def blend_pixels(splats: Splats, values: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Blend P pixels at x, y [P]; returns values [P, C], median depth [P] and the strongest Gaussian [P] int32."""
     weights, after = blend_weights(splats, x, y)
     blended = weights @ values
