@@ -22,7 +22,7 @@ from lsm_core.nn.dust3r import Dust3r, Pointmap
 from lsm_core.types import Gaussians, Prediction, ViewFeatures
 
 MAX_ASPECT = 8.0
-Crop = Literal["middle", "principal_point"]
+Crop = Literal["middle", "keep_square", "principal_point"]
 
 
 class PairBackend(Backend):
@@ -32,7 +32,8 @@ class PairBackend(Backend):
         device: where the network runs.
         size: 224 or 256 for a square crop, else the long edge (512).
         multiple: of the sides of the grid.
-        crop: "middle", as the reference's demo; "principal_point", as its data sets, where intrinsics are given.
+        crop: "middle", as the reference's demo; "keep_square", the same, but a square image is not cut to 4:3;
+            "principal_point", as its data sets, where intrinsics are given.
     """
 
     max_views: ClassVar[int] = 2
@@ -60,7 +61,7 @@ class PairBackend(Backend):
     def _plan(self, width: int, height: int, K: Tensor | None) -> CropPlan:
         if self._crop == "principal_point" and K is not None:
             return dataset_plan(width, height, (float(K[0, 2]), float(K[1, 2])), self._size)
-        plan = crop_plan(width, height, self._size, multiple=self._multiple)
+        plan = crop_plan(width, height, self._size, self._crop == "keep_square", self._multiple)
         if min(plan.size) < self._multiple:
             least = self._multiple
             plan = cover_plan(width, height, (max(plan.size[0], least), max(plan.size[1], least)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import resource
 import time
 from collections.abc import Callable, Sequence
@@ -21,6 +22,8 @@ TEXTS = ("chair", "table", "floor")
 PAIR, TWIN = "pair and its cameras", "reference: pair and its cameras"
 MIB = 1024.0
 Image = NDArray[np.uint8]
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -89,7 +92,46 @@ def stage_times(backend: LsmBackend, images: Sequence[Image], repeats: int) -> t
         "masks of three texts": lambda: backend.query(prediction, list(TEXTS)),
     }
     stages = {name: medians_s([run], repeats, backend.device)[0] for name, run in work.items()}
+    if backend.device.type == "cuda":
+        stages |= graph_times(backend, views, repeats)
     return stages, backend.query(prediction, list(TEXTS))
+
+
+def graph_times(backend: LsmBackend, views: Sequence[ViewFeatures], repeats: int) -> dict[str, float]:
+    """Return the seconds of the dense part alone on a GPU, launched and as a graph (NaN where there is none)."""
+    network, image = backend.network, views[0].tensors["image"]
+    size = (image.shape[2], image.shape[3])
+    pair = [encoded_view(view).geometry for view in views]
+    work: dict[str, Callable[[], object]] = {
+        "dense part, encode": lambda: network.encode(image),
+        "dense part, decode one order": lambda: network.dust3r.pointmaps(pair, size),
+    }
+    stages = {}
+    with backend.numerics():
+        for name, run in work.items():
+            stages[f"{name}, launched"] = medians_s([run], repeats, backend.device)[0]
+            try:
+                replay = captured(run, backend.device)
+            except RuntimeError:
+                logger.warning("%s cannot be captured", name, exc_info=True)
+                stages[f"{name}, as a CUDA graph"] = float("nan")
+            else:
+                stages[f"{name}, as a CUDA graph"] = medians_s([replay], repeats, backend.device)[0]
+    return stages
+
+
+def captured(run: Callable[[], object], device: torch.device) -> Callable[[], object]:
+    """Record what a call launches on a GPU, and return a call that launches it again, all at once."""
+    aside, now = torch.cuda.Stream(device), torch.cuda.current_stream(device)
+    aside.wait_stream(now)
+    with torch.cuda.stream(aside):  # libraries choose their kernels and workspaces before the recording
+        for _ in range(3):
+            run()
+    now.wait_stream(aside)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        run()
+    return graph.replay
 
 
 def decoded(backend: LsmBackend, views: Sequence[ViewFeatures]) -> object:
