@@ -43,7 +43,7 @@ def process(folder: Path, supervisor: Supervisor) -> Iterator[NodeProcess]:
     out = NodeProcess(folder.parent / "node.log", "--ros-args", *arguments)
     supervisor.wait_for_node()
     yield out
-    out.kill()
+    out.end()
 
 
 def nothing(folder: Path) -> None:
@@ -102,4 +102,4 @@ def test_without_weights_the_error_names_the_folder_that_is_usual_and_the_comman
         process.wait_for("Cannot configure")
         assert FETCH.format(folder="weights/lsm") in process.text and "weights:=weights/lsm" in process.text
     finally:
-        process.kill()
+        process.end()

@@ -38,6 +38,9 @@ class Dust3rOptions:
     cameras: CameraOptions = field(default_factory=CameraOptions)
 
 
+OPTIONS = Dust3rOptions
+
+
 class Dust3rBackend(PairBackend):
     """Two views to pointmaps, confidence and cameras; Gaussians are balls as wide as the points are apart.
 

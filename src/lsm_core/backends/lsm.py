@@ -59,6 +59,9 @@ class LsmOptions:
     attention: AttentionMode = field(default_factory=AttentionMode)
 
 
+OPTIONS = LsmOptions
+
+
 class LsmBackend(PairBackend):
     """Two views to pointmaps, Gaussians with 64 language features each, and cameras; unit "relative".
 

@@ -12,22 +12,23 @@ import torch
 from lsm_core.backends.base import Backend
 from lsm_core.backends.semantic_source import SemanticSource
 from lsm_core.backends.with_semantics import SemanticBackend
-from lsm_core.errors import DeviceError, UnknownBackendError
+from lsm_core.errors import DeviceError, InputError, UnknownBackendError
 
-# name -> module; each module has `load(device: torch.device, weights: Path | None) -> Backend`
+# name -> module; each has `load(device: torch.device, weights: Path | None, options: OPTIONS | None) -> Backend`
+# and OPTIONS, the frozen dataclass of its options
 _MODULES: dict[str, str] = {
     "lsm-tiny": "lsm_core.backends.tiny",
     "lsm": "lsm_core.backends.lsm",
     "dust3r": "lsm_core.backends.dust3r",
 }
 
-# the same for semantic sources; `load` returns a SemanticSource
+# semantic sources: `load(device, weights) -> SemanticSource`
 _SEMANTICS: dict[str, str] = {
     "lseg": "lsm_core.backends.lseg",
     "lsm-tiny": "lsm_core.backends.model_semantics",
 }
 
-Loader = Callable[[torch.device, Path | None], Backend]
+Loader = Callable[..., Backend]
 SemanticLoader = Callable[[torch.device, Path | None], SemanticSource]
 
 
@@ -64,6 +65,7 @@ def load_backend(
     weights: str | Path | None = None,
     semantics: str | None = None,
     semantics_weights: str | Path | None = None,
+    options: object | None = None,
 ) -> Backend:
     """Load a backend, ready to predict.
 
@@ -73,18 +75,27 @@ def load_backend(
         weights: file or folder with the official checkpoints; None for weights shipped in the package.
         semantics: one of `semantic_names()`: words come from this source instead of the backend.
         semantics_weights: file or folder of the source; None for weights shipped in the package.
+        options: of the backend, such as `lsm_core.backends.lsm.LsmOptions(size=512, backbone="finetuned")`.
 
     Raises:
         UnknownBackendError: no such backend, or no such semantic source.
         WeightsError: weights are missing, damaged or of another model.
         DeviceError: the device is absent.
+        InputError: options of another backend.
     """
     if name not in _MODULES:
         raise UnknownBackendError(f"There is no backend '{name}'.{_hint(name)}", _choices(backend_names()))
     if semantics is not None and semantics not in _SEMANTICS:
         raise UnknownBackendError(f"There is no semantic source '{semantics}'.", _choices(semantic_names()))
-    load = cast(Loader, importlib.import_module(_MODULES[name]).load)
-    backend = load(resolve_device(device), None if weights is None else Path(weights))
+    module = importlib.import_module(_MODULES[name])
+    if options is not None and not isinstance(options, module.OPTIONS):
+        raise InputError(
+            f"'{name}' takes no {type(options).__name__}.",
+            f"Pass {module.__name__}.{module.OPTIONS.__name__}(...).",
+        )
+    load = cast(Loader, module.load)
+    given = {} if options is None else {"options": options}
+    backend = load(resolve_device(device), None if weights is None else Path(weights), **given)
     if semantics is None:
         return backend
     return with_semantics(backend, load_semantics(semantics, backend.device, semantics_weights))

@@ -49,6 +49,9 @@ class TinyOptions:
     full_parallax_deg: float = 1.0
 
 
+OPTIONS = TinyOptions
+
+
 class TinyBackend(Backend):
     """lsm-tiny behind the common API: two views, pose, pointmaps, Gaussians, language features.
 
@@ -296,11 +299,11 @@ def _gaussians(
     return Gaussians.concatenate(parts)
 
 
-def load(device: torch.device, weights: Path | None) -> TinyBackend:
+def load(device: torch.device, weights: Path | None, options: TinyOptions | None = None) -> TinyBackend:
     """Load lsm-tiny with the packaged weights, or those of a file or folder.
 
     Raises:
         WeightsError: missing, damaged, or of another network.
     """
     network, card = load_network(weights, device)
-    return TinyBackend(network, device, card)
+    return TinyBackend(network, device, card, options)

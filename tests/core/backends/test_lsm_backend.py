@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from lsm_core import load_backend
+from lsm_core.backends.dust3r import Dust3rOptions
 from lsm_core.backends.lsm import LsmBackend, LsmOptions, load
 from lsm_core.backends.lsm_files import FILES
 from lsm_core.backends.pair_geometry import CameraOptions
@@ -47,7 +48,9 @@ def test_the_files_fill_the_network_they_came_from(folder: Path, tmp_path: Path)
 
 def test_the_backbone_is_the_original_by_default_and_the_finetuned_on_request(folder: Path) -> None:
     key = "dec_blocks.0.mlp.fc1.weight"
-    original, finetuned = load(CPU, folder), load(CPU, folder, LsmOptions(backbone="finetuned"))
+    original = load(CPU, folder)
+    finetuned = load_backend("lsm", "cpu", folder, options=LsmOptions(backbone="finetuned"))
+    assert isinstance(finetuned, LsmBackend)
     difference = finetuned.network.dust3r.state_dict()[key] - original.network.dust3r.state_dict()[key]
     torch.testing.assert_close(difference, torch.full_like(difference, 0.001), atol=1e-6, rtol=1e-3)
 
@@ -212,6 +215,11 @@ def test_code_in_a_checkpoint_is_not_run(tmp_path: Path) -> None:
     assert not proof.exists()
     pickle.loads(pickle.dumps(Malicious(proof)))
     assert proof.exists()  # the same object does harm where it is trusted
+
+
+def test_options_of_another_backend_are_refused(folder: Path) -> None:
+    with pytest.raises(InputError, match=r"takes no Dust3rOptions.*lsm_core\.backends\.lsm\.LsmOptions"):
+        load_backend("lsm", "cpu", folder, options=Dust3rOptions())
 
 
 def test_errors_are_all_of_one_family() -> None:
