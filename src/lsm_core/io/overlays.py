@@ -36,7 +36,7 @@ def overlay_labels(image: RgbImage, labels: NDArray[Any], count: int, strength: 
     for index in range(count):
         mask = labels == index
         out[mask] = (1 - strength) * image[mask] + strength * colours[index]
-    canvas: RgbImage = np.clip(out, 0, 255).astype(np.uint8)
+    canvas: RgbImage = np.ascontiguousarray(np.clip(out, 0, 255), np.uint8)  # whatever the image's layout
     for index in range(count):
         outlines, _ = cv2.findContours((labels == index).astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
         cv2.drawContours(canvas, outlines, -1, [int(c) for c in colours[index]], 1, cv2.LINE_AA)
