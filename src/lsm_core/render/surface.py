@@ -9,11 +9,11 @@ import numpy as np
 from lsm_core.errors import GeometryError, InputError
 from lsm_core.geometry.tsdf import DepthView, TriangleMesh, fuse_depth
 from lsm_core.render import render
+from lsm_core.render.surface_depth import surface_depth
 from lsm_core.types import Camera, Gaussians
 
 VOXEL_PIXELS = 4.0  # default cell: what this many pixels span at the median depth
 MIN_ALPHA = 0.6
-MIXED = 0.03  # of the depth: a larger difference of expected and median depth is a mix of layers
 SIDE = 512
 
 
@@ -49,15 +49,9 @@ def _sized(camera: Camera) -> Camera:
 
 
 def _draw(gaussians: Gaussians, camera: Camera) -> DepthView:
-    """Draw one view.
-
-    Depth is the expected one, which is smooth, but the median where both differ since layers are mixed; it is 0
-    where little is hit.
-    """
+    """Draw one view; depth is 0 where little is hit."""
     drawn = render(gaussians, camera, picks=True)
-    assert drawn.median_depth is not None  # asked for
-    expected, median = (d.detach().cpu().numpy().astype(np.float32) for d in (drawn.depth, drawn.median_depth))
-    depth = np.where(np.abs(expected - median) < MIXED * median, expected, median)
+    depth = surface_depth(drawn).cpu().numpy().astype(np.float32)
     depth[drawn.alpha.detach().cpu().numpy() < MIN_ALPHA] = 0
     rgb = np.rint(255 * drawn.rgb.detach().cpu().numpy()).clip(0, 255).astype(np.uint8)
     return DepthView(depth, rgb, camera.K.double().cpu().numpy(), camera.T_scene_cam.double().cpu().numpy())

@@ -14,6 +14,7 @@ from lsm_core.geometry.normals import surface_normals
 from lsm_core.io.colormaps import RgbImage
 from lsm_core.render import render
 from lsm_core.render.projection import rotation_matrices
+from lsm_core.render.surface_depth import surface_depth
 from lsm_core.types import Camera, Gaussians, RenderResult
 
 FLAT = 0.5  # a scene whose Gaussians' shortest axis is mostly below this share of the middle one is made of discs
@@ -23,7 +24,7 @@ def scene_normals(gaussians: Gaussians, seen: RenderResult, camera: Camera) -> N
     """Return unit normals [H, W, 3] towards the camera, in the scene's frame; NaN where nothing is drawn.
 
     Discs (lsm-tiny) have a normal each, which is blended as their colours are. Round Gaussians have none, and the
-    median depth is differentiated.
+    depth of the surface is differentiated.
 
     Args:
         gaussians: the scene.
@@ -37,8 +38,7 @@ def scene_normals(gaussians: Gaussians, seen: RenderResult, camera: Camera) -> N
         assert drawn.features is not None
         normals = drawn.features.detach().float().cpu()
     else:
-        assert seen.median_depth is not None
-        points = unproject(seen.median_depth.detach().float().cpu(), camera.K.detach().float().cpu())
+        points = unproject(surface_depth(seen).float().cpu(), camera.K.detach().float().cpu())
         R_scene_cam = camera.T_scene_cam[:3, :3].detach().float().cpu()
         normals = -surface_normals(points) @ R_scene_cam.T
     normals = torch.nn.functional.normalize(normals, dim=-1)

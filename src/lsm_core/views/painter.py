@@ -21,6 +21,7 @@ from lsm_core.query.drawn_features import feature_camera, gaussian_feature_width
 from lsm_core.query.text_scorer import TextScorer
 from lsm_core.query.text_to_mask import QueryConfig
 from lsm_core.render import render
+from lsm_core.render.surface_depth import surface_depth
 from lsm_core.types import Camera, RenderResult
 from lsm_core.views.field_colors import FieldPalette
 from lsm_core.views.framing import render_small
@@ -171,9 +172,5 @@ def _bytes(rgb: torch.Tensor) -> RgbImage:
 
 
 def _surface(seen: RenderResult) -> NDArray[np.float32]:
-    """Return the median depth [H, W]: that of the Gaussian that half hides what is behind it, 0 where none does.
-
-    The expected depth would lie between the surfaces at their edges.
-    """
-    assert seen.median_depth is not None
-    return seen.median_depth.detach().cpu().float().numpy()
+    """Return the depth [H, W] of the surface seen, 0 where there is none."""
+    return surface_depth(seen).cpu().float().numpy()

@@ -72,7 +72,7 @@ def test_overlays_tint_where_the_label_is() -> None:
     image = np.full((20, 30, 3), 100, np.uint8)
     labels = np.full((20, 30), -1)
     labels[5:15, 5:15] = 1
-    out = overlay_labels(image, labels, 2).astype(int)
+    out = overlay_labels(np.asfortranarray(image), labels, 2).astype(int)
     expected = 0.45 * 100 + 0.55 * palette(2)[1]
     np.testing.assert_allclose(out[10, 10], expected, atol=2)
     assert np.ptp(out[2, 2]) == 0  # grey stays grey
