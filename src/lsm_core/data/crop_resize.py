@@ -54,8 +54,10 @@ def crop_resize(
     if aug_crop > 1:
         wanted = wanted + rng.integers(0, aug_crop)
     view = scaled_to_cover(view, wanted)
-    # The cut is half of what is too much, rounded as numpy does (halves to even).
-    left, top = (int(v) for v in np.round((view.size - np.array(resolution)) * 0.5))
+    # The cut is half of what is too much, rounded as numpy does (halves to even), but taken from two float32
+    # principal points: their rounding decides where it is a half.
+    K = moved_origin(view.K, 1.0, view.size - np.array(resolution))
+    left, top = (int(v) for v in np.round(view.K[:2, 2] - K[:2, 2]))
     return view.cut(left, top, *resolution)
 
 
@@ -74,8 +76,19 @@ def scaled_to_cover(view: RgbdView, wanted: NDArray[np.int64]) -> RgbdView:
     method = Image.Resampling.LANCZOS if scale < 1 else Image.Resampling.BICUBIC
     image = np.asarray(Image.fromarray(np.ascontiguousarray(view.image)).resize((width, height), method))
     depth = cv2.resize(view.depth, (width, height), interpolation=cv2.INTER_NEAREST)
-    K = view.K.astype(np.float64)
-    K[:2, 2] += 0.5
-    K[:2] *= scale
-    K[:2, 2] -= 0.5 * (view.size * scale - (width, height)) + 0.5
-    return replace(view, image=image, depth=np.asarray(depth, np.float32), K=K.astype(np.float32))
+    K = moved_origin(view.K, scale, view.size * scale - (width, height))
+    return replace(view, image=image, depth=np.asarray(depth, np.float32), K=K)
+
+
+def moved_origin(K: NDArray[np.float32], scale: float, margin: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Return float32 intrinsics after scaling an image and cutting half of a margin (x, y) on each side.
+
+    Pixels are scaled about their corners, so half a pixel is added before and taken off after. Each step is rounded
+    to float32, as in the reference.
+    """
+    out = K.astype(np.float32)
+    out[:2, 2] += 0.5
+    out[:2] = (out[:2] * np.float64(scale)).astype(np.float32)
+    out[:2, 2] = (out[:2, 2] - 0.5 * np.asarray(margin, np.float64)).astype(np.float32)
+    out[:2, 2] -= 0.5
+    return out

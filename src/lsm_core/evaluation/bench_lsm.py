@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from lsm_core.backends import load_backend
 from lsm_core.backends.lsm import LsmBackend, LsmOptions, encoded_view, load
 from lsm_core.backends.pair_backend import both_orders
 from lsm_core.nn.lsm import LsmOutput
@@ -68,7 +69,8 @@ def bench_lsm(
         repeats: timed runs, after one to warm up.
     """
     started = time.perf_counter()
-    backend = load(device, folder, options)
+    backend = load_backend("lsm", device, folder, options=options)
+    assert isinstance(backend, LsmBackend)
     loaded = time.perf_counter() - started
     with torch.inference_mode():
         stages, answer = stage_times(backend, images, repeats)
