@@ -16,7 +16,7 @@ pytest.importorskip("rclpy", reason="ROS 2 is not here: source tools/env.sh")
 pytest.importorskip("lsm_perception_msgs.msg", reason="the workspace is not built: ./run setup")
 
 from harness import FRAME, Harness
-from known_scene import write_room_checkpoints
+from known_scene import walk_slowly, write_room_checkpoints
 from lsm_perception.conversions.poses import matrix_from_pose, matrix_from_transform
 from lsm_perception.conversions.stamps import stamp_to_ns
 from lsm_perception_msgs.msg import PairPose, ResultCode
@@ -28,6 +28,7 @@ from lsm_core import load_backend
 from lsm_core.backends import Backend
 
 CROP = slice((WIDTH - HEIGHT) // 2, (WIDTH + HEIGHT) // 2)  # columns that the square crop of the model keeps
+PATIENCE_S = 180.0  # a loaded machine takes its time
 LISTEN = ("keyframes", "points", "map_points", "pair_pose", "segmentation/label")
 
 
@@ -73,15 +74,16 @@ def node(rclpy_session: None, views: list[View], weights: Path, loader: Counting
     """A node of backend lsm after the walk."""
     chosen = {"backend": "lsm", "weights": str(weights), "device": "cpu", "queries.texts": list(FACES)}
     harness = Harness(None, chosen, LISTEN, load=loader)
-    assert wait_until(lambda: harness.node.state_label == "active", 60.0)
-    harness.wait_active()
-    harness.wait_connected(*LISTEN)
-    loader.passes.clear()  # of the warm-up
-    for view in views:
-        harness.walk([view])  # and waits until the model is done with it
-    wait_until(lambda: len(harness.messages("segmentation/label")) >= len(views))
-    yield harness
-    harness.close()
+    try:
+        assert wait_until(lambda: harness.node.state_label == "active", PATIENCE_S)
+        harness.wait_active()
+        harness.wait_connected(*LISTEN)
+        loader.passes.clear()  # of the warm-up
+        walk_slowly(harness, views)
+        assert wait_until(lambda: len(harness.messages("segmentation/label")) >= len(views), PATIENCE_S)
+        yield harness
+    finally:
+        harness.close()
 
 
 def view_of(views: list[View], message: object) -> View:
@@ -101,6 +103,7 @@ def test_every_image_is_encoded_once_and_every_pair_fused_once(
 
 
 def test_poses_of_all_pairs_are_accepted_and_right(node: Harness, views: list[View]) -> None:
+    assert wait_until(lambda: len(node.messages("pair_pose")) == len(views) - 1)
     pairs: list[PairPose] = node.messages("pair_pose")
     assert len(pairs) == len(views) - 1 and all(pair.accepted for pair in pairs), [p.reason for p in pairs]
     for pair, older, newer in zip(pairs, views, views[1:], strict=False):
@@ -113,6 +116,7 @@ def test_poses_of_all_pairs_are_accepted_and_right(node: Harness, views: list[Vi
 
 
 def test_clouds_lie_on_what_the_image_shows(node: Harness, views: list[View]) -> None:
+    assert wait_until(lambda: len(node.messages("points")) == len(views) - 1)
     for cloud in node.messages("points"):
         view = view_of(views, cloud)
         points = point_cloud2.read_points_numpy(cloud, ["x", "y", "z"])
@@ -121,7 +125,7 @@ def test_clouds_lie_on_what_the_image_shows(node: Harness, views: list[View]) ->
         v = np.rint(260 * points[:, 1] / points[:, 2] + 119.5).astype(int).clip(0, HEIGHT - 1)
         ratio = points[:, 2] / view.depth[v, u]
         assert np.percentile(np.abs(ratio / np.median(ratio) - 1), 95) < 0.05
-    assert node.messages("map_points")[-1].width > node.messages("points")[0].width
+    assert wait_until(lambda: node.messages("map_points")[-1].width > node.messages("points")[0].width)
 
 
 def test_the_tree_of_frames_follows_the_walk(node: Harness, views: list[View]) -> None:
@@ -151,7 +155,7 @@ def test_words_asked_again_and_again_cost_no_pass_through_the_networks(
 ) -> None:
     before = Counter(loader.passes)
     for texts in (["wall", "floor"], ["cabinet"], ["floor", "wall", "door"]):
-        reply = node.call(QueryText, "query_text", texts=texts)
+        reply = node.call(QueryText, "query_text", PATIENCE_S, texts=texts)
         assert reply.success and reply.code == ResultCode.OK and reply.header.frame_id == FRAME
         view = view_of(views, reply)
         for text, mask in zip(texts, reply.masks, strict=True):

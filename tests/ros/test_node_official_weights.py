@@ -20,7 +20,7 @@ from supervisor import CONFIGURE, Supervisor
 
 from lsm_core.backends.lsm_files import FILES
 
-FAILURE_LIMIT_S = 20.0  # the aim is 2 s, and it takes about 1; the limit leaves room for a loaded machine
+FAILURE_LIMIT_S = 60.0  # the aim is 2 s, and it takes about 1; the limit leaves room for a loaded machine
 FETCH = "lsm weights fetch lsm --accept-licence --to {folder}"
 
 
@@ -85,7 +85,7 @@ def test_configure_fails_with_the_path_and_the_command_that_helps(
     damage(folder)
     logged = len(process.text)
     started = time.monotonic()
-    assert not supervisor.change(CONFIGURE)
+    assert not supervisor.change(CONFIGURE, 120.0)
     elapsed_s = time.monotonic() - started
     print(f"{damage.__name__}: configure failed after {elapsed_s:.2f} s")
     said = process.text[logged:]

@@ -14,7 +14,7 @@ pytest.importorskip("rclpy", reason="ROS 2 is not here: source tools/env.sh")
 pytest.importorskip("lsm_perception_msgs.msg", reason="the workspace is not built: ./run setup")
 
 from harness import Harness
-from known_scene import write_room_checkpoints
+from known_scene import walk_slowly, write_room_checkpoints
 from lsm_perception.conversions.stamps import stamp_to_ns
 from lsm_perception_msgs.msg import ResultCode
 from lsm_perception_msgs.srv import QueryText
@@ -23,6 +23,7 @@ from synthetic_world import FACES, HEIGHT, WIDTH, View, walk
 from lsm_core import load_backend
 from lsm_core.backends.image_crop import stretch_plan
 
+PATIENCE_S = 180.0  # a loaded machine takes its time
 LISTEN = ("keyframes", "segmentation/label")
 
 
@@ -42,9 +43,13 @@ def started(parameters: dict[str, object], namespace: str = "") -> Harness:
     """Return an active node that has made its model itself."""
     chosen = {"device": "cpu", "queries.texts": list(FACES), **parameters}
     harness = Harness(None, chosen, LISTEN, namespace, load=load_backend)
-    assert wait_until(lambda: harness.node.state_label == "active", 60.0)
-    harness.wait_active()
-    harness.wait_connected(*LISTEN)
+    try:
+        assert wait_until(lambda: harness.node.state_label == "active", PATIENCE_S)
+        harness.wait_active()
+        harness.wait_connected(*LISTEN)
+    except AssertionError:
+        harness.close()
+        raise
     return harness
 
 
@@ -52,11 +57,12 @@ def started(parameters: dict[str, object], namespace: str = "") -> Harness:
 def node(rclpy_session: None, views: list[View], weights: Path) -> Iterator[Harness]:
     """lsm-tiny with LSeg's words, after a step."""
     harness = started({"semantics.source": "lseg", "semantics.weights": str(weights)})
-    for view in views:
-        harness.walk([view])
-    wait_until(lambda: len(harness.messages("segmentation/label")) >= len(views))
-    yield harness
-    harness.close()
+    try:
+        walk_slowly(harness, views)
+        assert wait_until(lambda: len(harness.messages("segmentation/label")) >= len(views), PATIENCE_S)
+        yield harness
+    finally:
+        harness.close()
 
 
 def test_labels_are_the_sources_for_the_whole_image(node: Harness, views: list[View]) -> None:
@@ -69,7 +75,7 @@ def test_labels_are_the_sources_for_the_whole_image(node: Harness, views: list[V
 
 
 def test_words_are_asked_of_the_source(node: Harness, views: list[View]) -> None:
-    reply = node.call(QueryText, "query_text", texts=["floor", "cabinet"])
+    reply = node.call(QueryText, "query_text", PATIENCE_S, texts=["floor", "cabinet"])
     assert reply.success and reply.code == ResultCode.OK
     view = next(v for v in views if v.stamp_ns == stamp_to_ns(reply.header.stamp))
     for text, mask in zip(("floor", "cabinet"), reply.masks, strict=True):
@@ -81,9 +87,9 @@ def test_words_are_asked_of_the_source(node: Harness, views: list[View]) -> None
 def test_a_model_without_words_says_unsupported(rclpy_session: None, views: list[View], weights: Path) -> None:
     harness = started({"backend": "dust3r", "weights": str(weights)}, "wordless")
     try:
-        harness.walk(views[:1])
-        assert wait_until(lambda: len(harness.messages("keyframes")) == 1)
-        reply = harness.call(QueryText, "query_text", texts=["floor"])
+        walk_slowly(harness, views[:1])
+        assert wait_until(lambda: len(harness.messages("keyframes")) >= 1)
+        reply = harness.call(QueryText, "query_text", PATIENCE_S, texts=["floor"])
         assert (reply.success, reply.code, list(reply.masks)) == (False, ResultCode.UNSUPPORTED, [])
         assert "no language features" in reply.message and "semantics.source:=lseg" in reply.message
         assert not harness.messages("segmentation/label")
