@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from lsm_core.render.cpu_blend import MEDIAN_DEPTH, RGBZ, TRANSMITTANCE
+from lsm_core.render.cpu_cache import discard_stale_kernels
 from lsm_core.render.cpu_gradient import BlendSplats
 from lsm_core.render.cpu_images import blend, cropped
 from lsm_core.render.cpu_projection import project_records
@@ -30,6 +31,7 @@ def rasterize_cpu(
 
     Gradients reach the same attributes as with `reference`. Where none is wanted, the projection is compiled, too.
     """
+    discard_stale_kernels()
     draw = _draw_for_gradient if _wants_gradient(gaussians, cameras, features) else _draw
     return [draw(gaussians, camera, background, features, picks) for camera in cameras]
 

@@ -40,8 +40,8 @@ CHECK_EVERY: Final = 64  # Gaussians between two looks at which rows of a tile a
 COLUMNS: Final = BLUE + 1  # of a record that have a gradient
 
 # What a tile keeps of a pixel: gradients by red, green, blue and weighted depth; what is still behind; its
-# transmittance while the pixel goes on; then of the present Gaussian its alpha before the maximum is taken (0 where it is not
-# blended), the transmittance before it, its weight, what a weight there is worth to the loss, and its distance;
+# transmittance while it goes on; then of the present Gaussian its alpha before the maximum is taken (0 where it is
+# not blended), the transmittance before it, its weight, what a weight there is worth to the loss, its distance;
 # the pixel's column.
 BEHIND, RUNNING, ALPHA, BEFORE, WEIGHT, SCORE, ACROSS, LANE = range(4, 12)
 STATE: Final = 12
