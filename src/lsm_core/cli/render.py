@@ -21,6 +21,7 @@ from lsm_core.cli.console import err, out, print_json, progress_bar
 from lsm_core.cli.render_request import Request, choose_cameras, default_kinds, frame, read_scene
 from lsm_core.errors import InputError
 
+TOUCHING = 1.25  # times the near plane's distance: a surface this near is being cut
 FILMS = {".mp4": "mp4", ".webp": "webp", ".gif": "gif"}
 
 
@@ -79,9 +80,7 @@ def render(
         record = _still(output, scene, cameras[0], kinds, question)
     else:
         record = _film(output, scene, cameras, kinds, question, request.path, form, fps, as_json)
-    record["covered"] = _least_cover(scene, cameras)
-    if record["covered"] < 0.01:
-        err.print("[yellow]Nearly nothing is in view: check --eye, --look-at or the path.[/]")
+    record |= _judge(scene, cameras)
     if as_json:
         print_json({"ok": True, "gaussians": len(scene.gaussians), "unit": scene.unit, **record})
         return
@@ -156,12 +155,23 @@ def _only_file(made: dict[str, Path], output: Path, folder: Path) -> list[str]:
     return files
 
 
-def _least_cover(scene: Any, cameras: Any) -> float:
-    """Return the smallest covered share over some views of the path."""
+def _judge(scene: Any, cameras: Any) -> dict[str, Any]:
+    """Look at some views of the path: say so where they are empty or a surface touches the near plane.
+
+    Returns:
+        "covered": the smallest covered share; "nearest": the nearest surface, scene units.
+    """
     from lsm_core.views.framing import probe
 
     step = max(1, len(cameras) // 12)
-    return min(probe(scene.gaussians, camera).coverage for camera in cameras[::step])
+    found = {index: probe(scene.gaussians, cameras[index]) for index in range(0, len(cameras), step)}
+    covered, nearest = min(p.coverage for p in found.values()), min(p.nearest for p in found.values())
+    if covered < 0.01:
+        err.print("[yellow]Nearly nothing is in view: check --eye, --look-at or the path.[/]")
+    close = min(found, key=lambda index: found[index].nearest)
+    if nearest < TOUCHING * cameras[0].near:
+        err.print(f"[yellow]Frame {close} is so near a surface that a part of it is cut off.[/]")
+    return {"covered": covered, "nearest": nearest}
 
 
 def register(app: typer.Typer) -> None:

@@ -60,6 +60,14 @@ def test_looking_away_says_so(lsm: Lsm, wall: Path, tmp_path: Path) -> None:
     assert code == 0 and "in view" in errors
 
 
+def test_standing_in_a_surface_says_so(lsm: Lsm, wall: Path, tmp_path: Path) -> None:
+    words = ("--size", "64x48", "--fov", "60", "--json")
+    code, text, errors = lsm("render", wall, "-o", tmp_path / "r.png", *words, "--eye", "0,0,1.92")
+    assert code == 0 and "cut off" in errors and json.loads(text)["nearest"] < 0.11
+    code, text, errors = lsm("render", wall, "-o", tmp_path / "r.png", *words, "--eye", "0,0,1")
+    assert code == 0 and "cut off" not in errors and abs(json.loads(text)["nearest"] - 1) < 0.05
+
+
 def test_a_reconstruction_becomes_films_of_all_kinds(
     lsm: Lsm, rendered_pair: tuple[Path, Path], tmp_path: Path
 ) -> None:
