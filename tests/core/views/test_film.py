@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from lsm_core.errors import DependencyError, InputError
 from lsm_core.io import read_image, read_tum
 from lsm_core.views import FilmPlan, Form, Kind, Painter, Scene, film, fly_through, frame_scene, make_film
+from lsm_core.views.frame_store import film_key
 
 KINDS = (Kind.RGB, Kind.DEPTH)
 
@@ -87,6 +90,24 @@ def test_frames_of_other_settings_are_not_taken_over(
     monkeypatch.undo()
     made = make_film(known_room, fly_through(known_room, framing, 5), tmp_path, plan)
     assert made.resumed == 0 and visible(tmp_path) == ["path.tum", "rgb.mp4"]
+
+
+def test_the_key_of_a_film_is_of_all_it_depends_on(known_room: Scene) -> None:
+    scene, view = known_room.gaussians, known_room.cameras[0]
+    moved = torch.eye(4)
+    moved[0, 3] = 1e-3
+    variants = [
+        (scene, [view], {"kinds": ["rgb"]}),
+        (scene, [view], {"kinds": ["depth"]}),
+        (scene, [replace(view, near=0.02)], {"kinds": ["rgb"]}),
+        (scene, [replace(view, width=view.width + 2)], {"kinds": ["rgb"]}),
+        (scene, [replace(view, T_scene_cam=moved)], {"kinds": ["rgb"]}),
+        (scene, [view, view], {"kinds": ["rgb"]}),
+        (replace(scene, opacities=0.9 * scene.opacities), [view], {"kinds": ["rgb"]}),
+        (replace(scene, features=None), [view], {"kinds": ["rgb"]}),
+    ]
+    keys = [film_key(*variant) for variant in variants]
+    assert len(set(keys)) == len(keys) and film_key(*variants[0]) == keys[0]
 
 
 def test_without_an_encoder_auto_gives_png_and_mp4_an_error(

@@ -74,6 +74,20 @@ def test_normals_are_those_of_floor_and_wall_from_every_camera(discs: bool) -> N
         assert np.abs(np.median(towards, 0) - [128, 128, 255]).max() < tolerance
 
 
+def test_a_disc_shows_the_same_normal_whichever_side_its_axis_points(known_room: Scene) -> None:
+    scene = known_room.gaussians
+    w, x, y, z = scene.quats.unbind(1)
+    upside_down = torch.stack([-x, w, z, -y], 1)  # turned half about its own first axis
+    flip = torch.arange(len(scene)) % 2 == 0
+    mixed = replace(scene, quats=torch.where(flip[:, None], upside_down, scene.quats))
+    view = camera()
+    one, two = (
+        Painter(replace(known_room, gaussians=g), [Kind.NORMALS], [view]).paint(view)["normals"].astype(int)
+        for g in (scene, mixed)
+    )
+    np.testing.assert_allclose(one, two, atol=2)
+
+
 def test_the_normal_of_a_tilted_plane_is_its_own() -> None:
     """A plane through (0, 0, 3) whose normal towards the camera is (-0.6, 0, -0.8)."""
     from lsm_core.backends.tiny_gaussians import SurfaceView, surface_gaussians
