@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from lsm_core.errors import FileFormatError
 from lsm_core.io.atomic import atomic_path
+from lsm_core.io.file_bytes import file_bytes
 
 _MAGIC, _JSON, _BIN = 0x46546C67, 0x4E4F534A, 0x004E4942
 _COMPONENTS = {5120: "i1", 5121: "u1", 5122: "<i2", 5123: "<u2", 5125: "<u4", 5126: "<f4"}
@@ -70,9 +71,7 @@ def read_glb(path: str | Path) -> tuple[dict[str, Any], bytes]:
         FileFormatError: missing, no binary glTF 2, or damaged.
     """
     file = Path(path)
-    if not file.is_file():
-        raise FileFormatError(f"There is no file '{file}'.", "Check the path.")
-    data = file.read_bytes()
+    data = file_bytes(file)
     unknown = FileFormatError(f"'{file}' is no binary glTF 2 file, or is damaged.", "Save it as .glb again.")
     chunks: dict[int, bytes] = {}
     if len(data) < 20 or struct.unpack_from("<II", data) != (_MAGIC, 2):

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from lsm_core.errors import InputError
 from lsm_core.io.atomic import write_text
+from lsm_core.io.finite_gaussians import finite_gaussians
 from lsm_core.io.spz import encode_spz
 from lsm_core.types import Camera, Gaussians
 
@@ -69,13 +70,14 @@ def write_html(
     Raises:
         InputError: no Gaussians, a field of view outside 1 to 170 degrees, or the file cannot be written.
     """
-    if not len(gaussians):
+    scene = finite_gaussians(gaussians)
+    if not len(scene):
         raise InputError("There are no Gaussians to show.", "Lower --min-opacity.")
     parts = {
         "TITLE": html.escape(title),
         "CAPTION": html.escape(caption),
-        "SETTINGS": json.dumps(_settings(gaussians, view or PageView())),
-        "SCENE": base64.b64encode(encode_spz(gaussians)).decode("ascii"),
+        "SETTINGS": json.dumps(_settings(scene, view or PageView())),
+        "SCENE": base64.b64encode(encode_spz(scene)).decode("ascii"),
         "VIEWER": _asset("viewer.js"),
     }
     write_text(path, re.sub("@@([A-Z]+)@@", lambda found: parts[found[1]], _asset("page.html")))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import zipfile
 import zlib
 from pathlib import Path
@@ -11,6 +12,7 @@ import torch
 
 from lsm_core.errors import FileFormatError, InputError
 from lsm_core.io.atomic import atomic_path
+from lsm_core.io.file_bytes import file_bytes
 from lsm_core.types import Gaussians
 
 NAMES = ("means", "quats", "scales", "opacities", "sh")
@@ -32,14 +34,12 @@ def read_npz(path: str | Path) -> Gaussians:
     Raises:
         FileFormatError: missing, no NumPy archive, or without the arrays of Gaussians.
     """
-    file = Path(path)
-    if not file.is_file():
-        raise FileFormatError(f"There is no file '{file}'.", "Check the path.")
+    data = io.BytesIO(file_bytes(path))
     try:
-        with np.load(file, allow_pickle=False) as archive:
+        with np.load(data, allow_pickle=False) as archive:
             names = [*NAMES, "features"] if "features" in archive else list(NAMES)
             return Gaussians(**{name: torch.from_numpy(archive[name].astype(np.float32)) for name in names})
     except (*_DAMAGE, InputError) as error:
         raise FileFormatError(
-            f"'{file}' does not hold the arrays of Gaussians: {error}.", f"It needs {', '.join(NAMES)}."
+            f"'{path}' does not hold the arrays of Gaussians: {error}.", f"It needs {', '.join(NAMES)}."
         ) from error

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from lsm_core.errors import FileFormatError
 from lsm_core.io.atomic import atomic_path
+from lsm_core.io.file_bytes import file_bytes
 
 _TYPES = {"float": "<f4", "double": "<f8", "uchar": "u1", "char": "i1", "ushort": "<u2", "short": "<i2"}
 _TYPES |= {"uint": "<u4", "int": "<i4", "float32": "<f4", "float64": "<f8", "uint8": "u1", "int8": "i1"}
@@ -80,9 +81,7 @@ def read_ply(path: str | Path) -> PlyFile:
         FileFormatError: missing, not PLY, an unknown layout, or shorter than its header says.
     """
     file = Path(path)
-    if not file.is_file():
-        raise FileFormatError(f"There is no file '{file}'.", "Check the path.")
-    data = file.read_bytes()
+    data = file_bytes(file)
     end = data.find(b"end_header", 0, _MAX_HEADER)
     newline = data.find(b"\n", end)
     if not data.startswith(b"ply") or end < 0 or newline < 0:

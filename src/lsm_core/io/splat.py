@@ -13,6 +13,7 @@ import torch
 
 from lsm_core.errors import FileFormatError
 from lsm_core.io.atomic import atomic_path
+from lsm_core.io.file_bytes import file_bytes
 from lsm_core.io.finite_gaussians import finite_gaussians
 from lsm_core.sh import C0
 from lsm_core.types import Gaussians
@@ -41,10 +42,9 @@ def read_splat(path: str | Path) -> Gaussians:
     Raises:
         FileFormatError: missing, or not a whole number of records.
     """
-    file = Path(path)
-    data = file.read_bytes() if file.is_file() else b""
+    data = file_bytes(path)
     if not data or len(data) % _RECORD.itemsize:
-        raise FileFormatError(f"'{file}' is no .splat file.", "It must hold 32 bytes per Gaussian.")
+        raise FileFormatError(f"'{path}' is no .splat file.", "It must hold 32 bytes per Gaussian.")
     records = np.frombuffer(data, _RECORD)
     rgba = torch.from_numpy(records["rgba"].astype(np.float32) / 255)
     rotation = torch.from_numpy((records["rotation"].astype(np.float32) - 128) / 128)

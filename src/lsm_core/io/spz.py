@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from lsm_core.errors import FileFormatError, InputError
 from lsm_core.io.atomic import atomic_path
+from lsm_core.io.file_bytes import file_bytes
 from lsm_core.io.finite_gaussians import finite_gaussians
 from lsm_core.io.y_up import turn_half_around_x
 from lsm_core.types import Gaussians
@@ -57,10 +58,7 @@ def read_spz(path: str | Path) -> Gaussians:
     Raises:
         FileFormatError: missing, not SPZ, of another version, or damaged.
     """
-    file = Path(path)
-    if not file.is_file():
-        raise FileFormatError(f"There is no file '{file}'.", "Check the path.")
-    return decode_spz(file.read_bytes(), str(file))
+    return decode_spz(file_bytes(path), str(path))
 
 
 def encode_spz(gaussians: Gaussians) -> bytes:

@@ -12,6 +12,7 @@ from scipy.spatial.transform import Rotation
 
 from lsm_core.errors import FileFormatError, InputError
 from lsm_core.io.atomic import write_text
+from lsm_core.io.file_bytes import file_bytes
 
 
 @dataclass(frozen=True)
@@ -87,11 +88,9 @@ def read_tum(path: str | Path) -> Trajectory:
         FileFormatError: missing, or a line that is not eight finite numbers with a unit quaternion.
     """
     file = Path(path)
-    if not file.is_file():
-        raise FileFormatError(f"There is no trajectory file '{file}'.", "Check the path.")
     stamps: list[int] = []
     poses: list[NDArray[np.float64]] = []
-    for number, line in enumerate(file.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
+    for number, line in enumerate(file_bytes(file).decode("utf-8", errors="replace").splitlines(), 1):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
         stamp, pose = _parse_line(line, f"'{file}' line {number}")

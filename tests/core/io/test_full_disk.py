@@ -14,20 +14,8 @@ import pytest
 
 ROOM = 64 * 1024  # bytes
 SMALL, BIG = 100, 200_000  # points and characters; the big ones do not fit
-NAMES = [
-    *(
-        "checkpoint.pt",
-        "cloud.ply",
-        "map.tum",
-        "mesh.ply",
-        "notes.txt",
-        "page.html",
-        "scene.glb",
-        "scene.npz",
-        "scene.ply",
-    ),
-    *("scene.ply", "scene.splat", "scene.spz", "view.png"),
-]
+NAMES = "checkpoint.pt cloud.ply map.tum mesh.ply notes.txt page.html scene.glb scene.npz scene.ply".split()
+NAMES += "scene.splat scene.spz view.png".split()
 
 CHILD = f"""
 import json, resource, signal, sys

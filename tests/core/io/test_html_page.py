@@ -147,6 +147,14 @@ def test_a_page_without_gaussians_or_with_no_view_is_refused(tmp_path: Path) -> 
     assert not list(tmp_path.iterdir())
 
 
+def test_values_that_are_not_finite_do_not_reach_the_page(tmp_path: Path) -> None:
+    scene = scene_ahead()
+    scene.means[7] = torch.nan
+    write_html(tmp_path / "page.html", scene)
+    settings, inside = parts(tmp_path / "page.html")
+    assert len(inside) == len(scene) - 1 and "NaN" not in json.dumps(settings)
+
+
 def test_the_start_is_what_a_wide_picture_of_the_field_of_view_shows(tmp_path: Path) -> None:
     write_html(tmp_path / "page.html", scene_ahead(), view=PageView(fov_deg=90, aspect=2.0))
     settings, _ = parts(tmp_path / "page.html")

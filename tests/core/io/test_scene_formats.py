@@ -193,8 +193,12 @@ def test_cut_files_are_refused(tmp_path: Path, ending: str, keep: float) -> None
 @pytest.mark.parametrize("ending", sorted(READERS))
 def test_foreign_and_missing_files_are_refused(tmp_path: Path, ending: str) -> None:
     path = tmp_path / f"x{ending}"
-    with pytest.raises(FileFormatError):
+    with pytest.raises(FileFormatError, match="no file"):
         read_scene(path)
+    path.mkdir()
+    with pytest.raises(FileFormatError, match="no file"):
+        read_scene(path)
+    path.rmdir()
     path.write_text("no scene at all, just text")
     with pytest.raises(FileFormatError):
         read_scene(path)
