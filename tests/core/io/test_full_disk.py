@@ -14,8 +14,18 @@ import pytest
 
 ROOM = 64 * 1024  # bytes
 SMALL, BIG = 100, 200_000  # points and characters; the big ones do not fit
-NAMES = "checkpoint.pt cloud.ply map.tum mesh.ply notes.txt page.html scene.glb scene.npz scene.ply".split()
-NAMES += "scene.splat scene.spz view.png".split()
+NAMES = [
+    "checkpoint.pt",
+    "cloud.ply",
+    "map.tum",
+    "mesh.ply",
+    "notes.txt",
+    "page.html",
+    "scene.glb",
+    "scene.npz",
+    "scene.ply",
+]
+NAMES += ["scene.splat", "scene.spz", "view.png"]
 
 CHILD = f"""
 import json, resource, signal, sys
