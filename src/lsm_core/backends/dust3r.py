@@ -118,4 +118,4 @@ def load(device: torch.device, weights: Path | None, options: Dust3rOptions | No
     with torch.device("meta"):
         network = Dust3r(dust3r_sizes(state, str(path))).eval()
     load_strict(network, state, DUST3R_RULES, str(path))
-    return Dust3rBackend(network.to(device), device, options)
+    return Dust3rBackend(network.requires_grad_(False).to(device), device, options)

@@ -21,6 +21,7 @@ from lsm_core.backends.semantic_source import SemanticMap, SemanticSource
 from lsm_core.errors import WeightsError
 from lsm_core.geometry import resize_affine
 from lsm_core.nn.clip_text import ClipText
+from lsm_core.nn.folding import fold_batch_norms
 from lsm_core.nn.lseg import LOGIT_SCALE, MULTIPLE, Lseg
 from lsm_core.weights import Part, load_parts, renamed
 from lsm_core.weights.files import read_checkpoint
@@ -109,4 +110,7 @@ def load(device: torch.device, weights: Path | None, options: LsegOptions | None
     tower, text_part = text_tower(state, str(path))
     image_part = Part(network, renamed(state, lseg_keys.IMAGE_PREFIXES), str(path), lseg_keys.IMAGE_RULES)
     load_parts([image_part, text_part])
+    fold_batch_norms(network)
+    network.requires_grad_(False)
+    tower.requires_grad_(False)
     return LsegSource(network.to(device), tower.to(device), device, options)

@@ -192,6 +192,8 @@ def load(device: torch.device, weights: Path | None, options: LsmOptions | None 
     if half is not None:
         store_half(network.dust3r, TRUNK, half)
         store_half(network.lseg, LANGUAGE, half)
+    network.requires_grad_(False)
+    texts.requires_grad_(False)
     return LsmBackend(network.to(device), texts.to(device), device, chosen)
 
 

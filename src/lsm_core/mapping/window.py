@@ -147,7 +147,7 @@ def single_view(prediction: Prediction, view: int, keep_gaussians: bool = False)
 
 
 def record_bytes(record: KeyframeRecord) -> int:
-    """Return the memory of a record's arrays and tensors."""
+    """Return the memory of a record's arrays and tensors; what it holds twice counts once."""
     parts: list[object] = [record.T_map_cam]
     if record.cloud is not None:
         parts += [getattr(record.cloud, f.name) for f in fields(record.cloud)]
@@ -158,4 +158,5 @@ def record_bytes(record: KeyframeRecord) -> int:
         parts += [*p.pointmaps, *p.confidence, *p.colors, *(p.features or [])]
         if p.gaussians is not None:
             parts += [getattr(p.gaussians, f.name) for f in fields(p.gaussians)]
-    return sum(int(part.nbytes) for part in parts if isinstance(part, np.ndarray | Tensor))
+    once = {id(part): part for part in parts}
+    return sum(int(part.nbytes) for part in once.values() if isinstance(part, np.ndarray | Tensor))

@@ -84,6 +84,11 @@ def test_a_tensor_that_does_not_fit_is_named_before_any_is_read(
 
 
 @pytest.mark.parametrize("part", list(FILES))
+def test_lsm_tiny_refuses_files_of_other_models_by_name(whole: Path, part: str) -> None:
+    assert str(whole / FILES[part]) in refusal("lsm-tiny", whole / FILES[part])
+
+
+@pytest.mark.parametrize("part", list(FILES))
 def test_a_cut_off_file_is_refused_by_name(whole: Path, tmp_path: Path, part: str) -> None:
     path = beside(whole, tmp_path, part)
     write_header(path, part)
