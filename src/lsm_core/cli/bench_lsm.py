@@ -57,7 +57,10 @@ def lsm(
     note = f"{kind}; crop {size}; {notes(found, repeats)}; {load}. {where.line()}"
     table = times_table(found, note)
     if as_json:
-        rows = {name: asdict(times) | {"ratio": times.ratio} for name, times in found.items()}
+        rows = {
+            name: asdict(times) | {"ratio": times.ratio, "cpu_ratio": times.cpu_ratio}
+            for name, times in found.items()
+        }
         print_json({"precisions": rows, "size": size, "load_before": load_before, "where": where.plain()})
     else:
         out.print(table.rich())
@@ -88,27 +91,29 @@ def parse_precisions(text: str) -> list[Precision]:
 
 def notes(found: dict[str, LsmTimes], repeats: int) -> str:
     """Return what the table does not show: memory, answers, ratios."""
-    parts = [f"medians of {repeats} after 1 to warm up"]
+    first = next(iter(found.values()))
+    on_device = f", {first.device_mib:.0f} MiB on the GPU" if first.device_mib else ""
+    parts = [
+        f"medians of {repeats} after 1 to warm up; {first.parameters / 1e6:.0f} M parameters",
+        f"peak memory ({next(iter(found))}) {first.peak_mib:.0f} MiB with the mapped files, "
+        f"{first.own_mib:.0f} MiB of its own after a pair{on_device}",
+    ]
     for name, times in found.items():
         answers = ", ".join(f"{text} {p:.2f}" for text, p in times.presence.items())
-        on_device = f", {times.device_mib:.0f} MiB on the GPU" if times.device_mib else ""
-        parts.append(
-            f"{name}: {times.parameters / 1e6:.0f} M parameters, peak memory {times.peak_mib:.0f} MiB with the "
-            f"mapped files, {times.own_mib:.0f} MiB of its own after a pair{on_device}, "
-            f"twin over fast {times.ratio:.2f}, presence {answers}"
-        )
+        parts.append(f"{name}: twin over fast {times.ratio:.2f} (processor time {times.cpu_ratio:.2f}), {answers}")
     return "; ".join(parts)
 
 
 def times_table(found: dict[str, LsmTimes], note: str) -> Table:
-    """Return one row per stage; per precision its seconds and their ratio to the pair."""
+    """Return one row per stage; per precision its seconds, wall and of the processor, and its part of a pair."""
     columns = [Column("stage")]
     for name in found:
-        columns += [Column(f"{name}, s", ".2f"), Column("of a pair", ".2f")]
+        columns += [Column(f"{name}, s", ".2f"), Column("CPU s", ".2f"), Column("of a pair", ".2f")]
     rows: list[list[Cell]] = []
     for stage in next(iter(found.values())).stages:
         row: list[Cell] = [stage]
         for times in found.values():
-            row += [times.stages[stage], times.stages[stage] / times.stages[PAIR]]
+            took = times.stages[stage]
+            row += [took.wall, took.cpu, took.cpu / times.stages[PAIR].cpu]
         rows.append(row)
     return Table("Large Spatial Model", columns, rows, note)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import resource
 import time
 from collections.abc import Callable, Sequence
@@ -13,7 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from lsm_core.backends import load_backend
+from lsm_core.backends import Backend, load_backend
 from lsm_core.backends.lsm import LsmBackend, LsmOptions, encoded_view, load
 from lsm_core.backends.pair_backend import both_orders
 from lsm_core.nn.lsm import LsmOutput
@@ -28,11 +29,19 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
+class Seconds:
+    """Wall time, and processor time of all threads together, which other programs hardly change."""
+
+    wall: float
+    cpu: float
+
+
+@dataclass(frozen=True)
 class LsmTimes:
     """What was measured of one precision and size.
 
     Attributes:
-        stages: seconds per stage, medians over the repeats.
+        stages: time per stage, medians over the repeats.
         peak_mib: largest memory of the process until the twin was loaded; pages of the mapped files count.
         own_mib: memory of the process that belongs to no file, after a pair.
         device_mib: largest memory of the GPU, 0 on a CPU.
@@ -40,7 +49,7 @@ class LsmTimes:
         presence: answer to each of `TEXTS`.
     """
 
-    stages: dict[str, float]
+    stages: dict[str, Seconds]
     peak_mib: float
     own_mib: float
     device_mib: float
@@ -50,7 +59,12 @@ class LsmTimes:
     @property
     def ratio(self) -> float:
         """How many times longer the twin takes for a pair than the fast way, measured in turn."""
-        return self.stages[TWIN] / self.stages[PAIR]
+        return self.stages[TWIN].wall / self.stages[PAIR].wall
+
+    @property
+    def cpu_ratio(self) -> float:
+        """The same, of processor time."""
+        return self.stages[TWIN].cpu / self.stages[PAIR].cpu
 
 
 def bench_lsm(
@@ -68,23 +82,25 @@ def bench_lsm(
         options: of the fast way; the twin has the same but for precision.
         repeats: timed runs, after one to warm up.
     """
-    started = time.perf_counter()
-    backend = load_backend("lsm", device, folder, options=options)
+    loaded: list[Backend] = []
+    loading = timed(lambda: loaded.append(load_backend("lsm", device, folder, options=options)), device)
+    (backend,) = loaded
     assert isinstance(backend, LsmBackend)
-    loaded = time.perf_counter() - started
     with torch.inference_mode():
         stages, answer = stage_times(backend, images, repeats)
         memory = (peak_mib(), own_mib(), device_mib(device))
         twin = load(device, folder, replace(options, reference=True, precision="float32"))
         in_turn = [lambda: backend.predict(images), lambda: reference_pair(twin, images)]
-        pair, reference = medians_s(in_turn, repeats, device)
+        pair, reference = medians(in_turn, repeats, device)
     presence = {text: float(p) for text, p in zip(TEXTS, answer.presence, strict=True)}
     parameters = sum(p.numel() for p in backend.network.parameters())
-    return LsmTimes({"load": loaded, **stages, PAIR: pair, TWIN: reference}, *memory, parameters, presence)
+    return LsmTimes({"load": loading, **stages, PAIR: pair, TWIN: reference}, *memory, parameters, presence)
 
 
-def stage_times(backend: LsmBackend, images: Sequence[Image], repeats: int) -> tuple[dict[str, float], QueryResult]:
-    """Return the seconds of each stage of a pair and of a query, and what the query found."""
+def stage_times(
+    backend: LsmBackend, images: Sequence[Image], repeats: int
+) -> tuple[dict[str, Seconds], QueryResult]:
+    """Return the time of each stage of a pair and of a query, and what the query found."""
     views = [backend.encode(image) for image in images]
     prediction = backend.predict(views)
     work: dict[str, Callable[[], object]] = {
@@ -93,14 +109,14 @@ def stage_times(backend: LsmBackend, images: Sequence[Image], repeats: int) -> t
         "encoded pair": lambda: backend.predict(views),
         "masks of three texts": lambda: backend.query(prediction, list(TEXTS)),
     }
-    stages = {name: medians_s([run], repeats, backend.device)[0] for name, run in work.items()}
+    stages = {name: medians([run], repeats, backend.device)[0] for name, run in work.items()}
     if backend.device.type == "cuda":
         stages |= graph_times(backend, views, repeats)
     return stages, backend.query(prediction, list(TEXTS))
 
 
-def graph_times(backend: LsmBackend, views: Sequence[ViewFeatures], repeats: int) -> dict[str, float]:
-    """Return the seconds of the dense part alone on a GPU, launched and as a graph (NaN where there is none)."""
+def graph_times(backend: LsmBackend, views: Sequence[ViewFeatures], repeats: int) -> dict[str, Seconds]:
+    """Return the time of the dense part alone on a GPU, launched and as a graph (NaN where there is none)."""
     network, image = backend.network, views[0].tensors["image"]
     size = (image.shape[2], image.shape[3])
     pair = [encoded_view(view).geometry for view in views]
@@ -108,17 +124,17 @@ def graph_times(backend: LsmBackend, views: Sequence[ViewFeatures], repeats: int
         "dense part, encode": lambda: network.encode(image),
         "dense part, decode one order": lambda: network.dust3r.pointmaps(pair, size),
     }
-    stages = {}
+    stages: dict[str, Seconds] = {}
     with backend.numerics():
         for name, run in work.items():
-            stages[f"{name}, launched"] = medians_s([run], repeats, backend.device)[0]
+            stages[f"{name}, launched"] = medians([run], repeats, backend.device)[0]
             try:
                 replay = captured(run, backend.device)
             except RuntimeError:
                 logger.warning("%s cannot be captured", name, exc_info=True)
-                stages[f"{name}, as a CUDA graph"] = float("nan")
+                stages[f"{name}, as a CUDA graph"] = Seconds(math.nan, math.nan)
             else:
-                stages[f"{name}, as a CUDA graph"] = medians_s([replay], repeats, backend.device)[0]
+                stages[f"{name}, as a CUDA graph"] = medians([replay], repeats, backend.device)[0]
     return stages
 
 
@@ -155,17 +171,25 @@ def reference_pair(twin: LsmBackend, images: Sequence[Image]) -> LsmOutput:
         return network([encoded_view(view) for view in views], permutations)
 
 
-def medians_s(runs: Sequence[Callable[[], object]], repeats: int, device: torch.device) -> list[float]:
-    """Return the median seconds of each of some calls, made in turn, after one round to warm up."""
-    times: list[list[float]] = [[] for _ in runs]
+def medians(runs: Sequence[Callable[[], object]], repeats: int, device: torch.device) -> list[Seconds]:
+    """Return the median times of each of some calls, made in turn, after one round to warm up."""
+    rows: list[list[Seconds]] = [[] for _ in runs]
     for _ in range(repeats + 1):
-        for run, row in zip(runs, times, strict=True):
-            started = time.perf_counter()
-            run()
-            if device.type == "cuda":
-                torch.cuda.synchronize(device)
-            row.append(time.perf_counter() - started)
-    return [float(np.median(row[1:])) for row in times]
+        for run, row in zip(runs, rows, strict=True):
+            row.append(timed(run, device))
+    return [
+        Seconds(float(np.median([t.wall for t in row[1:]])), float(np.median([t.cpu for t in row[1:]])))
+        for row in rows
+    ]
+
+
+def timed(run: Callable[[], object], device: torch.device) -> Seconds:
+    """Run a call once, until the device has finished."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    run()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return Seconds(time.perf_counter() - wall, time.process_time() - cpu)
 
 
 def peak_mib() -> float:

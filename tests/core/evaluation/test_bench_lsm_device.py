@@ -11,7 +11,7 @@ import torch
 from lsm_core.backends.seeded_checkpoints import SMALL, fill, write_checkpoints
 from lsm_core.cli import bench_lsm_device
 from lsm_core.cli.main import main
-from lsm_core.evaluation.bench_lsm import PAIR, TWIN, LsmTimes
+from lsm_core.evaluation.bench_lsm import PAIR, TWIN, LsmTimes, Seconds
 from lsm_core.evaluation.stage_errors import stage_errors
 from lsm_core.nn.lsm import Lsm
 from lsm_core.nn.rope import grid_rope_tables
@@ -36,7 +36,7 @@ def test_it_answers_the_fixtures_compares_precisions_and_times_pairs(shared_dir:
 
 def test_a_fixture_out_of_tolerance_is_exit_code_1(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "broken.json").write_text("{}")
-    times = LsmTimes({PAIR: 1.0, TWIN: 2.0}, 0.0, 0.0, 0.0, 1, {})
+    times = LsmTimes({PAIR: Seconds(1, 1), TWIN: Seconds(2, 2)}, 0.0, 0.0, 0.0, 1, {})
     monkeypatch.setattr(bench_lsm_device, "bench_lsm", lambda *_: times)
     command = ["bench", "lsm-device", str(tmp_path), "--weights", str(tmp_path), "--device", "cpu"]
     assert main([*command, "--precision", "float32"]) == 1

@@ -1,13 +1,11 @@
-"""Nearest neighbours, patches, pooling, fusion and the whole Point Transformer V3."""
+"""Patches, pooling, fusion and the whole Point Transformer V3."""
 
 from __future__ import annotations
 
 import pytest
 import torch
 
-from lsm_core.points import knn
 from lsm_core.points.fusion import FusionBlock
-from lsm_core.points.knn import nearest_squared_distances
 from lsm_core.points.patch_attention import PatchAttention
 from lsm_core.points.point_set import max_over_clusters, pooled, serialized
 from lsm_core.points.ptv3 import FusionConfig, PointTransformer, PointTransformerConfig
@@ -28,24 +26,6 @@ SMALL = PointTransformerConfig(
 
 def cloud(count: int, seed: int = 0) -> torch.Tensor:
     return torch.rand(count, 3, generator=torch.Generator().manual_seed(seed)) * 2 - 1
-
-
-@pytest.mark.parametrize("method", [knn._by_tree, knn._by_pairs])
-def test_distances_to_the_nearest_others_are_exact(method: object, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(knn, "PAIRS_AT_A_TIME", 1000)
-    points = cloud(150)
-    points[7] = points[3]  # two at one place
-    squared = (points[:, None] - points[None]).square().sum(-1)
-    squared.fill_diagonal_(torch.inf)
-    expected = squared.sort(1).values[:, :3]
-    found = method(points, 3)  # type: ignore[operator]
-    torch.testing.assert_close(found, expected, atol=1e-6, rtol=1e-4)
-    assert found[3, 0] == 0 and found[7, 0] == 0
-
-
-def test_too_few_points_leave_infinite_distances() -> None:
-    assert nearest_squared_distances(cloud(3), 3).isinf().sum(1).tolist() == [1, 1, 1]
-    assert bool(nearest_squared_distances(cloud(1), 3).isinf().all())
 
 
 @torch.no_grad()
