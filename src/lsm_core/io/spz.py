@@ -1,19 +1,16 @@
 """SPZ, the compressed splats of Niantic's Scaniverse: about a tenth of a PLY file.
 
-A 16-byte header, then one block per attribute (positions, opacities, colours, scales, rotations, higher SH), all in
-one gzip stream: version 3, which today's viewers read. Values are quantised; `docs/formats.md` has the steps.
-The file's frame is x right, y up, z backward, so scenes are turned half around x on the way in and out.
+One block per attribute (positions, opacities, colours, scales, rotations, higher SH), in a container that
+`lsm_core.io.spz_container` knows. Version 3 is written, which most viewers read. Values are quantised; the steps are in
+docs/formats.md. The file's frame is x right, y up, z backward, so scenes are turned half around x both ways.
 
 Source: the format's description in the README of github.com/nianticlabs/spz (MIT).
 """
 
 from __future__ import annotations
 
-import gzip
 import logging
 import math
-import struct
-import zlib
 from itertools import pairwise
 from pathlib import Path
 
@@ -21,24 +18,21 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from lsm_core.errors import FileFormatError, InputError
+from lsm_core.errors import InputError
 from lsm_core.io.atomic import atomic_path
 from lsm_core.io.file_bytes import file_bytes
 from lsm_core.io.finite_gaussians import finite_gaussians
+from lsm_core.io.spz_container import SpzBlocks, pack_gzip, unpack
 from lsm_core.io.y_up import turn_half_around_x
 from lsm_core.types import Gaussians
 
 logger = logging.getLogger(__name__)
 
-MAGIC = 0x5053474E  # "NGSP"
-VERSION = 3
-_HEADER = struct.Struct("<IIIBBBB")  # magic, version, count, SH degree, fractional bits, flags, reserved
 _LARGEST = (1 << 23) - 1  # of a signed 24-bit integer
 _USUAL_FRACTION_BITS = 12
 _STEPS_TO_MIDDLE = 14  # bits: a step is at most 2^-14 of the scene's median distance
 _DC_STEPS = 0.15 * 255  # bytes per unit of the constant SH term
 _QUAT_STEPS = 511 * math.sqrt(2.0)  # 9 bits for components of at most sqrt(1/2)
-_MAX_DEFLATE_RATIO = 1040  # no deflate stream grows more than 1032 times
 
 
 def write_spz(path: str | Path, gaussians: Gaussians) -> None:
@@ -53,7 +47,7 @@ def write_spz(path: str | Path, gaussians: Gaussians) -> None:
 
 
 def read_spz(path: str | Path) -> Gaussians:
-    """Read an SPZ file of version 2 or 3.
+    """Read an SPZ file of version 2, 3 or 4.
 
     Raises:
         FileFormatError: missing, not SPZ, of another version, or damaged.
@@ -66,7 +60,6 @@ def encode_spz(gaussians: Gaussians) -> bytes:
     scene = turn_half_around_x(finite_gaussians(gaussians))
     means = scene.means.detach().cpu().double().numpy()
     bits = _fraction_bits(means)
-    header = _HEADER.pack(MAGIC, VERSION, len(scene), scene.degree, bits, 0, 0)
     dc = scene.sh[:, 0].detach().cpu().double().numpy()
     higher = scene.sh[:, 1:].detach().cpu().double().numpy()
     blocks = [
@@ -77,54 +70,28 @@ def encode_spz(gaussians: Gaussians) -> bytes:
         _pack_rotations(scene.quats.detach().cpu().double().numpy()),
         _bytes(higher * 128 + 128),
     ]
-    return gzip.compress(header + b"".join(block.tobytes() for block in blocks), compresslevel=6, mtime=0)
+    return pack_gzip(SpzBlocks(len(scene), scene.degree, bits, 4, b"".join(block.tobytes() for block in blocks)))
 
 
 def decode_spz(data: bytes, name: str = "data") -> Gaussians:
     """Return the Gaussians of an SPZ file's bytes; `name` is for the messages of errors (see `read_spz`)."""
-    payload, count, degree, bits, version = _unpack(data, name)
-    rotation_bytes = 4 if version == 3 else 3
-    sizes = [9 * count, count, 3 * count, 3 * count, rotation_bytes * count]
-    sizes.append(3 * ((degree + 1) ** 2 - 1) * count)
-    if len(payload) < sum(sizes):
-        raise FileFormatError(f"'{name}' is cut off: {len(payload)} of {sum(sizes)} bytes.", "Get the file again.")
-    edges = np.cumsum([0, *sizes])
-    raw = np.frombuffer(payload, np.uint8)
-    position, opacity, colour, scale, rotation, higher = (raw[start:end] for start, end in pairwise(edges))
+    blocks = unpack(data, name)
+    count, higher_terms = blocks.count, (blocks.degree + 1) ** 2 - 1
+    raw = np.frombuffer(blocks.data, np.uint8)
+    position, opacity, colour, scale, rotation, higher = (
+        raw[start:end] for start, end in pairwise(np.cumsum([0, *blocks.sizes]))
+    )
     dc = (colour.astype(np.float32).reshape(count, 1, 3) - 127.5) / _DC_STEPS
-    rest = (higher.astype(np.float32).reshape(count, (degree + 1) ** 2 - 1, 3) - 128) / 128
-    quats = _unpack_rotations(rotation.reshape(count, rotation_bytes))
+    rest = (higher.astype(np.float32).reshape(count, higher_terms, 3) - 128) / 128
+    quats = _unpack_rotations(rotation.reshape(count, blocks.rotation_bytes))
     scene = Gaussians(
-        means=torch.from_numpy(_unpack_positions(position, bits)),
+        means=torch.from_numpy(_unpack_positions(position, blocks.fraction_bits)),
         quats=torch.nn.functional.normalize(torch.from_numpy(quats), dim=-1),
         scales=torch.from_numpy(np.exp(scale.astype(np.float32).reshape(count, 3) / 16 - 10)),
         opacities=torch.from_numpy(opacity.astype(np.float32) / 255),
         sh=torch.from_numpy(np.concatenate([dc, rest], 1)),
     )
     return turn_half_around_x(scene)
-
-
-def _unpack(data: bytes, name: str) -> tuple[bytes, int, int, int, int]:
-    """Return what follows the header, number of Gaussians, SH degree, fractional bits, version."""
-    unknown = FileFormatError(f"'{name}' is no SPZ file that this program reads.", "Save it as SPZ version 3.")
-    if data[:4] == struct.pack("<I", MAGIC):
-        raise FileFormatError(f"'{name}' is SPZ version 4 or later (zstd).", "Save it as SPZ version 3.")
-    inflate = zlib.decompressobj(wbits=31)
-    try:
-        head = inflate.decompress(data, _HEADER.size)
-        if len(head) < _HEADER.size:
-            raise unknown
-        magic, version, count, degree, bits, _flags, _reserved = _HEADER.unpack(head)
-        # The degree of files of newer writers goes to 4, which this library does not have.
-        if magic != MAGIC or version not in (2, 3) or bits > 23 or degree > 3:
-            raise unknown
-        size = count * (20 + 3 * (degree + 1) ** 2)
-        if size > _MAX_DEFLATE_RATIO * len(data):
-            raise FileFormatError(f"'{name}' claims {count} Gaussians in {len(data)} bytes.", "Get the file again.")
-        payload = inflate.decompress(inflate.unconsumed_tail, max(size, 1))
-    except zlib.error as error:
-        raise FileFormatError(f"'{name}' is no SPZ file or damaged: {error}.", "Get the file again.") from error
-    return payload, count, degree, bits, version
 
 
 def _fraction_bits(means: NDArray[np.float64]) -> int:

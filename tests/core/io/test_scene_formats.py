@@ -235,10 +235,18 @@ def test_spz_version_2_is_read(tmp_path: Path) -> None:
     assert float(turn_apart_deg(back.quats, expected)) < 1.0
 
 
-def test_newer_spz_is_refused_by_name(tmp_path: Path) -> None:
-    (tmp_path / "new.spz").write_bytes(struct.pack("<II", 0x5053474E, 4) + bytes(60))
-    with pytest.raises(FileFormatError, match="version 4"):
+def test_newer_spz_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "new.spz").write_bytes(struct.pack("<II", 0x5053474E, 5) + bytes(60))
+    with pytest.raises(FileFormatError, match="Save it as SPZ version 3"):
         read_spz(tmp_path / "new.spz")
+
+
+def test_spz_of_degree_4_and_impossible_sizes_are_refused(tmp_path: Path) -> None:
+    for count, degree in ((1, 4), (2**31, 0)):
+        header = struct.pack("<IIIBBBB", 0x5053474E, 3, count, degree, 12, 0, 0)
+        (tmp_path / "x.spz").write_bytes(gzip.compress(header + bytes(100)))
+        with pytest.raises(FileFormatError):
+            read_spz(tmp_path / "x.spz")
 
 
 def test_npz_without_the_arrays_is_refused(tmp_path: Path) -> None:
