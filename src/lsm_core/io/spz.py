@@ -1,8 +1,8 @@
 """SPZ, the compressed splats of Niantic's Scaniverse: about a tenth of a PLY file.
 
 One block per attribute (positions, opacities, colours, scales, rotations, higher SH), in a container that
-`lsm_core.io.spz_container` knows. Version 3 is written, which most viewers read. Values are quantised; docs/formats.md
-has the steps. The file's frame is x right, y up, z backward, so scenes are turned half around x both ways.
+`lsm_core.io.spz_container` knows. Version 3 is written, which most viewers read. Values are quantised: the steps
+are in docs/formats.md. The frame is x right, y up, z backward, so scenes are turned half around x both ways.
 
 Source: the format's description in the README of github.com/nianticlabs/spz (MIT).
 """
