@@ -49,7 +49,10 @@ def write_bag_map(folder: Path, mapper: BagMapper, source: Path, truth: Trajecto
                 "gaussians": 0 if segment.gaussians is None else len(segment.gaussians),
             }
         )
+    lens = mapper.lens
     summary: dict[str, Any] = {
+        "backend": mapper.backend,
+        "lens": None if lens is None else {"K": lens.K.double().tolist(), "size": [lens.width, lens.height]},
         "keyframes": mapper.keyframes,
         "pairs_accepted": len(mapper.pairs),
         "pairs_rejected": dict(mapper.rejected),

@@ -27,7 +27,7 @@ from lsm_core.mapping import (
     union_clouds,
     voxel_downsample,
 )
-from lsm_core.types import Gaussians, Prediction, Sim3, ViewFeatures
+from lsm_core.types import Camera, Gaussians, Prediction, Sim3, ViewFeatures
 
 MAX_REJECTIONS = 5  # in a row; then the newest frame becomes the start of a new segment
 MIN_SCALE_SAMPLES = 3
@@ -73,6 +73,8 @@ class BagMapper:
         rejected: pairs that were not accepted, by reason.
         skipped: frames that could not be used, by reason.
         keyframes: frames the model has seen.
+        backend: name of the model.
+        lens: the model's camera of the first accepted pair's first view, in that pair's frame; None before it.
     """
 
     def __init__(self, backend: Backend, odometry: Trajectory | None = None) -> None:
@@ -89,6 +91,8 @@ class BagMapper:
         self.rejected: Counter[str] = Counter()
         self.skipped: Counter[str] = Counter()
         self.keyframes = 0
+        self.backend = backend.name
+        self.lens: Camera | None = None
 
     def add(self, frame: Frame) -> None:
         """Take the next frame (rectified here)."""
@@ -145,6 +149,7 @@ class BagMapper:
 
     def _place(self, prediction: Prediction, older_id: int, older_ns: int, newer_id: int, newer_ns: int) -> None:
         """Chain an accepted pair and keep its points."""
+        self.lens = self.lens or prediction.camera(0)
         geometry = PairGeometry.from_prediction(prediction, older_id, newer_id)
         self.pairs.append(TimedPair(older_ns, newer_ns, geometry.T_older_newer))
         step = self._chain.add(geometry)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from lsm_core.views.lens import pinhole
 from lsm_core.views.scene import Scene, seen_part
 
 _FIX = "Name a folder that `lsm reconstruct` wrote, a file of Gaussians, or two images."
+ANY_FOV_DEG = 60.0  # where nothing is known of the lens
 
 
 def open_scene(path: str | Path) -> Scene:
@@ -82,16 +84,27 @@ def _view(folder: Path, view: dict[str, Any]) -> tuple[Camera, Any]:
 
 
 def _map(folder: Path, gaussians: Gaussians) -> Scene:
-    """Add the keyframes' poses of a mapped bag; the trajectory has no intrinsics, so a usual lens is assumed."""
+    """Add the keyframes' poses of a mapped bag, with the lens of its summary (a usual one where there is none)."""
     record = _json(folder / "summary.json")
-    segments = record.get("segments") or [{}]
-    unit: Unit = "metric" if segments[0].get("metres_per_unit") is not None else "relative"
+    try:
+        lens = _lens(record.get("lens"))
+        segments = record.get("segments") or [{}]
+        unit: Unit = "metric" if segments[0].get("metres_per_unit") is not None else "relative"
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise FileFormatError(f"'{folder / 'summary.json'}' lacks {error}.", "Map the bag again.") from error
     cameras: list[Camera] = []
     if (folder / "trajectory.tum").is_file():
-        cameras = [
-            pinhole(640, 480, 60.0, torch.from_numpy(T).float()) for T in read_tum(folder / "trajectory.tum").poses
-        ]
+        poses = read_tum(folder / "trajectory.tum").poses
+        cameras = [replace(lens, T_scene_cam=torch.from_numpy(T).float()) for T in poses]
     return Scene(gaussians, tuple(cameras), (), unit, record.get("backend"), folder.name)
+
+
+def _lens(record: dict[str, Any] | None) -> Camera:
+    """Return the camera, at the origin, that a summary speaks of."""
+    if record is None:
+        return pinhole(640, 480, ANY_FOV_DEG, torch.eye(4))
+    width, height = (int(side) for side in record["size"])
+    return Camera(torch.tensor(record["K"], dtype=torch.float32), width, height)
 
 
 def _json(file: Path) -> dict[str, Any]:

@@ -72,11 +72,24 @@ def test_a_map_brings_its_trajectory_and_whether_it_is_metric(tmp_path: Path) ->
     write_gaussians(tmp_path / "gaussians.ply", gaussians([camera()]))
     poses = np.stack([camera(x).T_scene_cam.double().numpy() for x in (0.0, 0.5, 1.0)])
     write_tum(tmp_path / "trajectory.tum", Trajectory(np.array([0, 1, 2], np.int64), poses))
-    for factor, unit in ((1.3, "metric"), (None, "relative")):
-        (tmp_path / "summary.json").write_text(json.dumps({"segments": [{"metres_per_unit": factor}]}))
+    lens = {"K": K.tolist(), "size": [96, 72]}
+    for factor, unit, given in ((1.3, "metric", lens), (None, "relative", None)):
+        summary = {"backend": "lsm-tiny", "lens": given, "segments": [{"metres_per_unit": factor}]}
+        (tmp_path / "summary.json").write_text(json.dumps(summary))
         scene = open_scene(tmp_path)
-        assert scene.unit == unit
+        assert scene.unit == unit and scene.backend == "lsm-tiny"
+        if given:
+            torch.testing.assert_close(scene.cameras[1].K, K)
+            assert (scene.cameras[1].width, scene.cameras[1].height) == (96, 72)
         assert [float(c.T_scene_cam[0, 3]) for c in scene.cameras] == pytest.approx([0, 0.5, 1.0])
+
+
+def test_a_damaged_summary_is_named(tmp_path: Path) -> None:
+    write_gaussians(tmp_path / "gaussians.ply", gaussians([camera()]))
+    for broken in ("{", "[]", '{"lens": {"K": 3}}', '{"segments": [7]}'):
+        (tmp_path / "summary.json").write_text(broken)
+        with pytest.raises(FileFormatError, match=r"summary\.json"):
+            open_scene(tmp_path)
 
 
 def test_files_alone_claim_no_metres(tmp_path: Path) -> None:
