@@ -11,6 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from lsm_core.errors import GeometryError, UnsupportedError
+from lsm_core.render.finite import finite_gaussians
 from lsm_core.types import Camera, Gaussians, Prediction, Unit
 
 SHOWN = 4  # an input view is kept this much finer than the model's grid
@@ -21,7 +22,7 @@ class Scene:
     """Gaussians with what is known about them.
 
     Attributes:
-        gaussians: in one frame.
+        gaussians: in one frame; those that are not finite are left out here, with a warning that counts them.
         cameras: of the input views, in that frame, in order; none where they are not known.
         images: [h, w, 3] uint8 RGB, what those cameras saw, `SHOWN` times as fine; may be empty.
         unit: "metric" where a scene unit is a metre.
@@ -35,6 +36,9 @@ class Scene:
     unit: Unit = "relative"
     backend: str | None = None
     title: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "gaussians", finite_gaussians(self.gaussians, features=True)[0])
 
 
 def scene_of(prediction: Prediction, images: Sequence[NDArray[np.uint8]], title: str = "") -> Scene:

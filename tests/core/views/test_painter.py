@@ -15,7 +15,7 @@ from lsm_core.errors import InputError, UnsupportedError
 from lsm_core.io import open_bag
 from lsm_core.io.scale_bars import bar_width
 from lsm_core.types import Camera
-from lsm_core.views import Kind, Painter, Scene, parse_kinds, scene_of
+from lsm_core.views import Kind, Painter, Scene, frame_scene, parse_kinds, scene_of
 
 
 def test_a_known_camera_gives_the_view_it_saw(known_room: Scene) -> None:
@@ -116,6 +116,22 @@ def test_what_is_not_covered_is_dark_in_every_picture(known_room: Scene) -> None
     pictures = Painter(known_room, [Kind.DEPTH, Kind.NORMALS, Kind.FEATURES], known_room.cameras).paint(away)
     for picture in pictures.values():
         assert picture[:, :WIDTH].max() < 60
+
+
+@pytest.mark.parametrize("name", ["means", "quats", "scales", "opacities", "sh", "features"])
+def test_gaussians_that_are_not_finite_change_nothing_else(
+    known_room: Scene, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    broken = getattr(known_room.gaussians, name).clone()
+    broken[::500] = float("nan")
+    scene = replace(known_room, gaussians=replace(known_room.gaussians, **{name: broken}))
+    assert "28 of 13824 Gaussians" in caplog.text
+    view = frame_scene(scene, WIDTH, HEIGHT).camera
+    kinds = [Kind.RGB, Kind.DEPTH, Kind.NORMALS, Kind.FEATURES]
+    found, given = (Painter(s, kinds, [view]).paint(view) for s in (scene, known_room))
+    for kind in kinds:
+        assert np.abs(found[kind].astype(int) - given[kind]).mean() < 3
+    assert caplog.text.count("not finite") == 1
 
 
 def test_pictures_that_cannot_be_drawn_say_why(known_room: Scene) -> None:
