@@ -45,7 +45,7 @@ class FieldPalette:
         if gaussians.features is None or len(gaussians) < 4 or gaussians.features.shape[1] < 3:
             raise InputError("Colours of a feature field need four Gaussians and three channels at least.")
         unit = torch.nn.functional.normalize(gaussians.features.detach().double().cpu(), dim=1)
-        weight = gaussians.opacities.detach().double().cpu()[:, None]
+        weight = gaussians.opacities.detach().double().cpu()[:, None].clamp(min=1e-6)
         mean = (weight * unit).sum(0) / weight.sum()
         centred = unit - mean
         _, vectors = torch.linalg.eigh((weight * centred).T @ centred)

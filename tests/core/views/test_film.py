@@ -12,7 +12,18 @@ import torch
 
 from lsm_core.errors import DependencyError, InputError
 from lsm_core.io import read_image, read_tum
-from lsm_core.views import FilmPlan, Form, Kind, Painter, Scene, film, fly_through, frame_scene, make_film
+from lsm_core.views import (
+    FilmPlan,
+    Form,
+    Kind,
+    Painter,
+    Scene,
+    film,
+    fly_through,
+    frame_scene,
+    make_film,
+    turntable,
+)
 from lsm_core.views.frame_store import film_key
 
 KINDS = (Kind.RGB, Kind.DEPTH)
@@ -135,3 +146,30 @@ def test_the_sheet_shows_frames_that_differ(known_room: Scene) -> None:
     xs = [float(cameras[i].T_scene_cam[0, 3]) for i in chosen]
     assert chosen[0] == 0 and 10 in chosen and min(np.diff(np.sort(xs))) > 0.15
     assert film.different_frames(cameras[:1], 4) == [0]
+
+
+@pytest.mark.parametrize(
+    "what", ["one", "five", "transparent", "one place", "huge", "tiny", "behind", "meaningless"]
+)
+@pytest.mark.parametrize("known_cameras", [True, False])
+def test_odd_scenes_give_pictures_all_the_same(
+    known_room: Scene, tmp_path: Path, what: str, known_cameras: bool
+) -> None:
+    g = known_room.gaussians
+    odd = {
+        "one": replace(g.select(torch.arange(1)), features=None),
+        "five": g.select(torch.arange(5)),
+        "clear": replace(g, opacities=0 * g.opacities),
+        "one place": replace(g, means=torch.tensor([0, 0, 2.0]).expand_as(g.means)),
+        "huge": replace(g, scales=100 * g.scales),
+        "tiny": replace(g, scales=torch.full_like(g.scales, 1e-12)),
+        "behind": replace(g, means=-g.means),
+        "meaningless": replace(g, features=torch.zeros_like(g.features)),
+    }[what]
+    scene = Scene(odd, known_room.cameras if known_cameras else ())
+    kinds = tuple(kind for kind in Kind if kind not in (Kind.MASKS, Kind.RELEVANCY))
+    kinds = kinds if odd.features is not None else tuple(k for k in kinds if k is not Kind.FEATURES)
+    framing = frame_scene(scene, 48, 36)
+    made = make_film(scene, turntable(scene, framing, 2), tmp_path, FilmPlan(kinds, Form.PNG, sheet=False))
+    assert set(made.files) == {kind.value for kind in kinds}
+    assert all(read_image(file / "00001.png").shape[0] == 36 for file in made.files.values())
