@@ -21,7 +21,9 @@ from lsm_core.mapping.keyframes import (
     KeyframeReason,
     KeyframeSelector,
 )
+from lsm_core.mapping.map_store import is_map_file, read_map, write_map
 from lsm_core.mapping.pose_gate import GateReason, GateVerdict, PoseGateConfig, TwoViewCheck, check_pair_pose
+from lsm_core.mapping.saved_map import CameraMap, Lens, MapKeyframe, SavedMap, thumbnail
 from lsm_core.mapping.scale import (
     ScaleConfig,
     ScaleEstimate,
@@ -39,10 +41,12 @@ from lsm_core.mapping.scale_samples import (
 )
 from lsm_core.mapping.small_image import small_gray, small_intrinsics
 from lsm_core.mapping.trajectory import Trajectory, TrajectoryArrays
+from lsm_core.mapping.view_gaussians import drawn_gaussians, view_gaussians
 from lsm_core.mapping.window import KeyframeRecord, KeyframeWindow, WindowConfig, single_view
 
 __all__ = [
     "NO_LABEL",
+    "CameraMap",
     "ChainConfig",
     "ChainStep",
     "CloudConfig",
@@ -57,12 +61,15 @@ __all__ = [
     "KeyframeRecord",
     "KeyframeSelector",
     "KeyframeWindow",
+    "Lens",
+    "MapKeyframe",
     "PairChain",
     "PairGeometry",
     "PointCloud",
     "PoseGateConfig",
     "SampleConfig",
     "SampleResult",
+    "SavedMap",
     "ScaleConfig",
     "ScaleEstimate",
     "ScaleEstimator",
@@ -78,7 +85,10 @@ __all__ = [
     "check_frame",
     "check_pair_pose",
     "cloud_from_view",
+    "drawn_gaussians",
+    "is_map_file",
     "pose_covariance",
+    "read_map",
     "relative_voxel",
     "sample_from_baseline",
     "sample_from_camera_height",
@@ -86,7 +96,10 @@ __all__ = [
     "single_view",
     "small_gray",
     "small_intrinsics",
+    "thumbnail",
     "union_clouds",
     "unknown_covariance",
+    "view_gaussians",
     "voxel_downsample",
+    "write_map",
 ]

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lsm_core.mapping.clouds import PointCloud
+from lsm_core.mapping.view_gaussians import view_gaussians
 from lsm_core.types import Prediction, ViewFeatures
 
 
@@ -126,7 +127,8 @@ class KeyframeWindow:
 def single_view(prediction: Prediction, view: int, keep_gaussians: bool = False) -> Prediction:
     """Return a prediction that holds one view only, features in half precision: what a keyframe needs to keep.
 
-    The view becomes view 0; the frame stays that of `prediction`.
+    The view becomes view 0; the frame stays that of `prediction`. With `keep_gaussians` it has those of the view
+    (`view_gaussians`), on the CPU.
     """
     features = None if prediction.features is None else [prediction.features[view].half()]
     return replace(
@@ -139,7 +141,7 @@ def single_view(prediction: Prediction, view: int, keep_gaussians: bool = False)
         intrinsics=[prediction.intrinsics[view]],
         grid_to_image=[prediction.grid_to_image[view]],
         colors=[prediction.colors[view]],
-        gaussians=prediction.gaussians if keep_gaussians else None,
+        gaussians=view_gaussians(prediction, view) if keep_gaussians else None,
         features=features,
         feature_to_image=None if prediction.feature_to_image is None else [prediction.feature_to_image[view]],
         extras={},

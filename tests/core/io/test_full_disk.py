@@ -15,15 +15,8 @@ import pytest
 ROOM = 64 * 1024  # bytes
 SMALL, BIG = 100, 200_000  # points and characters; the big ones do not fit
 NAMES = [
-    "checkpoint.pt",
-    "cloud.ply",
-    "map.tum",
-    "mesh.ply",
-    "notes.txt",
-    "page.html",
-    "scene.glb",
-    "scene.npz",
-    "scene.ply",
+    *("checkpoint.pt", "cloud.ply", "map.lsmmap", "map.tum", "mesh.ply", "notes.txt", "page.html", "scene.glb"),
+    *("scene.npz", "scene.ply", "scene.splat", "scene.spz", "view.png"),
 ]
 NAMES += ["scene.splat", "scene.spz", "view.png"]
 
@@ -36,6 +29,7 @@ from lsm_core import io
 from lsm_core.errors import InputError
 from lsm_core.geometry.tsdf import TriangleMesh
 from lsm_core.io import html
+from lsm_core.io.array_archive import Archive, write_archive
 from lsm_core.training.checkpoint import TrainState, save_state
 from lsm_core.types import Gaussians
 
@@ -60,6 +54,9 @@ def mesh(count):
 def track(count):
     return io.Trajectory(np.arange(count), np.tile(np.eye(4), (count, 1, 1)))
 
+def archive(count):
+    return Archive({{}}, {{"points": rng.random((count, 3), np.float32)}}, {{"a.jpg": bytes(count)}})
+
 def state(count):
     return TrainState({{"weight": torch.rand(count)}}, {{}}, 0, {{}}, torch.zeros(1), 0, 0.0, {{}})
 
@@ -68,6 +65,7 @@ writers = {{
     "notes.txt": lambda path, n: io.write_text(path, "x" * n),
     "cloud.ply": lambda path, n: io.write_point_cloud(path, cloud(n)),
     "mesh.ply": lambda path, n: io.write_mesh(path, mesh(n)),
+    "map.lsmmap": lambda path, n: write_archive(path, "map", 1, archive(n)),
     "map.tum": lambda path, n: io.write_tum(path, track(n // 20)),
     "view.png": lambda path, n: io.write_png(path, picture(n // 20)),
     "scene.ply": lambda path, n: io.write_gaussians(path, scene(n // 20)),
