@@ -18,7 +18,6 @@ NAMES = [
     *("checkpoint.pt", "cloud.ply", "map.lsmmap", "map.tum", "mesh.ply", "notes.txt", "page.html", "scene.glb"),
     *("scene.npz", "scene.ply", "scene.splat", "scene.spz", "view.png"),
 ]
-NAMES += ["scene.splat", "scene.spz", "view.png"]
 
 CHILD = f"""
 import json, resource, signal, sys
