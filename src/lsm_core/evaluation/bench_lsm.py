@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from lsm_core.backends import Backend, load_backend
 from lsm_core.backends.lsm import LsmBackend, LsmOptions, encoded_view, load
 from lsm_core.backends.pair_backend import both_orders
+from lsm_core.evaluation.bench_scene import room_pointmaps
+from lsm_core.nn.dust3r import Pointmap
 from lsm_core.nn.lsm import LsmOutput
 from lsm_core.types import QueryResult, ViewFeatures
 
@@ -107,12 +109,23 @@ def stage_times(
         "encode one image": lambda: backend.encode(images[0]),
         "decode both orders": lambda: decoded(backend, views),
         "encoded pair": lambda: backend.predict(views),
+        "Gaussians, points of a room": lambda: fused_room(backend, views),
         "masks of three texts": lambda: backend.query(prediction, list(TEXTS)),
     }
     stages = {name: medians([run], repeats, backend.device)[0] for name, run in work.items()}
     if backend.device.type == "cuda":
         stages |= graph_times(backend, views, repeats)
     return stages, backend.query(prediction, list(TEXTS))
+
+
+def fused_room(backend: LsmBackend, views: Sequence[ViewFeatures]) -> object:
+    """Make Gaussians of points as a room has them, instead of the network's own."""
+    network = backend.network
+    encoded = [encoded_view(view) for view in views]
+    height, width = encoded[0].image.shape[2:]
+    points = [p[None].to(backend.device) for p in room_pointmaps(height, width)]
+    permutations = network.point_transformer.permutations(torch.Generator().manual_seed(0))
+    return network.fuse(encoded, [Pointmap(p, torch.ones_like(p[..., 0])) for p in points], permutations)
 
 
 def graph_times(backend: LsmBackend, views: Sequence[ViewFeatures], repeats: int) -> dict[str, Seconds]:

@@ -13,6 +13,7 @@ from lsm_core.geometry.se3 import invert, se3_exp
 
 RgbImage = NDArray[np.uint8]
 PLANES = ((4.0, (0.0, 1.0), (0.0, 1.0)), (2.6, (0.55, 0.9), (0.35, 1.0)), (2.0, (0.1, 0.35), (0.5, 1.0)))
+ROOM = ((-2.0, -1.2, -1.0), (2.5, 1.3, 4.0))  # opposite corners, metres
 
 
 def textured_pair(width: int = 640, height: int = 480, seed: int = 0) -> EvalPair:
@@ -56,3 +57,21 @@ def _homography(K: Tensor, T_cam0_cam1: Tensor, z: float) -> NDArray[np.float64]
     normal = torch.tensor([0.0, 0.0, 1.0 / z], dtype=torch.float64)
     H = K.double() @ (T[:3, :3] + torch.outer(T[:3, 3], normal)) @ torch.linalg.inv(K.double())
     return np.asarray(H.numpy())
+
+
+def room_pointmaps(height: int, width: int) -> list[Tensor]:
+    """Return what two cameras see of an empty room, [height, width, 3] each in camera 0's frame, metres.
+
+    A network of random numbers gives points that fall into a few thousand voxels; those of rooms fall into tens of
+    thousands, and the work behind them grows with that.
+    """
+    y, x = torch.meshgrid(torch.arange(float(height)), torch.arange(float(width)), indexing="ij")
+    rays = torch.stack(((x - width / 2) / (0.9 * width), (y - height / 2) / (0.9 * width), torch.ones_like(x)), -1)
+    low, high = (torch.tensor(corner) for corner in ROOM)
+    maps = []
+    for motion in ([0.0] * 6, [0.5, 0.0, 0.2, 0.0, 0.25, 0.0]):
+        T_cam0_cam = se3_exp(torch.tensor(motion, dtype=torch.float64)).float()
+        turned, position = rays @ T_cam0_cam[:3, :3].T, T_cam0_cam[:3, 3]
+        reach = torch.maximum((low - position) / turned, (high - position) / turned).amin(-1, keepdim=True)
+        maps.append(position + reach * turned)
+    return maps

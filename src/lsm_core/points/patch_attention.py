@@ -30,28 +30,32 @@ class PatchAttention(nn.Module):
             shared_size: no patch is larger than the smallest sample (the reference without its kernel).
         """
         patch = min(self.patch_size, min(counts)) if shared_size else self.patch_size
-        qkv = self.qkv(x)[order]
+        qkv = self.qkv(x[order])
         if half:
             qkv = qkv.half() if qkv.is_cuda else qkv.half().float()  # a CPU has no fast kernel for float16
         mixed = torch.cat([self._sample(part, patch) for part in qkv.split(counts)])
         if half:
             mixed = mixed.half().to(x.dtype)
+        mixed = self.proj(mixed)
         out = torch.empty_like(mixed)
         out[order] = mixed
-        return self.proj(out)
+        return out
 
     def _sample(self, qkv: Tensor, patch: int) -> Tensor:
         """Attend within one sample [n, 3 dim], in the order of the curve.
 
-        The last patch is filled up with the points one patch earlier; what they give there is not used.
+        A last patch that is not full is filled up with the points before it; what they give there is not used.
         """
         n = len(qkv)
         if n <= patch:
             return self._patches(qkv[None])[0]
-        filled = -(-n // patch) * patch
-        place = torch.arange(filled, device=qkv.device)
-        place[n:] -= patch
-        return self._patches(qkv[place].unflatten(0, (-1, patch))).flatten(0, 1)[:n]
+        full = n // patch * patch
+        mixed = self._patches(qkv[:full].unflatten(0, (-1, patch))).flatten(0, 1)
+        if full == n:
+            return mixed
+        # The reference takes those at the same places of the patch before: the same points, in another order.
+        last = self._patches(qkv[None, n - patch :])[0]
+        return torch.cat((mixed, last[full - n :]))
 
     def _patches(self, qkv: Tensor) -> Tensor:
         """Attend within patches [P, K, 3 dim]; return [P, K, dim]."""

@@ -13,6 +13,8 @@ from lsm_core.backends.lsm import LsmOptions, encoded_view, load
 from lsm_core.backends.seeded_checkpoints import write_checkpoints
 from lsm_core.cli.main import main
 from lsm_core.evaluation.bench_lsm import reference_pair
+from lsm_core.evaluation.bench_scene import ROOM, room_pointmaps
+from lsm_core.nn.gaussian_head import merge_points
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +45,7 @@ def test_each_stage_has_a_time_and_the_ratio_follows(folder: Path, capsys: pytes
     assert list(report) == ["float32", "bfloat16"]
     for found in report.values():
         stages = found["stages"]
-        assert len(stages) == 7 and all(took["wall"] > 0 and took["cpu"] > 0 for took in stages.values())
+        assert len(stages) == 8 and all(took["wall"] > 0 and took["cpu"] > 0 for took in stages.values())
         assert found["peak_mib"] >= found["own_mib"] > 100
         for ratio, kind in (("ratio", "wall"), ("cpu_ratio", "cpu")):
             expected = stages["reference: pair and its cameras"][kind] / stages["pair and its cameras"][kind]
@@ -77,3 +79,14 @@ def test_the_references_way_gives_the_same_where_the_points_are_the_same(folder:
 def cells(coords: torch.Tensor) -> torch.Tensor:
     """Return the voxel of each point."""
     return ((coords - coords.amin(0)) / 0.01).trunc()
+
+
+def test_the_points_of_the_drawn_room_lie_on_its_walls_and_fill_many_voxels() -> None:
+    maps = room_pointmaps(256, 256)
+    low, high = (torch.tensor(corner) for corner in ROOM)
+    for points in maps:
+        assert bool((points >= low - 1e-4).all()) and bool((points <= high + 1e-4).all())
+        on_a_wall = torch.minimum((points - low).abs(), (points - high).abs()).amin(-1)
+        assert float(on_a_wall.max()) < 1e-4
+    merged = merge_points([points[None] for points in maps], [torch.zeros(1, 3, 256, 256)] * 2)
+    assert 30_000 < len(cells(merged.coords).unique(dim=0)) < 45_000  # as rooms do
