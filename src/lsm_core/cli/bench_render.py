@@ -13,10 +13,12 @@ import typer
 from lsm_core.backends.registry import resolve_device
 from lsm_core.cli.arguments import DeviceOption, JsonOption
 from lsm_core.cli.console import err, out, print_json, progress_bar
+from lsm_core.evaluation.bench_gsplat import GsplatTimes, bench_gsplat
 from lsm_core.evaluation.bench_render import RenderTime, bench_cases, bench_render, bench_scene
 from lsm_core.evaluation.provenance import Provenance, provenance
 from lsm_core.evaluation.render_alternatives import ALTERNATIVES, alternative_seconds
 from lsm_core.evaluation.tables import Cell, Column, Table, update_markdown
+from lsm_core.render import get_rasterizer
 
 
 def render(
@@ -45,11 +47,21 @@ def render(
         scene, camera = bench_scene(cases[0], seed)
         others = {name: alternative_seconds(name, scene, camera) for name in against or []}
     where = provenance(chosen)
+    beside = _beside_gsplat(repeats, seed, chosen) if chosen.type == "cuda" else []
     tables = render_tables(found, others, where, repeats, seed, load_before)
     if as_json:
         times = [asdict(t) for t in found]
-        print_json({"times": times, "others_s": others, "load_before": load_before, "where": where.plain()})
+        print_json(
+            {
+                "gsplat": [asdict(t) for t in beside],
+                "times": times,
+                "others_s": others,
+                "load_before": load_before,
+                "where": where.plain(),
+            }
+        )
         return
+    tables += [_gsplat_table(beside)] if beside else []
     for table in tables:
         out.print(table.rich())
     if md is not None:
@@ -100,3 +112,26 @@ def _target_table(found: list[RenderTime], others: dict[str, float], note: str) 
     for name, seconds in others.items():
         rows.append([f"{name}: rgb; 131,072 at 256", 1e3 * seconds, None, None, None, None])
     return Table("Drawing Gaussians", columns, rows, note)
+
+
+def _beside_gsplat(repeats: int, seed: int, device: torch.device) -> list[GsplatTimes]:
+    """Time gsplat's own call beside ours.
+
+    Raises:
+        DependencyError: gsplat is not installed.
+    """
+    get_rasterizer("gsplat")
+    from gsplat import rasterization
+
+    return [bench_gsplat(rasterization, size, repeats, seed, device) for size in (256, 512)]
+
+
+def _gsplat_table(found: list[GsplatTimes]) -> Table:
+    """Return our times as multiples of gsplat's own."""
+    columns = [Column("size"), Column("gsplat rgb, ms", ".2f")]
+    columns += [Column(name, ".2f") for name in ("rgb", "rgb + 64 + depth", "with picks")]
+    rows: list[list[Cell]] = []
+    for t in found:
+        ratios = [s / t.plain_rgb_s for s in (t.rgb_s, t.features_s, t.picks_s)]
+        rows.append([f"{2 * t.size**2:,} at {t.size}", 1e3 * t.plain_rgb_s, *ratios])
+    return Table("Our call, in multiples of gsplat's own", columns, rows)

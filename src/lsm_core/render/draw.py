@@ -69,7 +69,7 @@ def render(
         UnsupportedError: features asked for, and the Gaussians have none.
         DependencyError: gsplat asked for, and it is not installed.
     """
-    colour = torch.as_tensor(background, dtype=gaussians.means.dtype, device=gaussians.means.device)
+    colour = torch.as_tensor(background, dtype=gaussians.means.dtype)
     if colour.shape != (3,) or not bool(torch.isfinite(colour).all()):
         raise InputError("The background must be three finite numbers.", "Pass RGB in [0, 1], such as (0, 0, 0).")
     if features and gaussians.features is None:
@@ -80,7 +80,8 @@ def render(
     draw = get_rasterizer(rasterizer or choose_rasterizer(gaussians))
     kept, index = finite_gaussians(gaussians, features)
     cameras = [camera] if isinstance(camera, Camera) else list(camera)
-    results = [_finished(result, index) for result in draw(kept, cameras, colour, features, picks)]
+    drawn = draw(kept, cameras, colour.to(gaussians.means.device), features, picks)
+    results = [_finished(result, index) for result in drawn]
     return results[0] if isinstance(camera, Camera) else results
 
 

@@ -27,7 +27,7 @@ def finite_gaussians(gaussians: Gaussians, features: bool) -> tuple[Gaussians, T
         parts.append(gaussians.features)
     parts = [part.detach() for part in parts]
     # A finite sum has finite terms; only where one is not (or overflows) is every number looked at.
-    if all(bool(torch.isfinite(part.sum())) for part in parts):
+    if bool(torch.isfinite(torch.stack([part.sum() for part in parts])).all()):
         return gaussians, None
     finite = torch.stack(
         [torch.isfinite(part.flatten(1) if part.ndim > 1 else part[:, None]).all(1) for part in parts]

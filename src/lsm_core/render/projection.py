@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from lsm_core.render.base import ALPHA_MIN, DILATION_PX2, FRUSTUM_MARGIN
-from lsm_core.sh import sh_basis
+from lsm_core.sh import C0, sh_basis
 from lsm_core.types import Camera, Gaussians
 
 
@@ -55,6 +55,8 @@ def rotation_matrices(quats: Tensor) -> Tensor:
 
 def view_colors(gaussians: Gaussians, camera: Camera) -> Tensor:
     """Return [N, 3] rgb >= 0 of each Gaussian along the ray from the camera centre to its mean."""
+    if gaussians.degree == 0:
+        return (0.5 + C0 * gaussians.sh[:, 0]).clamp(min=0)
     centre = camera.T_scene_cam[:3, 3].to(gaussians.means)
     directions = torch.nn.functional.normalize(gaussians.means - centre, dim=-1)
     basis = sh_basis(directions, gaussians.degree)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
 
 from lsm_core.cli.bench_render import render_tables
 from lsm_core.errors import DependencyError
+from lsm_core.evaluation.bench_gsplat import bench_gsplat
 from lsm_core.evaluation.bench_render import (
     RenderCase,
     bench_cases,
@@ -69,3 +71,15 @@ def test_a_package_that_is_not_there_is_a_typed_error() -> None:
     scene = pixel_aligned_scene(8, 0)
     with pytest.raises(DependencyError, match="litesplat, mitsuba"):
         alternative_seconds("no_such_rasterizer", scene, middle_camera(8))
+
+
+def test_our_call_is_timed_beside_gsplats_own() -> None:
+    modes: list[str] = []
+
+    def fake(**arguments: Any) -> None:
+        modes.append(arguments["render_mode"])
+        assert arguments["colors"].shape == (1, 512, 3)
+
+    found = bench_gsplat(fake, 16, 2, 0, CPU)  # type: ignore[arg-type]
+    assert set(modes) == {"RGB"} and len(modes) == 4
+    assert min(found.plain_rgb_s, found.rgb_s, found.features_s, found.picks_s) > 0
