@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Literal, Protocol
 
 from torch import Tensor
 
@@ -14,7 +14,15 @@ ALPHA_MAX = 0.99
 ALPHA_MIN = 1.0 / 255.0  # weaker contributions are skipped
 TRANSMITTANCE_MIN = 1e-4  # a pixel ends before the Gaussian that would take it below this
 FRUSTUM_MARGIN = 0.3  # the projection's Jacobian is evaluated at most this far outside the image, in half sizes
+FAR_PX = 1e6  # boxes of Gaussians end here at the latest, so that they are whole numbers of pixels
+RELEASED_TILE = 16  # pixels; see `Culling`
 MEDIAN_TRANSMITTANCE = 0.5  # the median depth is that of the Gaussian that takes the transmittance to this
+
+
+# Where a Gaussian is drawn. "exact": wherever its alpha is 1/255 or more. "released": only in tiles that the square
+# of 3 standard deviations of its longer axis touches, as the rasterizers of 3D Gaussian Splatting's release do. An
+# opaque one has alpha up to 0.011 beyond that, so images differ a little, and by where the tiles happen to lie.
+Culling = Literal["exact", "released"]
 
 
 class Rasterizer(Protocol):

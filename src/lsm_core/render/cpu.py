@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lsm_core.render.base import Culling
 from lsm_core.render.cpu_blend import MEDIAN_DEPTH, RGBZ, TRANSMITTANCE
 from lsm_core.render.cpu_cache import discard_stale_kernels
 from lsm_core.render.cpu_gradient import BlendSplats
@@ -26,14 +27,16 @@ def rasterize_cpu(
     background: Tensor,
     features: bool = False,
     picks: bool = True,
+    culling: Culling = "exact",
 ) -> list[RenderResult]:
     """Draw Gaussians; see `lsm_core.render.base.Rasterizer`.
 
     Gradients reach the same attributes as with `reference`. Where none is wanted, the projection is compiled, too.
     """
     discard_stale_kernels()
-    draw = _draw_for_gradient if _wants_gradient(gaussians, cameras, features) else _draw
-    return [draw(gaussians, camera, background, features, picks) for camera in cameras]
+    if culling == "exact" and not _wants_gradient(gaussians, cameras, features):
+        return [_draw(gaussians, camera, background, features, picks) for camera in cameras]
+    return [_draw_with_torch(gaussians, camera, background, features, picks, culling) for camera in cameras]
 
 
 def _wants_gradient(gaussians: Gaussians, cameras: Sequence[Camera], features: bool) -> bool:
@@ -62,11 +65,11 @@ def _draw(gaussians: Gaussians, camera: Camera, background: Tensor, features: bo
     )
 
 
-def _draw_for_gradient(
-    gaussians: Gaussians, camera: Camera, background: Tensor, features: bool, picks: bool
+def _draw_with_torch(
+    gaussians: Gaussians, camera: Camera, background: Tensor, features: bool, picks: bool, culling: Culling
 ) -> RenderResult:
-    """Draw one camera so that gradients can follow."""
-    splats = project(gaussians, camera)
+    """Draw one camera with torch's projection, through which gradients can pass."""
+    splats = project(gaussians, camera, culling)
     channels = gaussians.features if features else None
     if channels is None:
         channels = gaussians.means.new_empty(len(gaussians), 0)

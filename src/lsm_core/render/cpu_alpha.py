@@ -17,7 +17,7 @@ LIMIT: Final = 12.0
 _FIT = Chebyshev.interpolate(lambda t: np.exp(-t / 16), 6, domain=[0, LIMIT]).convert(kind=Polynomial).coef
 E0, E1, E2, E3, E4, E5, E6 = (np.float32(c) for c in _FIT)
 _LIMIT, ONE, ZERO = np.float32(LIMIT), np.float32(1.0), np.float32(0.0)
-TOP, CUT = np.float32(ALPHA_MAX), np.float32(ALPHA_MIN)
+MOST, CUT = np.float32(ALPHA_MAX), np.float32(ALPHA_MIN)
 
 
 @numba.njit(cache=True, nogil=True, fastmath={"contract", "nsz"}, inline="always")

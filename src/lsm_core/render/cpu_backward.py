@@ -14,18 +14,20 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from lsm_core.render.cpu_alpha import CUT, ONE, TOP, ZERO, half_exp
+from lsm_core.render.cpu_alpha import CUT, MOST, ONE, ZERO, half_exp
 from lsm_core.render.cpu_binning import bin_columns
 from lsm_core.render.cpu_blend import FLOOR
 from lsm_core.render.cpu_records import (
     BLUE,
+    BOTTOM,
     DEPTH,
     GREEN,
+    LEFT,
     OPACITY,
-    REACH_X,
-    REACH_Y,
     RED,
+    RIGHT,
     TILE,
+    TOP,
     WXX,
     WXY,
     WYY,
@@ -84,10 +86,10 @@ def blend_row_backward(  # pragma: no cover (compiled)
                 break
             i = members[k]
             u, v = values[i, U] - np.float32(x0), values[i, V] - np.float32(y0)
-            y_first = max(0, math.ceil(v - values[i, REACH_Y]))
-            y_last = min(TILE - 1, math.floor(v + values[i, REACH_Y]))
-            x_first = max(0, math.ceil(u - values[i, REACH_X]))
-            x_last = min(TILE - 1, math.floor(u + values[i, REACH_X]))
+            y_first = max(0, math.ceil(values[i, TOP]) - y0)
+            y_last = min(TILE - 1, math.floor(values[i, BOTTOM]) - y0)
+            x_first = max(0, math.ceil(values[i, LEFT]) - x0)
+            x_last = min(TILE - 1, math.floor(values[i, RIGHT]) - x0)
             sums[:] = ZERO
             for y in range(y_first, y_last + 1):
                 if goes_on[y]:
@@ -156,7 +158,7 @@ def _weigh_lanes(  # pragma: no cover (compiled)
     for x in range(TILE):
         across = wxx * (state[y, LANE, x] - u) + shift
         raw = opacity * half_exp(across * across + along)
-        alpha = min(TOP, raw)
+        alpha = min(MOST, raw)
         alpha = alpha if alpha >= CUT else ZERO
         before = state[y, RUNNING, x]
         after = before * (ONE - alpha)
@@ -210,8 +212,8 @@ def _add_lanes(  # pragma: no cover (compiled)
         w, raw, score = state[y, WEIGHT, x], state[y, ALPHA, x], state[y, SCORE, x]
         rest = state[y, BEHIND, x] - w * score
         state[y, BEHIND, x] = rest
-        d_alpha = state[y, BEFORE, x] * score - rest / (ONE - min(TOP, raw))
-        d_power = raw * d_alpha if raw <= TOP else ZERO  # by the logarithm of alpha; no gradient at the maximum
+        d_alpha = state[y, BEFORE, x] * score - rest / (ONE - min(MOST, raw))
+        d_power = raw * d_alpha if raw <= MOST else ZERO  # by the logarithm of alpha; no gradient at the maximum
         pull, lift = -state[y, ACROSS, x] * d_power, -along * d_power
         sums[OPACITY, x] += d_power * per_opacity
         sums[WXX, x] += pull * (state[y, LANE, x] - u)

@@ -6,7 +6,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from lsm_core.render.cpu_records import REACH_X, FloatArray, IntArray, U, tile_range
+from lsm_core.render.cpu_records import LEFT, RIGHT, FloatArray, IntArray, tile_range
 
 
 @numba.njit(cache=True, nogil=True)
@@ -36,7 +36,7 @@ def bin_columns(
     """Split the list of one row of tiles by column; returns starts [columns + 1] and members, int32."""
     starts = np.zeros(columns + 1, np.int32)
     for i in row_members:
-        first, last = tile_range(values[i, U], values[i, REACH_X], columns)
+        first, last = tile_range(values[i, LEFT], values[i, RIGHT], columns)
         for column in range(first, last):
             starts[column + 1] += 1
     for column in range(columns):
@@ -44,7 +44,7 @@ def bin_columns(
     cursor = starts.copy()
     members = np.empty(starts[columns], np.int32)
     for i in row_members:
-        first, last = tile_range(values[i, U], values[i, REACH_X], columns)
+        first, last = tile_range(values[i, LEFT], values[i, RIGHT], columns)
         for column in range(first, last):
             members[cursor[column]] = i
             cursor[column] += 1

@@ -15,17 +15,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lsm_core.render.base import MEDIAN_TRANSMITTANCE, TRANSMITTANCE_MIN
-from lsm_core.render.cpu_alpha import CUT, ONE, TOP, ZERO, half_exp
+from lsm_core.render.cpu_alpha import CUT, MOST, ONE, ZERO, half_exp
 from lsm_core.render.cpu_binning import bin_columns
 from lsm_core.render.cpu_records import (
     BLUE,
+    BOTTOM,
     DEPTH,
     GREEN,
+    LEFT,
     OPACITY,
-    REACH_X,
-    REACH_Y,
     RED,
+    RIGHT,
     TILE,
+    TOP,
     WXX,
     WXY,
     WYY,
@@ -96,10 +98,10 @@ def blend_row(  # pragma: no cover (compiled)
             i = members[k]
             g = source[i]
             u, v = values[i, U] - np.float32(x0), values[i, V] - np.float32(y0)
-            y_first = max(0, math.ceil(v - values[i, REACH_Y]))
-            y_last = min(TILE - 1, math.floor(v + values[i, REACH_Y]))
-            x_first = max(0, math.ceil(u - values[i, REACH_X]))
-            x_last = min(TILE - 1, math.floor(u + values[i, REACH_X]))
+            y_first = max(0, math.ceil(values[i, TOP]) - y0)
+            y_last = min(TILE - 1, math.floor(values[i, BOTTOM]) - y0)
+            x_first = max(0, math.ceil(values[i, LEFT]) - x0)
+            x_last = min(TILE - 1, math.floor(values[i, RIGHT]) - x0)
             for y in range(y_first, y_last + 1):
                 if not goes_on[y]:
                     continue
@@ -155,7 +157,7 @@ def _blend_lanes(  # pragma: no cover (compiled)
     along *= along
     for x in range(TILE):
         across = wxx * (state[y, LANE, x] - u) + shift
-        alpha = min(TOP, opacity * half_exp(across * across + along))
+        alpha = min(MOST, opacity * half_exp(across * across + along))
         alpha = alpha if alpha >= CUT else ZERO
         before = state[y, RUNNING, x]
         after = before * (ONE - alpha)

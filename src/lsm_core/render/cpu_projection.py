@@ -9,15 +9,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from lsm_core.render.base import ALPHA_MIN, DILATION_PX2, FRUSTUM_MARGIN
+from lsm_core.render.base import ALPHA_MIN, DILATION_PX2, FAR_PX, FRUSTUM_MARGIN
 from lsm_core.render.cpu_records import (
     BLUE,
+    BOTTOM,
     DEPTH,
     GREEN,
+    LEFT,
     OPACITY,
-    REACH_X,
-    REACH_Y,
     RED,
+    RIGHT,
+    TOP,
     WIDTH,
     WXX,
     WXY,
@@ -40,6 +42,7 @@ ZERO, ONE, TWO = np.float32(0.0), np.float32(1.0), np.float32(2.0)
 DILATION, CUT = np.float32(DILATION_PX2), np.float32(ALPHA_MIN)
 REACH_SCALE, REACH_PAD = np.float32(1.001), np.float32(0.01)
 TINY: Float32 = np.float32(1e-12)
+FAR: Float32 = np.float32(FAR_PX)
 
 
 def project_records(gaussians: Gaussians, camera: Camera) -> Records:
@@ -135,15 +138,18 @@ def _project(  # pragma: no cover (compiled)
         reach_x = math.sqrt(support * xx) * REACH_SCALE + REACH_PAD
         reach_y = math.sqrt(support * yy) * REACH_SCALE + REACH_PAD
         wxx, wxy = root_yy / root_det, -ab / root_yy / root_det
-        if not (u + reach_x >= ZERO and u - reach_x <= lens[9] and v + reach_y >= ZERO and v - reach_y <= lens[10]):
+        left, top = max(u - reach_x, -FAR), max(v - reach_y, -FAR)
+        right, bottom = min(u + reach_x, FAR), min(v + reach_y, FAR)
+        if not (right >= ZERO and left <= lens[9] and bottom >= ZERO and top <= lens[10]):
             continue
         if not (math.isfinite(wxx) and math.isfinite(wxy)):
             continue
         record = values[row]
         record[U], record[V], record[WXX], record[WXY], record[WYY] = u, v, wxx, wxy, ONE / root_yy
-        record[OPACITY], record[DEPTH], record[REACH_X], record[REACH_Y] = opacity, z, reach_x, reach_y
+        record[LEFT], record[TOP], record[RIGHT], record[BOTTOM] = left, top, right, bottom
+        record[OPACITY], record[DEPTH] = opacity, z
         record[RED], record[GREEN], record[BLUE] = sh_color(mx - centre[0], my - centre[1], mz - centre[2], sh, i)
-        rows[row, 0], rows[row, 1] = tile_range(v, reach_y, tiles)
+        rows[row, 0], rows[row, 1] = tile_range(top, bottom, tiles)
         depth_bits[0] = z
         source[row], keys[row] = i, (np.uint64(bits[0]) << np.uint64(32)) | np.uint64(row)
         row += 1

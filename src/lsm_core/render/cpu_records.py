@@ -21,7 +21,7 @@ Float32 = Any  # a float32 number in compiled code, whose arithmetic NumPy's stu
 TILE: Final = 16  # pixels; a row of a tile is one vector of 16 lanes
 
 # Columns of a record.
-U, V, WXX, WXY, WYY, OPACITY, DEPTH, RED, GREEN, BLUE, REACH_X, REACH_Y = range(12)
+U, V, WXX, WXY, WYY, OPACITY, DEPTH, RED, GREEN, BLUE, LEFT, TOP, RIGHT, BOTTOM = range(14)
 WIDTH: Final = 16
 
 
@@ -30,7 +30,7 @@ class Records:
     """The M Gaussians of a view that can reach a pixel.
 
     Attributes:
-        values: [M, 16] float32; columns: see the constants above, 12 to 15 are unused.
+        values: [M, 16] float32; columns: see the constants above, 14 and 15 are unused.
         source: [M] int32, which of the scene's Gaussians.
         order: [M] int32, front to back.
         rows: [M, 2] int16, half-open range of rows of tiles touched.
@@ -47,7 +47,7 @@ def records_of(splats: Splats, camera: Camera) -> Records:
     count = len(splats.index)
     columns = [splats.means, splats.whitening, splats.opacities[:, None], splats.depths[:, None], splats.rgb]
     values = np.zeros((count, WIDTH), np.float32)
-    values[:, : REACH_Y + 1] = torch.cat([*columns, splats.reach], 1).detach().cpu().numpy()
+    values[:, : BOTTOM + 1] = torch.cat([*columns, splats.box], 1).detach().cpu().numpy()
     source = splats.index.cpu().numpy().astype(np.int32)
     rows = np.empty((count, 2), np.int16)
     _touch_rows(values, tile_counts(camera)[0], rows)
@@ -60,10 +60,9 @@ def tile_counts(camera: Camera) -> tuple[int, int]:
 
 
 @numba.njit(cache=True, nogil=True)
-def tile_range(center: Float32, reach: Float32, tiles: int) -> tuple[int, int]:  # pragma: no cover (compiled)
-    """Return the half-open range of tiles along one axis whose pixels lie within `reach` of `center`."""
-    first = math.floor((center - reach) / TILE)
-    last = math.floor((center + reach) / TILE) + 1
+def tile_range(low: Float32, high: Float32, tiles: int) -> tuple[int, int]:  # pragma: no cover (compiled)
+    """Return the half-open range of tiles along one axis that pixels `low` to `high` lie in."""
+    first, last = math.floor(low / TILE), math.floor(high / TILE) + 1
     return int(max(0, min(first, tiles))), int(max(0, min(last, tiles)))
 
 
@@ -71,4 +70,4 @@ def tile_range(center: Float32, reach: Float32, tiles: int) -> tuple[int, int]: 
 def _touch_rows(values: FloatArray, tiles: int, rows: NDArray[np.int16]) -> None:  # pragma: no cover (compiled)
     """Write the range of rows of tiles of each record."""
     for i in range(len(values)):
-        rows[i, 0], rows[i, 1] = tile_range(values[i, V], values[i, REACH_Y], tiles)
+        rows[i, 0], rows[i, 1] = tile_range(values[i, TOP], values[i, BOTTOM], tiles)

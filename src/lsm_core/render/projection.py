@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from lsm_core.render.base import ALPHA_MIN, DILATION_PX2, FRUSTUM_MARGIN
+from lsm_core.render.base import ALPHA_MIN, DILATION_PX2, FAR_PX, FRUSTUM_MARGIN, RELEASED_TILE, Culling
 from lsm_core.sh import C0, sh_basis
 from lsm_core.types import Camera, Gaussians
 
@@ -27,19 +27,21 @@ class Splats:
         index: [M] int64, which of the scene's Gaussians.
         means: [M, 2] pixels (0 = centre of the top-left pixel).
         whitening: [M, 3] 1 / px.
-        reach: [M, 2] half width and height in px of the box outside which alpha < 1/255; no gradient.
+        box: [M, 4] px (left, top, right, bottom) inclusive, outside of which it is not drawn; no gradient.
         depths: [M] z in the camera, ascending.
         opacities: [M].
         rgb: [M, 3] >= 0, colour seen from the camera.
+        boxed: whether the box leaves out more than what has alpha < 1/255.
     """
 
     index: Tensor
     means: Tensor
     whitening: Tensor
-    reach: Tensor
+    box: Tensor
     depths: Tensor
     opacities: Tensor
     rgb: Tensor
+    boxed: bool = False
 
 
 def rotation_matrices(quats: Tensor) -> Tensor:
@@ -107,7 +109,7 @@ def dilated_covariances(axes: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     return aa + DILATION_PX2, ab, bb + DILATION_PX2, det
 
 
-def project(gaussians: Gaussians, camera: Camera) -> Splats:
+def project(gaussians: Gaussians, camera: Camera, culling: Culling = "exact") -> Splats:
     """Project a scene into a camera, leave out what reaches no pixel, sort by depth (ties by index)."""
     T_cam_scene = camera.T_cam_scene.to(gaussians.means)
     means_cam = camera_points(gaussians.means, T_cam_scene)
@@ -123,16 +125,30 @@ def project(gaussians: Gaussians, camera: Camera) -> Splats:
         # A pixel beyond the box has alpha < 1/255 for certain: the margin is far above the rounding of its edge.
         support = 2 * torch.log(kept.opacities / ALPHA_MIN).clamp(min=0)
         reach = torch.sqrt(support[:, None] * torch.stack([xx, yy], -1)) * 1.001 + 0.01
-        last = torch.tensor([camera.width - 1, camera.height - 1]).to(uv)
-        inside = ((uv + reach >= 0) & (uv - reach <= last)).all(1) & torch.isfinite(whitening).all(1)
+        low, high = (uv - reach).clamp(min=-FAR_PX), (uv + reach).clamp(max=FAR_PX)
+        if culling == "released":
+            first, last = _released_tiles(uv, xx, xy, yy)
+            low, high = torch.maximum(low, first), torch.minimum(high, last)
+        corner = torch.tensor([camera.width - 1, camera.height - 1]).to(uv)
+        inside = ((high >= 0) & (low <= corner) & (low <= high)).all(1) & torch.isfinite(whitening).all(1)
         order = torch.argsort(means_cam[:, 2], stable=True)
         order = order[inside[order]]
     return Splats(
         index=ahead[order],
         means=uv[order],
         whitening=whitening[order],
-        reach=reach[order],
+        box=torch.cat([low, high], 1)[order],
         depths=means_cam[order, 2],
         opacities=kept.opacities[order],
         rgb=view_colors(kept, camera)[order],
+        boxed=culling == "released",
     )
+
+
+def _released_tiles(uv: Tensor, xx: Tensor, xy: Tensor, yy: Tensor) -> tuple[Tensor, Tensor]:
+    """Return first and last pixels [N, 2] of the tiles touched by squares of 3 deviations of the longer axis."""
+    longest = 0.5 * (xx + yy) + torch.sqrt((0.25 * (xx - yy) ** 2 + xy * xy).clamp(min=0.1))
+    radius = torch.ceil(3 * torch.sqrt(longest))[:, None]
+    first = torch.floor((uv - radius) / RELEASED_TILE) * RELEASED_TILE
+    behind = torch.floor((uv + radius + RELEASED_TILE - 1) / RELEASED_TILE) * RELEASED_TILE
+    return first, behind - 1

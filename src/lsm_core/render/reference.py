@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from lsm_core.render.base import ALPHA_MAX, ALPHA_MIN, MEDIAN_TRANSMITTANCE, TRANSMITTANCE_MIN
+from lsm_core.render.base import ALPHA_MAX, ALPHA_MIN, MEDIAN_TRANSMITTANCE, TRANSMITTANCE_MIN, Culling
 from lsm_core.render.projection import Splats, project
 from lsm_core.types import Camera, Gaussians, RenderResult
 
@@ -21,20 +21,21 @@ def rasterize_reference(
     background: Tensor,
     features: bool = False,
     picks: bool = True,
+    culling: Culling = "exact",
 ) -> list[RenderResult]:
     """Draw Gaussians; see `lsm_core.render.base.Rasterizer`.
 
     Every pixel looks at every Gaussian: memory and time grow with their product. Keeps the dtype of the means, so
     float64 is possible. Gradients reach every attribute, and the camera where `T_scene_cam` requires them.
     """
-    return [_rasterize(gaussians, camera, background, features, picks) for camera in cameras]
+    return [_rasterize(gaussians, camera, background, features, picks, culling) for camera in cameras]
 
 
 def _rasterize(
-    gaussians: Gaussians, camera: Camera, background: Tensor, features: bool, picks: bool
+    gaussians: Gaussians, camera: Camera, background: Tensor, features: bool, picks: bool, culling: Culling
 ) -> RenderResult:
     """Draw one camera."""
-    splats = project(gaussians, camera)
+    splats = project(gaussians, camera, culling)
     values = blended_values(splats, gaussians.features if features else None)
     pixels = torch.arange(camera.height * camera.width, device=values.device)
     parts = []
@@ -91,7 +92,12 @@ def blend_weights(splats: Splats, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]
     across = splats.whitening[:, 0] * dx + splats.whitening[:, 1] * dy
     along = splats.whitening[:, 2] * dy
     alpha = (splats.opacities * torch.exp(-0.5 * (across * across + along * along))).clamp(max=ALPHA_MAX)
-    alpha = torch.where(alpha >= ALPHA_MIN, alpha, 0.0)
+    seen = alpha >= ALPHA_MIN
+    if splats.boxed:
+        left, top, right, bottom = splats.box.unbind(1)
+        x, y = x[:, None], y[:, None]
+        seen = seen & (x >= left) & (x <= right) & (y >= top) & (y <= bottom)
+    alpha = torch.where(seen, alpha, 0.0)
     after = torch.cumprod(1 - alpha, 1)  # transmittance behind each splat
     before = torch.cat([torch.ones_like(after[:, :1]), after[:, :-1]], 1) if alpha.shape[1] else after
     return torch.where(after >= TRANSMITTANCE_MIN, before * alpha, 0.0), after

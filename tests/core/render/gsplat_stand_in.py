@@ -64,7 +64,7 @@ def _tile_lists(scene: Gaussians, camera: Camera, tile: int) -> dict[str, Any]:
         return out
 
     rows, columns = -(-camera.height // tile), -(-camera.width // tile)
-    low, high = (splats.means - splats.reach) / tile, (splats.means + splats.reach) / tile
+    low, high = splats.box[:, :2] / tile, splats.box[:, 2:] / tile
     members = []
     for row in range(rows):
         for column in range(columns):

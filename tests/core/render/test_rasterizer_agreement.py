@@ -67,6 +67,19 @@ def test_no_gaussians_at_all() -> None:
         assert out.features is not None and out.features.shape == (50, 70, 5)
 
 
+def test_the_culling_of_the_released_rasterizers() -> None:
+    """It leaves out tiles beyond 3 standard deviations, where an opaque Gaussian still has alpha up to 0.011."""
+    scene = replace(random_scene(16, count=40), opacities=torch.full((40,), 0.98))
+    scene = replace(scene, scales=scene.scales * 3)
+    cpu, slow = (
+        draw(scene, [camera()], BACKGROUND, features=True, culling="released")[0]
+        for draw in (rasterize_cpu, rasterize_reference)
+    )
+    assert_agree(cpu, slow, uncertain_pixels(scene, camera(), BACKGROUND))
+    less = rasterize_reference(scene, [camera()], BACKGROUND)[0].alpha - slow.alpha
+    assert 1e-3 < less.max() < 0.012 and (less > 1e-4).float().mean() < 0.2
+
+
 @pytest.mark.parametrize("size", [(1, 1), (16, 16), (17, 33), (200, 3)])
 def test_every_image_size(size: tuple[int, int]) -> None:
     compare(random_scene(13, count=150), camera(width=size[0], height=size[1]), most=0.3)

@@ -16,9 +16,10 @@ from lsm_core.types import Camera, Gaussians
 pytestmark = pytest.mark.shared
 
 
+@pytest.mark.parametrize("culling", ["exact", "released"])
 @pytest.mark.parametrize("draw", [rasterize_reference, rasterize_cpu])
 @pytest.mark.parametrize("case", ["deg0", "deg3", "deg0_bg"])
-def test_renders_equal_the_recorded_ones(shared_dir: Path, draw: object, case: str) -> None:
+def test_renders_equal_the_recorded_ones(shared_dir: Path, draw: object, culling: str, case: str) -> None:
     folder = shared_dir / "fixtures" / "lsm"
     spec = json.loads((folder / "rasterizer.json").read_text())
     io = load_file(folder / "rasterizer.io.safetensors")
@@ -37,7 +38,7 @@ def test_renders_equal_the_recorded_ones(shared_dir: Path, draw: object, case: s
         io["in.gs_feats"],
     )
     background = torch.tensor([1.0, 0.5, 0.25]) if case == "deg0_bg" else torch.zeros(3)
-    out = draw(scene, [view], background, True)[0]  # type: ignore[operator]
+    out = draw(scene, [view], background, True, culling=culling)[0]  # type: ignore[operator]
     expected = [(out.rgb, io[f"{case}.render"])]
     if case == "deg0":
         expected += [(out.features, io["feature_map"]), ((out.depth * out.alpha)[..., None], io["depth"])]

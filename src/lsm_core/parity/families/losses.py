@@ -13,7 +13,7 @@ from lsm_core.parity.families.lsm import lsm_model, pinhole
 from lsm_core.parity.fixture import Fixture
 from lsm_core.parity.registry import Family
 from lsm_core.parity.tolerance import Tolerance
-from lsm_core.render import choose_rasterizer, get_rasterizer
+from lsm_core.render.cpu import rasterize_cpu
 from lsm_core.training.dust3r_losses import confidence_loss, mean_distance, optimal_scale
 from lsm_core.training.lsm_loss import TargetView, feature_loss, photometric_loss
 
@@ -58,7 +58,7 @@ def answer_gaussian_loss(fixture: Fixture, inputs: Mapping[str, Tensor]) -> dict
         relative = torch.linalg.inv(inputs["gt1.camera_pose"][0]) @ inputs[f"gt{v}.camera_pose"][0]
         relative[:3, 3] *= scale
         camera = pinhole(inputs["K"][0], (image.shape[2], image.shape[3]), relative)
-        drawn = get_rasterizer(choose_rasterizer(scene))(scene, [camera], torch.zeros(3), True)[0]
+        drawn = rasterize_cpu(scene, [camera], torch.zeros(3), True, culling="released")[0]
         assert drawn.features is not None
         rgb, features = drawn.rgb.permute(2, 0, 1), drawn.features.permute(2, 0, 1)
         targets.append(TargetView(rgb, features, (image[0] + 1) / 2))

@@ -25,7 +25,7 @@ from lsm_core.parity.fixture import Fixture
 from lsm_core.parity.registry import Family
 from lsm_core.parity.tolerance import Tolerance
 from lsm_core.query.clip_tokenizer import tokenize
-from lsm_core.render import choose_rasterizer, get_rasterizer
+from lsm_core.render.cpu import rasterize_cpu
 from lsm_core.render.projection import rotation_matrices
 from lsm_core.types import Camera
 from lsm_core.weights import load_strict, renamed
@@ -113,8 +113,8 @@ def drawn(
     with torch.device("cpu"):
         scene = joined([PixelGaussians(**{k: v.cpu() for k, v in vars(view).items()}) for view in found.gaussians])
         camera = pinhole(K, size, torch.linalg.inv(reference) @ c2w)
-        draw = get_rasterizer(choose_rasterizer(scene))
-        image = draw(scene, [camera], torch.zeros(3), True)[0]  # colours above 1 are not cut, as there
+        # As there: tiles leave out what lies beyond 3 standard deviations, colours above 1 are not cut.
+        image = rasterize_cpu(scene, [camera], torch.zeros(3), True, culling="released")[0]
     assert image.features is not None
     features = image.features.permute(2, 0, 1)
     expanded = model.expand(features[None].to(texts.device))

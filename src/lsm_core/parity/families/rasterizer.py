@@ -13,7 +13,7 @@ from torch import Tensor
 from lsm_core.parity.fixture import Fixture
 from lsm_core.parity.registry import Family
 from lsm_core.parity.tolerance import Tolerance
-from lsm_core.render import render
+from lsm_core.render.cpu import rasterize_cpu
 from lsm_core.types import Camera, Gaussians, RenderResult
 
 BACKGROUND = (1.0, 0.5, 0.25)  # where the notes say no other
@@ -67,7 +67,7 @@ def _draw(
         inputs["in.sh_coeffs"][:, : (degree + 1) ** 2],
         inputs["in.gs_feats"],
     )
-    return render(scene, camera, features=True, background=background)
+    return rasterize_cpu(scene, [camera], torch.tensor(background), features=True, culling="released")[0]
 
 
 FAMILIES = (
