@@ -78,18 +78,21 @@ def render_tables(
 ) -> list[Table]:
     """Return the table of targets and one per thing that was varied."""
     note = (
-        f"Times in ms: medians of {repeats} runs after 2 to warm up, scene of seed {seed}; blended: Gaussians per "
+        f"Times in ms: medians of {repeats} runs after 2 to warm up, CPU: of all threads, scene of seed {seed}; blended: Gaussians per "
         f"pixel; the reference's time is that of 240 pixels times their share, ratio is it over ours; "
         f"load of the machine before: {load_before:.1f}. {where.line()}"
     )
     tables = [_target_table([t for t in found if t.case.group == "targets"], others, note)]
     for group in ("Gaussians", "channels", "pixels", "threads"):
         rows: list[list[Cell]] = [
-            [t.case.name, 1e3 * t.median_s, 1e3 * t.p10_s, 1e3 * t.p90_s, t.blended]
+            [t.case.name, 1e3 * t.median_s, 1e3 * t.p10_s, 1e3 * t.p90_s, 1e3 * t.cpu_s, t.blended]
             for t in found
             if t.case.group == group
         ]
-        columns = [Column(group), *(Column(name, ".1f") for name in ("ms", "p10", "p90", "blended per pixel"))]
+        columns = [
+            Column(group),
+            *(Column(name, ".1f") for name in ("ms", "p10", "p90", "CPU ms", "blended per pixel")),
+        ]
         tables.append(Table(f"Drawing by {group}", columns, rows))
     return tables
 
@@ -98,7 +101,7 @@ def _target_table(found: list[RenderTime], others: dict[str, float], note: str) 
     """Return the cases that have a target, with the reference beside them."""
     columns = [
         Column("what"),
-        *(Column(name, ".0f") for name in ("ms", "target", "blended")),
+        *(Column(name, ".0f") for name in ("ms", "CPU ms", "target", "blended")),
         Column("reference", ",.0f"),
         Column("ratio", ",.0f"),
     ]
@@ -107,10 +110,10 @@ def _target_table(found: list[RenderTime], others: dict[str, float], note: str) 
         target = None if t.case.target_s is None else 1e3 * t.case.target_s
         ratio = None if t.reference_s is None else t.reference_s / t.median_s
         reference = None if t.reference_s is None else 1e3 * t.reference_s
-        times = [1e3 * t.median_s, target, t.blended, reference, ratio]
+        times = [1e3 * t.median_s, 1e3 * t.cpu_s, target, t.blended, reference, ratio]
         rows.append([f"{t.case.name}; {t.case.gaussians:,} at {t.case.size}", *times])
     for name, seconds in others.items():
-        rows.append([f"{name}: rgb; 131,072 at 256", 1e3 * seconds, None, None, None, None])
+        rows.append([f"{name}: rgb; 131,072 at 256", 1e3 * seconds, None, None, None, None, None])
     return Table("Drawing Gaussians", columns, rows, note)
 
 

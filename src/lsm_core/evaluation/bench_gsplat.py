@@ -41,7 +41,7 @@ def bench_gsplat(
     scene, camera = on_device(pixel_aligned_scene(size, 64, seed), device), middle_camera(size)
 
     def median_s(run: Callable[[], object]) -> float:
-        return float(np.median(timed(run, repeats, device)))
+        return float(np.median(timed(run, repeats, device)[0]))
 
     with torch.no_grad():
         return GsplatTimes(

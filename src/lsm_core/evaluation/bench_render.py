@@ -49,12 +49,21 @@ class RenderCase:
 
 @dataclass(frozen=True)
 class RenderTime:
-    """Seconds of a case: median, 10th and 90th percentile; blended Gaussians per pixel; the reference's seconds."""
+    """Seconds of a case.
+
+    Attributes:
+        case: what was timed.
+        median_s, p10_s, p90_s: by the clock.
+        cpu_s: processor time of all threads, median; what others do on the machine hardly shows in it.
+        blended: mean number of Gaussians per pixel.
+        reference_s: what the reference takes, or None.
+    """
 
     case: RenderCase
     median_s: float
     p10_s: float
     p90_s: float
+    cpu_s: float
     blended: float
     reference_s: float | None
 
@@ -115,12 +124,11 @@ def bench_render(
     torch.set_num_threads(case.threads)
     scene, camera = bench_scene(case, seed)
     there = on_device(scene, device)
-    times = timed(drawing(there, camera, case, name), repeats, device)
-    p10, median, p90 = np.percentile(times, [10, 50, 90])
+    times, cpu_times = timed(drawing(there, camera, case, name), repeats, device)
+    p10, median, p90 = (float(value) for value in np.percentile(times, [10, 50, 90]))
+    blended = blended_per_pixel(scene, camera, seed)
     reference_s = reference_seconds(scene, camera, case) if case.compare else None
-    return RenderTime(
-        case, float(median), float(p10), float(p90), blended_per_pixel(scene, camera, seed), reference_s
-    )
+    return RenderTime(case, median, p10, p90, float(np.median(cpu_times)), blended, reference_s)
 
 
 def drawing(
@@ -138,16 +146,17 @@ def drawing(
     return forth_and_back
 
 
-def timed(run: Callable[[], object], repeats: int, device: torch.device) -> list[float]:
-    """Return the seconds of each run, after some to warm up."""
-    times = []
+def timed(run: Callable[[], object], repeats: int, device: torch.device) -> tuple[list[float], list[float]]:
+    """Return the seconds and the processor seconds of each run, after some to warm up."""
+    times, cpu_times = [], []
     for _ in range(WARMUP + repeats):
-        started = time.perf_counter()
+        started, cpu_started = time.perf_counter(), time.process_time()
         run()
         if device.type == "cuda":
             torch.cuda.synchronize(device)
         times.append(time.perf_counter() - started)
-    return times[WARMUP:]
+        cpu_times.append(time.process_time() - cpu_started)
+    return times[WARMUP:], cpu_times[WARMUP:]
 
 
 def on_device(scene: Gaussians, device: torch.device) -> Gaussians:
