@@ -78,9 +78,9 @@ def render_tables(
 ) -> list[Table]:
     """Return the table of targets and one per thing that was varied."""
     note = (
-        f"Times in ms: medians of {repeats} runs after 2 to warm up, CPU: of all threads, scene of seed {seed}; blended: Gaussians per "
-        f"pixel; the reference's time is that of 240 pixels times their share, ratio is it over ours; "
-        f"load of the machine before: {load_before:.1f}. {where.line()}"
+        f"Times in ms: medians of {repeats} runs after 2 to warm up, CPU ms of all threads; scene of seed {seed}; "
+        f"blended: Gaussians per pixel; the reference's time is that of 240 pixels times their share, ratio is it "
+        f"over ours; load of the machine before: {load_before:.1f}. {where.line()}"
     )
     tables = [_target_table([t for t in found if t.case.group == "targets"], others, note)]
     for group in ("Gaussians", "channels", "pixels", "threads"):
