@@ -195,7 +195,6 @@ def test_point_transformer(tmp_path: Path, name: str, kernels: tuple[int, int]) 
     spec: dict[str, Any] = {
         "kind": "ptv3_fusion" if fused else "ptv3", "config": config, "counts": counts, "grid_size": grid_size,
         "perms_shuffled": drawn, "perms_identity": [list(range(len(orders)))] * stages, "order_names": orders,
-        "n_duplicate_voxels": shared,
         "tolerance": {"default": {"atol": 3e-4, "rtol": 3e-4}, "identity_fp16attn": {"atol": 0.02, "rtol": 0.02}},
     }  # fmt: skip
     tensors = dict(inputs)
