@@ -25,7 +25,7 @@ from lsm_core.errors import DependencyError
 from lsm_core.sh import C0
 from lsm_core.types import Camera, Gaussians
 
-LITESPLAT_PIXELS = 8  # drawn by litesplat, whose time grows with the pixels
+LITESPLAT_PIXELS = 64  # drawn by litesplat in one batch; its time grows with the pixels
 MITSUBA_DEPTH = 128  # Gaussians a ray may pass
 
 
