@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from lsm_core.render.cpu_backward import blend_row_backward
 from lsm_core.render.cpu_blend import MEDIAN_DEPTH, RGBZ, TRANSMITTANCE
@@ -64,6 +65,7 @@ class BlendSplats(torch.autograd.Function):
         return rgbz, left, found, median, strongest
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *gradients: Any) -> tuple[Any, ...]:
         """Return the gradients by the arguments of `forward`."""
         rgbz, left, found = gradients[:3]

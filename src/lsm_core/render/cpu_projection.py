@@ -142,7 +142,7 @@ def _project(  # pragma: no cover (compiled)
         right, bottom = min(u + reach_x, FAR), min(v + reach_y, FAR)
         if not (right >= ZERO and left <= lens[9] and bottom >= ZERO and top <= lens[10]):
             continue
-        if not (math.isfinite(wxx) and math.isfinite(wxy)):
+        if not (math.isfinite(wxx) and math.isfinite(wxy) and math.isfinite(u) and math.isfinite(v)):
             continue
         record = values[row]
         record[U], record[V], record[WXX], record[WXY], record[WYY] = u, v, wxx, wxy, ONE / root_yy

@@ -5,7 +5,7 @@ Plain torch and differentiable. `cpu_projection.py` is its compiled twin without
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -115,7 +115,7 @@ def project(gaussians: Gaussians, camera: Camera, culling: Culling = "exact") ->
     means_cam = camera_points(gaussians.means, T_cam_scene)
     near = torch.tensor(max(camera.near, 0.0)).to(means_cam)
     ahead = torch.nonzero((means_cam[:, 2] > near) & (gaussians.opacities >= ALPHA_MIN)).squeeze(1)
-    kept, means_cam = gaussians.select(ahead), means_cam[ahead]
+    kept, means_cam = replace(gaussians, features=None).select(ahead), means_cam[ahead]
     xx, xy, yy, det = dilated_covariances(project_axes(kept, means_cam, camera))
     K = camera.K.to(means_cam)
     uv = means_cam[:, :2] / means_cam[:, 2:] * K.diagonal()[:2] + K[:2, 2]

@@ -95,3 +95,29 @@ def test_rescaling_scene_and_near_plane_scales_depth_only(name: RasterizerName, 
     small = drawn(scene, view, name)
     assert (big.rgb - small.rgb).abs().max() < 1e-5
     assert (big.depth / factor - small.depth).abs().max() < 1e-4
+
+
+extreme = st.sampled_from([0.0, 1e-38, 1e-20, 1e-6, 1e-3, 1.0, 50.0, 1e4, 1e9, 1e18, 1e30, 3e38])
+
+
+@pytest.mark.parametrize("name", NAMES)
+@given(
+    far=st.lists(st.tuples(extreme, st.sampled_from([-1.0, 1.0])), min_size=9, max_size=9),
+    sizes=st.lists(extreme, min_size=9, max_size=9),
+    near=st.sampled_from([0.0, 1e-30, 0.2]),
+    twist=twists,
+)
+def test_absurd_sizes_and_places_draw_finite_pictures(
+    name: RasterizerName,
+    far: list[tuple[float, float]],
+    sizes: list[float],
+    near: float,
+    twist: list[float],
+) -> None:
+    means = torch.tensor([sign * value for value, sign in far]).reshape(3, 3)
+    scene = replace(random_scene(0, count=3), means=means, scales=torch.tensor(sizes).reshape(3, 3))
+    T = se3_exp(torch.tensor(twist)) if any(twist) else torch.eye(4)
+    out = drawn(scene, replace(VIEW, T_scene_cam=T, near=near), name)
+    for part in (out.rgb, out.depth, out.alpha, out.features, out.median_depth):
+        assert part is not None and torch.isfinite(part).all()
+    assert out.alpha.min() >= 0 and out.alpha.max() <= 1
