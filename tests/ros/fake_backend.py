@@ -17,6 +17,7 @@ from synthetic_world import FACES, K, View
 from torch import Tensor
 
 from lsm_core.backends.base import Backend, Image
+from lsm_core.sh import C0
 from lsm_core.types import Gaussians, Prediction, ViewFeatures
 
 STRIDE = 4
@@ -112,7 +113,7 @@ class FakeBackend(Backend):
             torch.from_numpy((scale * m[0] @ T[:3, :3].T + T[:3, 3]).astype(np.float32))
             for m, T in zip(maps, (np.eye(4), T_cam0_cam1), strict=True)
         ]
-        n = pointmaps[1].shape[0] * pointmaps[1].shape[1]
+        n = sum(p.shape[0] * p.shape[1] for p in pointmaps)
         S = torch.tensor([[STRIDE, 0, (STRIDE - 1) / 2], [0, STRIDE, (STRIDE - 1) / 2], [0, 0, 1.0]])
         prediction = Prediction(
             backend=self.name,
@@ -127,11 +128,12 @@ class FakeBackend(Backend):
             grid_to_image=[S.clone() for _ in maps],
             colors=[m[2] for m in maps],
             gaussians=Gaussians(
-                pointmaps[1].reshape(-1, 3),
+                torch.cat([p.reshape(-1, 3) for p in pointmaps]),
                 torch.tensor([1.0, 0, 0, 0]).expand(n, 4),
-                torch.full((n, 3), 0.01 * scale),
-                torch.full((n,), 0.9),
-                torch.zeros(n, 1, 3),
+                torch.full((n, 3), 0.03 * scale),
+                torch.full((n,), 0.95),
+                torch.cat([torch.from_numpy(m[2].reshape(-1, 1, 3)).float() / 255 - 0.5 for m in maps]) / C0,
+                torch.cat([torch.from_numpy(m[1]).reshape(-1, DIM) for m in maps]),
             ),
             features=[torch.from_numpy(m[1]) for m in maps],
             stats={"inliers": 500.0, "matches": 600.0, "overlap": self.overlap, "parallax_deg": 4.0},

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -41,9 +43,15 @@ STANDING = ["wall", "floor"]
 
 
 @pytest.fixture(scope="module")
-def stub(rclpy_session: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StubProcess]:
+def maps(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("maps")
+
+
+@pytest.fixture(scope="module")
+def stub(rclpy_session: None, maps: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StubProcess]:
     folder = tmp_path_factory.mktemp("stub")
-    process = StubProcess(folder, {"odometry.source": "none", "queries.texts": STANDING})
+    settings = {"odometry.source": "none", "queries.texts": STANDING, "map_directory": str(maps)}
+    process = StubProcess(folder, settings)
     process.wait_for(ACTIVE)
     yield process
     process.end()
@@ -201,11 +209,65 @@ def test_captures_that_wait_for_nothing_do_not_stop_the_node(
     assert (reply.success, reply.code) == (False, ResultCode.BAD_REQUEST)
 
 
-@pytest.mark.parametrize("path", ["map", "../../etc/x", "/etc/x", "", "x" * 100_000])
-def test_maps_are_not_written_in_this_version(stub: StubProcess, robot: Robot, path: str) -> None:
+OUTSIDE = [
+    "../../etc/x",
+    "/etc/x",
+    "~/x",
+    "a/../../x",
+    "sub/x",
+    "..",
+    ".hidden",
+    "a\\b",
+    "x\0y",
+    "a\nb",
+    " ",
+]
+
+
+@pytest.mark.parametrize("path", ["", *OUTSIDE, "x" * 100_000])
+def test_no_name_leads_out_of_the_map_folder(
+    stub: StubProcess, robot: Robot, walker: Walker, maps: Path, path: str
+) -> None:
+    before = sorted(p.name for p in maps.parent.rglob("*"))
     for kind, name in ((SaveMap, "save_map"), (LoadMap, "load_map")):
         reply = robot.call(kind, name, path=path)
-        assert (reply.success, reply.code) == (False, ResultCode.UNSUPPORTED) and "not available" in reply.message
+        assert (reply.success, reply.code) == (False, ResultCode.BAD_REQUEST) and "path" in reply.message
+    assert sorted(p.name for p in maps.parent.rglob("*")) == before
+
+
+def test_links_and_what_is_no_file_are_neither_written_nor_read(
+    stub: StubProcess, robot: Robot, walker: Walker, maps: Path, tmp_path: Path
+) -> None:
+    outside = tmp_path / "outside.lsmmap"
+    outside.write_bytes(b"mine")
+    (maps / "link.lsmmap").symlink_to(outside)
+    (maps / "dangling.lsmmap").symlink_to(tmp_path / "new.lsmmap")
+    (maps / "folder.lsmmap").mkdir()
+    os.mkfifo(maps / "pipe.lsmmap")
+    for path in ("link", "dangling", "folder", "pipe"):
+        saved = robot.call(SaveMap, "save_map", path=path, overwrite=True)
+        loaded = robot.call(LoadMap, "load_map", path=path)
+        assert (saved.code, loaded.code) == (ResultCode.BAD_REQUEST, ResultCode.BAD_REQUEST), path
+    assert outside.read_bytes() == b"mine" and not (tmp_path / "new.lsmmap").exists()
+
+
+def test_files_that_are_no_maps_are_refused_and_the_map_stays(
+    stub: StubProcess, robot: Robot, walker: Walker, maps: Path
+) -> None:
+    assert robot.call(SaveMap, "save_map", path="whole").success
+    whole = (maps / "whole.lsmmap").read_bytes()
+    (maps / "cut.lsmmap").write_bytes(whole[: len(whole) // 2])
+    (maps / "noise.lsmmap").write_bytes(np.random.default_rng(0).bytes(100_000))
+    (maps / "empty.lsmmap").write_bytes(b"")
+    for path, code in (("cut", ResultCode.IO_ERROR), ("noise", ResultCode.IO_ERROR), ("empty", ResultCode.IO_ERROR),
+                       ("absent", ResultCode.NOT_FOUND)):  # fmt: skip
+        reply = robot.call(LoadMap, "load_map", path=path)
+        assert (reply.success, reply.code) == (False, code) and path in reply.message
+    assert robot.call(QueryText, "query_text", texts=["wall"]).success
+    again = robot.call(SaveMap, "save_map", path="whole")
+    assert (again.success, again.code) == (False, ResultCode.BAD_REQUEST) and "overwrite" in again.message
+    assert robot.call(SaveMap, "save_map", path="whole", format="nonsense").code == ResultCode.BAD_REQUEST
+    assert stub.alive and "Traceback" not in stub.text
 
 
 ASKED: dict[str, tuple[type, dict[str, Any]]] = {
@@ -216,6 +278,7 @@ ASKED: dict[str, tuple[type, dict[str, Any]]] = {
     "reset": (Reset, {}),
     "stats": (Stats, {}),
     "render_view": (RenderView, {}),
+    "save_map": (SaveMap, {"path": "none"}),
 }
 ALSO_INACTIVE = ("set_queries", "get_queries", "reset", "stats")
 
@@ -238,8 +301,7 @@ def test_in_every_state_each_request_gets_a_reply(rclpy_session: None, tmp_path_
                 if label == "inactive" and name in ALSO_INACTIVE:
                     assert reply.success, (label, name, reply.message)
                 else:
-                    expected = ResultCode.UNSUPPORTED if name == "render_view" else ResultCode.NOT_READY
-                    assert (reply.success, reply.code) == (False, expected), (label, name)
+                    assert (reply.success, reply.code) == (False, ResultCode.NOT_READY), (label, name)
                     assert reply.message
         assert process.alive and "Traceback" not in process.text
     finally:

@@ -194,6 +194,13 @@ class PairChain:
         """Let the next pair begin a new segment (new scale epoch, reset)."""
         self._start = True
 
+    def skip_segment(self) -> int:
+        """Give a segment number away, to a map that comes from elsewhere; the next pair begins another one."""
+        self._segment += 1
+        self._start = True
+        self._placed.clear()
+        return self._segment
+
 
 def orthonormal(T: Pose) -> Pose:
     """Return the pose with its rotation block projected to the nearest rotation, so that errors do not pile up."""

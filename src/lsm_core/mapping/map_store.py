@@ -147,6 +147,9 @@ def _camera_map(record: Mapping[str, Any], folder: str, archive: Archive) -> Cam
     poses = len(path.stamps_ns)
     if path.stamps_ns.ndim != 1 or path.positions.shape != (poses, 3) or path.quats.shape != (poses, 4):
         raise ValueError("the path's parts differ in number")
+    lengths = np.linalg.norm(path.quats, axis=1)
+    if not (np.isfinite(path.positions).all() and ((lengths > 0.9) & (lengths < 1.1)).all()):
+        raise ValueError("the path has poses that are none")
     scale = record["scale"]
     return CameraMap(
         str(record["camera"]),

@@ -212,6 +212,18 @@ class ScaleEstimator:
         """Same as a new segment (service ~/reset); the epoch is never set back."""
         return self.on_new_segment()
 
+    def adopt(self, claimed: ScaleEstimate) -> ScaleEstimate:
+        """Take the scale of a map that comes from elsewhere: a claim, so DEGRADED at best, and a new epoch.
+
+        No sample of this robot's motion supports it; the next new segment ends it.
+        """
+        epoch = self._estimate.epoch + 1
+        self.on_new_segment()
+        known = claimed.state is not ScaleState.UNKNOWN and math.isfinite(claimed.metres_per_unit)
+        good = known and claimed.metres_per_unit > 0
+        self._estimate = replace(claimed, state=ScaleState.DEGRADED, epoch=epoch) if good else _unknown(epoch)
+        return self._estimate
+
     def _refusal(self, sample: ScaleSample) -> str:
         if not (math.isfinite(sample.metres_per_unit) and sample.metres_per_unit > 0 and sample.weight > 0):
             return "not_finite"

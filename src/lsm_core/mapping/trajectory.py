@@ -19,6 +19,14 @@ class TrajectoryArrays:
     positions: NDArray[np.float64]
     quats: NDArray[np.float64]
 
+    def poses(self) -> list[tuple[int, NDArray[np.float64]]]:
+        """Return stamp and T_map_cam [4, 4] of each."""
+        T = np.tile(np.eye(4), (len(self.stamps_ns), 1, 1))
+        if len(T):
+            T[:, :3, :3] = Rotation.from_quat(self.quats, scalar_first=True).as_matrix()
+        T[:, :3, 3] = self.positions
+        return [(int(stamp), pose) for stamp, pose in zip(self.stamps_ns, T, strict=True)]
+
 
 class Trajectory:
     """Poses T_map_cam of keyframes, grouped by segment, in order of time within each.

@@ -109,6 +109,10 @@ class KeyframeWindow:
         """Return the keyframe with exactly this stamp, or else the nearest in time."""
         return min(self._of_camera(camera), key=lambda r: (abs(r.stamp_ns - stamp_ns), -r.id), default=None)
 
+    def all(self) -> list[KeyframeRecord]:
+        """Return all kept keyframes, oldest first."""
+        return sorted(self._records.values(), key=lambda r: r.id)
+
     def of_segment(self, segment: int, last: int | None = None) -> list[KeyframeRecord]:
         """Return the kept keyframes of a segment, oldest first; only the last few if asked."""
         found = sorted((r for r in self._records.values() if r.segment == segment), key=lambda r: r.id)

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from rclpy.node import Node
 
 from lsm_core.backends.base import Backend
+from lsm_core.mapping import PointCloud
 from lsm_perception.accounting import Account
 from lsm_perception.camera_stream import CameraStream, StreamHooks
 from lsm_perception.floor_finder import FloorFinder
 from lsm_perception.frames import FrameNames, frame_names
 from lsm_perception.gate import CameraGate
-from lsm_perception.mapper import Mapper
+from lsm_perception.keyframe_ids import KeyframeIds
+from lsm_perception.mapper import MapContents, Mapper
 from lsm_perception.odometry import OdometrySource
 from lsm_perception.outputs import Outputs
 from lsm_perception.parameters import NodeParameters
@@ -40,7 +41,7 @@ class Shared:
     account: Account
     timings: Timings
     worker: Worker[Candidate]
-    ids: itertools.count[int]
+    ids: KeyframeIds
 
 
 @dataclass(frozen=True)
@@ -94,15 +95,36 @@ class CameraContext:
             worker: where its images wait.
             clock_ns: the clock that has jumped, None when it did not.
         """
+        self._drop_inputs(worker, clock_ns)
+        removed = self.mapper.reset()
+        self.outputs.clear(removed)
+        self.outputs.publish_scale(self.mapper.scale, self.camera)
+
+    def load(self, worker: Worker[Candidate], contents: MapContents, points: PointCloud, generation: int) -> None:
+        """Replace the map by one from elsewhere and publish it; what is in work will not be published.
+
+        Args:
+            worker: where its images wait.
+            contents: the map.
+            points: its cloud, in the map's frame and unit.
+            generation: of the present map when the request came.
+
+        Raises:
+            OutdatedError: the map was reset since.
+        """
+        self._drop_inputs(worker, None)
+        segment, generation, removed = self.mapper.load(contents, generation)
+        self.outputs.clear(removed)
+        self.outputs.publish_loaded(self.camera, segment, generation, points)
+
+    def _drop_inputs(self, worker: Worker[Candidate], clock_ns: Callable[[], int] | None) -> None:
+        """Let go of images in line or in work, and of what came for them; the next one is a first one."""
         worker.reset(self.camera)
         self.gate.reset(clock_ns)
         if self.rig is not None:
             self.rig.reset(clock_ns)
         self.stream.depth.clear()
         self.stream.masks.clear()
-        removed = self.mapper.reset()
-        self.outputs.clear(removed)
-        self.outputs.publish_scale(self.mapper.scale, self.camera)
 
 
 def make_context(

@@ -47,6 +47,7 @@ class CloudOutputs:
         self._parts: OrderedDict[int, PointCloud] = OrderedDict()
         self._map_source: Header | None = None
         self._map_stale = False
+        self._loaded: PointCloud | None = None
 
     def configure(self, parameters: NodeParameters) -> None:
         """Take new limits."""
@@ -75,11 +76,9 @@ class CloudOutputs:
         if not self._map_stale or self._map_source is None or not self._publishers.wants("map_points"):
             return
         metric, factor = is_metric(scale), metres(scale)
-        clouds = [self._part(k, None) for k in keyframes]
-        if not clouds:
+        cloud = self.map_cloud(scale, keyframes)
+        if len(cloud) == 0:
             return
-        voxel = self._voxel(keyframes[-1], factor if metric else None)
-        cloud = union_clouds(clouds, voxel, self._parameters.points.max_points)
         frame = self._names.tree(metric).map
         message = cloud_message(
             cloud.transform(similarity(np.eye(4), factor)),
@@ -88,6 +87,20 @@ class CloudOutputs:
         if self._cap.allow(len(message.data)):
             self._publishers.publish("map_points", message)
             self._map_stale = False
+
+    def map_cloud(self, scale: ScaleEstimate, keyframes: list[Keyframe]) -> PointCloud:
+        """Return the voxel union of keyframes of one segment, or the cloud that was loaded; map frame and unit."""
+        if self._loaded is not None:
+            return cap_points(self._loaded, self._parameters.points.max_points)
+        if not keyframes:
+            return PointCloud.empty()
+        voxel = self._voxel(keyframes[-1], metres(scale) if is_metric(scale) else None)
+        clouds = [self._part(k, None) for k in keyframes]
+        return union_clouds(clouds, voxel, self._parameters.points.max_points)
+
+    def show_loaded(self, cloud: PointCloud, source: Header) -> None:
+        """Take a map from elsewhere for the map, until it is cleared."""
+        self._loaded, self._map_source, self._map_stale = cloud, source, True
 
     def clear(self, source: Header | None = None) -> None:
         """Forget the map and replace the latched one by an empty cloud."""
@@ -101,7 +114,7 @@ class CloudOutputs:
     def _forget(self) -> None:
         with self._lock:
             self._parts.clear()
-        self._map_stale = False
+        self._map_stale, self._loaded = False, None
 
     def _publish_points(self, products: Products) -> None:
         keyframe, metric, factor = products.keyframe, is_metric(products.scale), metres(products.scale)

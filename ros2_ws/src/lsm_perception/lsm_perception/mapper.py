@@ -20,6 +20,7 @@ from lsm_core.mapping import (
     ScaleSample,
     ScaleSource,
     Trajectory,
+    TrajectoryArrays,
     WindowConfig,
     single_view,
 )
@@ -54,6 +55,23 @@ class MapUpdate:
     cleared: bool
     removed: tuple[Keyframe, ...]
     other_pair: PairReport | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class MapContents:
+    """Everything a camera's map holds at one moment.
+
+    Attributes:
+        scale: of the segment.
+        segment: the current one.
+        keyframes: all that are kept and have maps of their own, oldest first.
+        path: of the segment.
+    """
+
+    scale: ScaleEstimate
+    segment: int
+    keyframes: tuple[Keyframe, ...]
+    path: TrajectoryArrays
 
 
 class OutdatedError(Exception):
@@ -146,6 +164,43 @@ class Mapper:
         """Return the scale and the newest keyframes of the current segment, oldest first, of one moment."""
         with self._lock:
             return self._scale.estimate, self.of_segment(last)
+
+    def contents(self) -> MapContents:
+        """Return all that is known, of one moment; nothing of it will change."""
+        with self._lock:
+            kept = [r for r in self._window.all() if isinstance(r, Keyframe) and r.prediction is not None]
+            segment = self._chain.segment
+            return MapContents(self._scale.estimate, segment, tuple(kept), self._trajectory.arrays(segment))
+
+    def load(self, contents: MapContents, generation: int) -> tuple[int, int, tuple[Keyframe, ...]]:
+        """Forget everything, and take a map from elsewhere: a segment and an epoch of its own.
+
+        Keyframes that have a pose get that segment. The next image is a first one: its place in it is unknown.
+
+        Args:
+            contents: the map; its scale becomes a claim (`ScaleEstimator.adopt`).
+            generation: of the map when the request for it came.
+
+        Returns:
+            The segment, the generation from now on, and the keyframes that were kept before.
+
+        Raises:
+            OutdatedError: the map was reset meanwhile.
+        """
+        with self._lock:
+            self._check(generation)
+            removed = self.reset()
+            segment = self._chain.skip_segment()
+            self._scale.adopt(contents.scale)
+            for keyframe in contents.keyframes:
+                self._store(replace(keyframe, segment=0 if keyframe.T_map_cam is None else segment))
+            for stamp_ns, T_map_cam in contents.path.poses():
+                self._trajectory.add(stamp_ns, T_map_cam, segment)
+            return segment, self._generation, removed
+
+    def nothing(self) -> MapContents:
+        """Return a map that holds nothing."""
+        return MapContents(ScaleEstimator().estimate, 0, (), Trajectory().arrays(0))
 
     def path(self) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
         """Return stamps [N] ns, positions [N, 3] in segment units and quaternions wxyz [N, 4] of the segment."""
@@ -370,7 +425,7 @@ class Mapper:
     ) -> Keyframe:
         return replace(
             keyframe,
-            prediction=single_view(in_map, view),
+            prediction=single_view(in_map, view, keep_gaussians=True),
             view=0,
             T_map_cam=T_map_cam,
             segment=segment,

@@ -9,7 +9,7 @@ from lsm_perception_msgs.msg import Keyframe as KeyframeMessage
 from rclpy.node import Node
 from std_msgs.msg import Header
 
-from lsm_core.mapping import KeyframeDecision, ScaleEstimate
+from lsm_core.mapping import KeyframeDecision, PointCloud, ScaleEstimate
 from lsm_core.mapping.clouds import reliable_pixels
 from lsm_perception.cloud_outputs import CloudOutputs
 from lsm_perception.conversions.camera_info import info_message
@@ -35,6 +35,7 @@ from lsm_perception.source_image import SourceImage
 from lsm_perception.tf_publisher import FramePublisher
 from lsm_perception.units import is_metric, metres, scaled_covariance, scaled_pose
 
+LOADED = "loaded"  # reason of a keyframe that came with a map
 SEGMENTED = (
     "segmentation/label",
     "segmentation/score",
@@ -134,6 +135,32 @@ class Outputs:
             if self._last_scale is not None and not scale_changed(self._last_scale, scale):
                 self._clouds.publish_map(scale, keyframes)
 
+    def publish_loaded(self, camera: str, segment: int, generation: int, points: PointCloud) -> None:
+        """Publish a map that was loaded: scale, keyframes, path, and its points to who listens, now or later.
+
+        Args:
+            camera: whose map it is.
+            segment, generation: that `Mapper.load` gave it; nothing is published once they are not in force.
+            points: in the map's frame and unit.
+        """
+        with self._lock:
+            contents = self._mapper.contents()
+            if generation != self._mapper.generation or contents.segment != segment:
+                return
+            for keyframe in contents.keyframes:
+                self._source = header(keyframe.stamp_ns, keyframe.frame_id)
+                message = keyframe_message(self._source, camera, keyframe.id, KeyframeMessage.ADDED, LOADED, None)
+                self._publishers.publish("keyframes", message)
+            self.publish_scale(contents.scale, camera)
+            self._publish_poses(contents.scale)
+            self._clouds.show_loaded(points, self._source)
+            self.refresh()
+
+    def map_cloud(self) -> PointCloud:
+        """Return what ~/map_points shows, in the map's frame and the segment's unit."""
+        with self._lock:
+            return self._clouds.map_cloud(*self._mapper.snapshot(self._parameters.map.keyframes))
+
     def clear(self, removed: tuple[Keyframe, ...]) -> None:
         """Take back what was published: an empty map and path, and the keyframes that are gone."""
         with self._lock:
@@ -214,9 +241,11 @@ class Outputs:
         self._publishers.publish("depth/image", image_message(depth, "32FC1", self._source))
 
     def _publish_path(self, products: Products) -> None:
-        if products.keyframe.T_map_cam is None or not self._publishers.wants("path"):
-            return
-        metric, factor = is_metric(products.scale), metres(products.scale)
+        if products.keyframe.T_map_cam is not None and self._publishers.wants("path"):
+            self._publish_poses(products.scale)
+
+    def _publish_poses(self, scale: ScaleEstimate) -> None:
+        metric, factor = is_metric(scale), metres(scale)
         stamps, positions, quaternions = self._mapper.path()
         last = slice(max(0, len(stamps) - self._parameters.map.max_path), None)
         poses = [

@@ -320,9 +320,14 @@ class PointParameters:
 
 @dataclass(frozen=True)
 class MapParameters:
-    """What ~/map_points holds."""
+    """What ~/map_points holds, and views of it."""
 
-    keyframes: int = setting(8, "Newest keyframes of the segment that are in ~/map_points.", low=1, high=1000)
+    keyframes: int = setting(
+        8, "Newest keyframes of the segment that are in ~/map_points and ~/render_view.", low=1, high=1000
+    )
+    max_view_pixels: int = setting(
+        2_073_600, "Largest picture of ~/render_view and of query target CAMERA, pixels.", low=1, high=33_177_600
+    )
     max_path: int = setting(2000, "Longest ~/path, poses; the oldest leave first.", low=2, high=1_000_000)
 
 
@@ -407,7 +412,11 @@ class NodeParameters:
     frame_prefix: str = setting("", "Put in front of the lsm_* frames.", read_only=True)
     publish_tf: bool = setting(True, "Publish the lsm_* frames on /tf.")
     attach_to_odom: bool = setting(True, "Hang lsm_map under odom_frame once metric.")
-    map_directory: str = setting("", "Folder that ~/save_map writes to; empty turns saving off.", read_only=True)
+    map_directory: str = setting(
+        "~/.ros/lsm_maps",
+        "The folder of ~/save_map and ~/load_map; empty turns both off.",
+        read_only=True,
+    )
     diagnostics_period_s: float = setting(
         1.0, "Time between messages on /diagnostics, seconds.", low=0.1, high=3600, read_only=True
     )

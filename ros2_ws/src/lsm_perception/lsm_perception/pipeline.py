@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import logging
 import threading
 from collections.abc import Callable
@@ -22,6 +21,7 @@ from lsm_perception.dynamic_pixels import DynamicPixels, without_dynamic
 from lsm_perception.finite_check import non_finite_features, non_finite_prediction
 from lsm_perception.floor_finder import FloorFinder
 from lsm_perception.gate import CameraGate
+from lsm_perception.keyframe_ids import KeyframeIds
 from lsm_perception.mapper import Mapper, MapUpdate, OutdatedError
 from lsm_perception.products import Candidate, Keyframe, Matrix, Products, Segmentation
 from lsm_perception.rig_pair import RigPair, RigPairer
@@ -91,7 +91,7 @@ class Pipeline:
         segmenter: Segmenter,
         timings: Timings,
         sinks: Sinks,
-        ids: itertools.count[int] | None = None,
+        ids: KeyframeIds | None = None,
         rig: RigPairer | None = None,
         floor: FloorFinder | None = None,
     ) -> None:
@@ -101,7 +101,7 @@ class Pipeline:
         self._segmenter = segmenter
         self._timings = timings
         self._sinks = sinks
-        self._ids = itertools.count(1) if ids is None else ids
+        self._ids = KeyframeIds() if ids is None else ids
         self._rig = rig
         self._floor = floor
         self._lock = threading.Lock()
@@ -197,7 +197,7 @@ class Pipeline:
             T_odom_cam = self._sinks.odometry(source.frame_id, source.stamp_ns)
             depth = self._sinks.depth(source.stamp_ns, source.width, source.height)
         return Keyframe(
-            id=next(self._ids),
+            id=self._ids.next(),
             stamp_ns=source.stamp_ns,
             camera=source.camera,
             frame_id=source.frame_id,

@@ -29,6 +29,7 @@ class Keyframe(KeyframeRecord):
         in_map: whether its points belong into ~/map_points; False for one that only looks again from the place
             of another.
         dynamic: what moves in its undistorted image, None when no mask came.
+        thumbnail: JPEG of its undistorted image where that is not kept (a loaded map), empty otherwise.
     """
 
     calibration: Calibration = field(default_factory=lambda: Calibration(1, 1))
@@ -37,6 +38,7 @@ class Keyframe(KeyframeRecord):
     floor: NDArray[np.bool_] | None = None
     in_map: bool = True
     dynamic: DynamicPixels | None = None
+    thumbnail: bytes = b""
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,9 @@
-"""~/query_text: words on a kept keyframe, answered from its cached features, never waiting for an inference."""
+"""~/query_text on a kept keyframe: answered from its cached features, never waiting for an inference."""
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ from lsm_perception.conversions.stamps import stamp_to_ns
 from lsm_perception.detection_outputs import up_in_map
 from lsm_perception.frames import FrameNames
 from lsm_perception.mapper import Mapper
-from lsm_perception.parameters import NodeParameters
+from lsm_perception.parameters import NodeParameters, QueryParameters
 from lsm_perception.products import Keyframe
 from lsm_perception.replies import ServiceError, timeout_seconds
 from lsm_perception.segmentation import Segmenter, StandingQueries, best_scores, make_queries
@@ -59,14 +60,7 @@ class QueryService:
             ServiceError, LsmError: with the reason.
         """
         limits = self._parameters.queries
-        if not request.texts:
-            raise ServiceError(ResultCode.BAD_REQUEST, "texts is empty. Name at least one thing to look for.")
-        if len(request.texts) > limits.max_texts:
-            raise ServiceError(
-                ResultCode.BAD_REQUEST,
-                f"{len(request.texts)} texts are more than queries.max_texts = {limits.max_texts}.",
-            )
-        queries = make_queries(request.texts, request.thresholds, limits.threshold)
+        queries = wanted_queries(request.texts, request.thresholds, limits)
         keyframe = self._find(request)
         if not self._segmenter.available:
             raise ServiceError(
@@ -83,8 +77,6 @@ class QueryService:
         Raises:
             ServiceError: there is none.
         """
-        if request.target == QueryText.Request.CAMERA:
-            raise ServiceError(ResultCode.UNSUPPORTED, "target CAMERA is not available in this version.")
         if request.camera and request.camera not in self._mappers:
             raise ServiceError(ResultCode.NOT_FOUND, f"There is no camera '{request.camera[:80]}'.")
         mappers = [self._mappers[request.camera]] if request.camera else list(self._mappers.values())
@@ -155,6 +147,22 @@ class QueryService:
                 x, y, z = (float(v) for v in moved.scale * R @ centre + t)
                 response.centroids[index] = Point(x=x, y=y, z=z)
                 response.centroid_valid[index] = True
+
+
+def wanted_queries(texts: Sequence[str], thresholds: Sequence[float], limits: QueryParameters) -> StandingQueries:
+    """Return the texts of a request, checked.
+
+    Raises:
+        ServiceError: none, or too many.
+        QueryError: a text is malformed, or the thresholds do not fit.
+    """
+    if not texts:
+        raise ServiceError(ResultCode.BAD_REQUEST, "texts is empty. Name at least one thing to look for.")
+    if len(texts) > limits.max_texts:
+        raise ServiceError(
+            ResultCode.BAD_REQUEST, f"{len(texts)} texts are more than queries.max_texts = {limits.max_texts}."
+        )
+    return make_queries(texts, thresholds, limits.threshold)
 
 
 def fill_masks(response: QueryText.Response, keyframe: Keyframe, found: QueryResult) -> None:

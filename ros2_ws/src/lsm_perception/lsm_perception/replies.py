@@ -73,12 +73,3 @@ def timeout_seconds(duration: Duration, limits: QueryParameters) -> float:
             f"timeout {seconds:g} s is longer than queries.max_timeout_s = {limits.max_timeout_s:g} s.",
         )
     return seconds or limits.timeout_s
-
-
-def unsupported(what: str) -> Callable[[Any, Any], None]:
-    """Return a service's work that says that this version cannot do it."""
-
-    def work(_request: Any, _response: Any) -> None:
-        raise ServiceError(ResultCode.UNSUPPORTED, f"{what} is not available in this version.")
-
-    return work

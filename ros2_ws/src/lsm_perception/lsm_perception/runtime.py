@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import logging
 import time
 from collections.abc import Callable
@@ -26,6 +25,7 @@ from lsm_perception.device_watch import DeviceWatch, one_line
 from lsm_perception.graph import Graph
 from lsm_perception.guarded_backend import GuardedBackend
 from lsm_perception.input_watch import InputWatch
+from lsm_perception.keyframe_ids import KeyframeIds
 from lsm_perception.listener import Listener
 from lsm_perception.odometry import OdometrySource
 from lsm_perception.parameters import NodeParameters
@@ -71,6 +71,7 @@ class Runtime:
         self.timings = Timings()
         self.account = Account()
         self.captures = CaptureWaiter()
+        self.ids = KeyframeIds()
         self.problems = Problems(node.get_logger().warning)
         self.graph = Graph(node)
         self.events = TopicEvents(self.graph, self.problems.note)
@@ -78,8 +79,8 @@ class Runtime:
         self.inputs = InputWatch(self.graph, node.get_logger().warning, node.get_logger().info)
         self.publishers = Publishers(node, self.events, self._serve)
         self.segmenter = Segmenter(backend, initial_queries(parameters))
-        self._buffer = Buffer(cache_time=Duration(seconds=TF_CACHE_S))
-        self.odometry = OdometrySource(self._buffer, parameters.odom_frame, parameters.odometry)
+        self.buffer = Buffer(cache_time=Duration(seconds=TF_CACHE_S))
+        self.odometry = OdometrySource(self.buffer, parameters.odom_frame, parameters.odometry)
         self.worker: Worker[Candidate] = Worker(self._process, "lsm_inference", self._on_drop)
         try:
             self.cameras = self._make_cameras(parameters)
@@ -107,7 +108,7 @@ class Runtime:
         """Start the worker and listen."""
         self.worker.start()
         if self.parameters.odometry.source != "none" or self.parameters.pairing == "rig":
-            self._listener = TransformListener(self._buffer, self._node)
+            self._listener = TransformListener(self.buffer, self._node)
         if self.parameters.odometry.source in ("auto", "topic"):
             self.odometry_listener = Listener(self._node, "odom", Odometry, "odom", self.odometry.add, self.events)
         for context in self.cameras.values():
@@ -186,7 +187,7 @@ class Runtime:
             self.account,
             self.timings,
             self.worker,
-            itertools.count(1),
+            self.ids,
         )
         names = list(dict.fromkeys(parameters.cameras or ("",)))
         if parameters.pairing == "rig":
@@ -202,7 +203,7 @@ class Runtime:
 
     def _make_rig(self, second: str, parameters: NodeParameters, hooks: StreamHooks) -> Rig:
         clock = self._node.get_clock()
-        return Rig(second, parameters, self.backend, self._buffer, self.account, self.timings, hooks, clock)
+        return Rig(second, parameters, self.backend, self.buffer, self.account, self.timings, hooks, clock)
 
     def _hooks(self, camera: str) -> StreamHooks:
         def reset(reason: str) -> None:

@@ -24,11 +24,14 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile
 
 from lsm_perception.conversions.reports import header
+from lsm_perception.free_views import FreeViews
+from lsm_perception.map_service import MapService
 from lsm_perception.parameters import NodeParameters
 from lsm_perception.query_service import QueryService
-from lsm_perception.replies import ServiceError, answer, timeout_seconds, unsupported
+from lsm_perception.replies import ServiceError, answer, timeout_seconds
 from lsm_perception.runtime import Runtime, initial_queries
 from lsm_perception.segmentation import make_queries
+from lsm_perception.view_service import ViewService
 from lsm_perception.waiting_room import WaitingRoom
 
 SERVICE_DEPTH = 500  # requests that may wait in the middleware; what comes on top of them is lost without a reply
@@ -40,6 +43,8 @@ class Work:
 
     runtime: Runtime
     query: QueryService
+    maps: MapService
+    views: ViewService
 
 
 class Services:
@@ -59,9 +64,9 @@ class Services:
             "capture": (Capture, self._capture),
             "reset": (Reset, self._reset),
             "stats": (Stats, self._stats),
-            "save_map": (SaveMap, unsupported("Saving the map")),
-            "load_map": (LoadMap, unsupported("Loading a map")),
-            "render_view": (RenderView, unsupported("Rendering the map")),
+            "save_map": (SaveMap, self._save_map),
+            "load_map": (LoadMap, self._load_map),
+            "render_view": (RenderView, self._render_view),
         }
         for name, (kind, work) in table.items():
             node.create_service(
@@ -76,7 +81,9 @@ class Services:
         """Answer from these parts from now on."""
         mappers = {name: context.mapper for name, context in runtime.cameras.items()}
         names = {name: context.names for name, context in runtime.cameras.items()}
-        self._work = Work(runtime, QueryService(runtime.segmenter, mappers, names, parameters))
+        query = QueryService(runtime.segmenter, mappers, names, parameters)
+        views = ViewService(FreeViews(runtime.cameras, runtime.buffer), runtime.backend, parameters)
+        self._work = Work(runtime, query, MapService(runtime, parameters.map_directory), views)
         self.configure(parameters)
 
     def detach(self) -> None:
@@ -90,6 +97,7 @@ class Services:
         work = self._work
         if work is not None:
             work.query.configure(parameters)
+            work.views.configure(parameters)
 
     def _configured(self) -> Work:
         """Return the parts; raise ServiceError while there are none."""
@@ -118,7 +126,10 @@ class Services:
     def _query_text(self, request: QueryText.Request, response: QueryText.Response) -> None:
         work = self._active()
         with self._room.place(), self._outlasting(work), work.runtime.timings.measure("query"):
-            work.query.work(request, response)
+            if request.target == QueryText.Request.CAMERA:
+                work.views.query(request, response)
+            else:
+                work.query.work(request, response)
 
     def _set_queries(self, request: SetQueries.Request, response: SetQueries.Response) -> None:
         work = self._configured()
@@ -158,6 +169,21 @@ class Services:
         response.epoch = work.runtime.reset()
         if request.reset_queries:
             work.runtime.set_queries(initial_queries(self._parameters))
+
+    def _render_view(self, request: RenderView.Request, response: RenderView.Response) -> None:
+        work = self._active()
+        with self._room.place(), self._outlasting(work):
+            work.views.render(request, response)
+
+    def _save_map(self, request: SaveMap.Request, response: SaveMap.Response) -> None:
+        work = self._configured()
+        with self._room.place(), self._outlasting(work):
+            work.maps.save(request, response)
+
+    def _load_map(self, request: LoadMap.Request, response: LoadMap.Response) -> None:
+        work = self._configured()
+        with self._room.place(), self._outlasting(work):
+            work.maps.load(request, response)
 
     def _stats(self, request: Stats.Request, response: Stats.Response) -> None:
         self._configured().runtime.statistics.work(request, response)
