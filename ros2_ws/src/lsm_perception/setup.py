@@ -16,8 +16,8 @@ setup(
         (f"share/{package_name}", ["package.xml"]),
         (f"share/{package_name}/launch", sorted(glob("launch/*.launch.py"))),
         (f"share/{package_name}/config", sorted(glob("config/*.*"))),
-        # A shell script instead of an entry point: an entry point's shebang loses the virtual environment.
-        (f"lib/{package_name}", [f"scripts/{package_name}"]),
+        # Shell scripts instead of entry points: an entry point's shebang loses the virtual environment.
+        (f"lib/{package_name}", [f"scripts/{package_name}", "scripts/lsm_viewer"]),
     ],
     install_requires=["setuptools"],
     zip_safe=True,

@@ -19,8 +19,8 @@ from lsm_perception.demo.processes import Child, child_environment
 from lsm_perception.demo.recording import Recording
 from lsm_perception.demo.results import write_results
 from lsm_perception.demo.source import Source, read_source
-from lsm_perception.demo.spinning import spinning
 from lsm_perception.demo.summary import lines, summarise
+from lsm_perception.spinning import spinning
 
 if TYPE_CHECKING:
     from lsm_perception.demo.listener import Listener

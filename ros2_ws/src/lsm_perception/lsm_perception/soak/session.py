@@ -18,13 +18,13 @@ from lsm_core.evaluation.provenance import provenance
 from lsm_perception.demo.processes import Child, child_environment
 from lsm_perception.demo.session import CANNOT_CONFIGURE
 from lsm_perception.demo.source import Source, read_source
-from lsm_perception.demo.spinning import spinning
 from lsm_perception.soak.client import SoakClient
 from lsm_perception.soak.log_tally import LogTally
 from lsm_perception.soak.options import SoakOptions
 from lsm_perception.soak.process_figures import process_figures
 from lsm_perception.soak.record import Sample, SoakWriter
 from lsm_perception.soak.report import report
+from lsm_perception.spinning import spinning
 
 STEP_S = 0.1
 PAUSED_S = 5.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, TypeVar
 
@@ -14,13 +14,13 @@ N = TypeVar("N", bound="Node")
 
 
 @contextmanager
-def spinning(make: Callable[[], N]) -> Iterator[N]:
-    """Give the node that `make` creates, spun until the block ends; rclpy is initialised for it."""
+def spinning(make: Callable[[], N], arguments: Sequence[str] = ()) -> Iterator[N]:
+    """Give the node that `make` creates, spun until the block ends; rclpy is initialised with the arguments."""
     import rclpy
     from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
     from rclpy.signals import SignalHandlerOptions
 
-    rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
+    rclpy.init(args=list(arguments), signal_handler_options=SignalHandlerOptions.NO)
     node = make()
     executor = SingleThreadedExecutor()
     executor.add_node(node)
