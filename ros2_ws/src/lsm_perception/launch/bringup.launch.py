@@ -12,7 +12,7 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterFile
 from launch_ros.substitutions import FindPackageShare
-from lsm_perception.bringup import default_params_file, remappings
+from lsm_perception.bringup import default_params_file, remappings, viewer_words
 from lsm_perception.bringup_arguments import ARGUMENTS, BringupArgument, parameter_text
 
 
@@ -29,11 +29,16 @@ def declare(argument: BringupArgument) -> DeclareLaunchArgument:
     )
 
 
-def perception_node(context: LaunchContext) -> list[Node]:
-    """Make the node from the arguments' values."""
-    values = {
+def values_of(context: LaunchContext) -> dict[str, str]:
+    """Return the arguments' values."""
+    return {
         argument.name: context.perform_substitution(LaunchConfiguration(argument.name)) for argument in ARGUMENTS
     }
+
+
+def perception_node(context: LaunchContext) -> list[Node]:
+    """Make the node from the arguments' values."""
+    values = values_of(context)
     parameters: list[ParameterFile | dict] = []
     params_file = values["params_file"] or default_params_file()
     if params_file:
@@ -63,14 +68,33 @@ def perception_node(context: LaunchContext) -> list[Node]:
     ]
 
 
+def viewer_node(context: LaunchContext) -> list[Node]:
+    """Make the viewer, if asked for."""
+    values = values_of(context)
+    if values["viewer"] != "true":
+        return []
+    return [
+        Node(
+            package="lsm_perception",
+            executable="lsm_viewer",
+            namespace=values["namespace"],
+            output="screen",
+            arguments=viewer_words(values),
+            remappings=[(inner, outer) for inner, outer in remappings(values) if inner != outer],
+            additional_env={"LSM_PYTHON": values["python"]} if values["python"] else {},
+        )
+    ]
+
+
 def generate_launch_description() -> LaunchDescription:
-    """Declare the arguments at top level, then start the node and, if asked for, RViz."""
+    """Declare the arguments at top level, then start the node and, if asked for, RViz and the viewer."""
     view = [FindPackageShare("lsm_perception"), "/config/lsm_perception.rviz"]
     return LaunchDescription(
         [
             SetEnvironmentVariable("RCUTILS_LOGGING_BUFFERED_STREAM", "1"),
             *(declare(argument) for argument in ARGUMENTS),
             OpaqueFunction(function=perception_node),
+            OpaqueFunction(function=viewer_node),
             Node(
                 package="rviz2",
                 executable="rviz2",

@@ -108,6 +108,36 @@ def node_command(values: Mapping[str, str], extra: Sequence[str] = ()) -> list[s
     return command + [word for word in extra if word != "--ros-args"]
 
 
+def viewer_words(values: Mapping[str, str]) -> list[str]:
+    """Return the words for the viewer's command line, without what is for ROS."""
+    transport = "compressed" if values["image_transport"] == "compressed" else "raw"
+    camera = values["cameras"].partition(",")[0].strip()
+    words = ["--host", values["viewer_host"], "--port", values["viewer_port"], "--image-transport", transport]
+    return words + (["--camera", camera] if camera else [])
+
+
+def viewer_command(values: Mapping[str, str]) -> list[str]:
+    """Return the command line of the viewer, which hears the same camera as the node."""
+    command = [values["python"] or sys.executable, "-m", "lsm_perception.viewer", *viewer_words(values)]
+    command += ["--ros-args"]
+    if values["namespace"]:
+        command += ["-r", f"__ns:=/{values['namespace'].strip('/')}"]
+    for inner, outer in remappings(values):
+        if inner != outer:
+            command += ["-r", f"{inner}:={outer}"]
+    return command
+
+
+def companions(values: Mapping[str, str]) -> list[list[str]]:
+    """Return the command lines of what shall run beside the node.
+
+    Raises:
+        BringupError: rviz2 is asked for and not on this machine.
+    """
+    wanted = [rviz_command()] if values["use_rviz"] == "true" else []
+    return wanted + ([viewer_command(values)] if values["viewer"] == "true" else [])
+
+
 def rviz_command() -> list[str]:
     """Return the command line of RViz with the package's view.
 
@@ -122,7 +152,7 @@ def rviz_command() -> list[str]:
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Start the node (and RViz); return the node's exit code, 2 for bad arguments."""
+    """Start the node (and RViz, and the viewer); return the node's exit code, 2 for bad arguments."""
     words = sys.argv[1:] if words is None else words
     if any(word in ("-h", "--help", "--show-args") for word in words):
         for argument in ARGUMENTS:
@@ -132,17 +162,17 @@ def main(words: Sequence[str] | None = None) -> int:
     try:
         values, extra = parse_arguments(words)
         command = node_command(values, extra)
-        viewer = subprocess.Popen(rviz_command()) if values["use_rviz"] == "true" else None
+        beside = [subprocess.Popen(line, start_new_session=True) for line in companions(values)]
     except BringupError as error:
         print(f"bringup: {error}", file=sys.stderr)
         return 2
-    if viewer is None and values["use_respawn"] != "true":
+    if not beside and values["use_respawn"] != "true":
         os.execvp(command[0], command)
     try:
         return run_in_foreground(command, values["use_respawn"] == "true")
     finally:
-        if viewer is not None:
-            viewer.terminate()
+        for process in beside:
+            process.terminate()
 
 
 if __name__ == "__main__":

@@ -70,6 +70,9 @@ ARGUMENTS: tuple[BringupArgument, ...] = (
     BringupArgument("odom_frame", "", "The robot's odometry frame.", (), "odom_frame"),
     BringupArgument("frame_prefix", "", "Put in front of the lsm_* frames.", (), "frame_prefix"),
     BringupArgument("use_rviz", "false", "Start RViz with the package's view (needs a full ROS 2).", BOOL),
+    BringupArgument("viewer", "false", "Start the view in the browser beside the node.", BOOL),
+    BringupArgument("viewer_host", "127.0.0.1", "Where the view listens; any but this machine needs a token."),
+    BringupArgument("viewer_port", "8080", "Its port; 0 for any free one."),
 )
 
 

@@ -27,6 +27,7 @@ class DemoOptions:
         image_topic: or None for the one with most images.
         backend, device: of the node.
         startup_s: longest wait for the node to be ready, seconds.
+        viewer_port: of the view in the browser; none with `headless`.
     """
 
     bag: Path | None
@@ -41,6 +42,7 @@ class DemoOptions:
     backend: str
     device: str
     startup_s: float
+    viewer_port: int
 
 
 def parse_arguments(arguments: Sequence[str]) -> DemoOptions:
@@ -51,7 +53,7 @@ def parse_arguments(arguments: Sequence[str]) -> DemoOptions:
     parser.add_argument("--bag", type=Path, help="bag folder, .mcap or .db3; default: the packaged sample")
     parser.add_argument("--query", "-q", action="append", metavar="TEXT", help="words to look for; repeatable")
     parser.add_argument("--output", "-o", type=Path, metavar="DIR", help="default: out/demo-<time>")
-    parser.add_argument("--headless", action="store_true", help="plain lines instead of a live table")
+    parser.add_argument("--headless", action="store_true", help="plain lines, and no view in the browser")
     parser.add_argument("--max-seconds", type=float, default=0.0, metavar="N", help="play at most N seconds of it")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the summary there too")
     parser.add_argument("--rate", type=float, default=1.0, help="speed of the replay, 1 is the recording's")
@@ -60,6 +62,13 @@ def parse_arguments(arguments: Sequence[str]) -> DemoOptions:
     parser.add_argument("--backend", default="lsm-tiny", help="model of the node")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda ...")
     parser.add_argument("--startup", type=float, default=180.0, metavar="S", help="longest wait for the node")
+    parser.add_argument(
+        "--viewer-port",
+        type=int,
+        default=8080,
+        metavar="PORT",
+        help="of the view in the browser; 0: any free one",
+    )
     given = parser.parse_args(arguments)
     if given.max_seconds < 0 or given.startup <= 0:
         parser.error("--max-seconds cannot be negative, --startup must be positive")
@@ -81,4 +90,5 @@ def parse_arguments(arguments: Sequence[str]) -> DemoOptions:
         backend=given.backend,
         device=given.device,
         startup_s=given.startup,
+        viewer_port=given.viewer_port,
     )

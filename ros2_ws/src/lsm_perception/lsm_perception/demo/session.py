@@ -7,11 +7,12 @@ import signal
 import sys
 import threading
 import time
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lsm_core.data import sample_path
+from lsm_perception.demo.browser_view import BrowserView
 from lsm_perception.demo.errors import DemoError
 from lsm_perception.demo.live import LiveView
 from lsm_perception.demo.options import DemoOptions
@@ -99,20 +100,24 @@ def _play(
     words = [*source.bringup_words(), f"backend:={options.backend}", f"device:={options.device}", *DEEP_QUEUES]
     node = Child("lsm_perception.bringup", words, logs / "node.log", environment)
     replay: Child | None = None
+    browser = (
+        None if options.headless else BrowserView(source, options.viewer_port, logs / "viewer.log", environment)
+    )
     try:
         with _listening(recording) as listener:
-            watch = Watch(node, stop, view, listener, recording, options.queries)
+            watch = Watch(node, stop, view, listener, recording, options.queries, browser)
             watch.until_ready(options.startup_s)
             replay = Child(
                 "lsm_perception.replay", _replay_words(options, source), logs / "replay.log", environment
             )
             watch.while_playing(replay)
             watch.drain()
+            watch.stay()
         return node.stop()
     finally:
-        if replay is not None:
-            replay.stop()
-        node.stop()
+        for child in (replay, browser, node):
+            if child is not None:
+                child.stop()
 
 
 def _replay_words(options: DemoOptions, source: Source) -> list[str]:
@@ -141,6 +146,7 @@ class Watch:
         listener: Any,
         recording: Recording,
         queries: tuple[str, ...],
+        browser: BrowserView | None,
     ) -> None:
         self._node = node
         self._stop = stop
@@ -148,6 +154,7 @@ class Watch:
         self._listener = listener
         self._recording = recording
         self._queries = queries
+        self._browser = browser
         self._stats: Any = None
         self._reply: Any = None
         self._next_stats = self._next_query = 0.0
@@ -207,6 +214,15 @@ class Watch:
             while not future.done() and time.monotonic() < deadline + DRAIN_S:
                 self._step("asking a last time")
 
+    def stay(self) -> None:
+        """Let a person at a terminal look around in the browser until Ctrl-C; then the results are written."""
+        if self._browser is None or not self._browser.open or not sys.stderr.isatty():
+            return
+        self._view.say("All played. The node still answers in the browser; Ctrl-C writes the results.")
+        with suppress(Interrupted):
+            while True:
+                self._step("waiting for Ctrl-C")
+
     def _ask(self, query: bool = True, period_s: float = STATS_PERIOD_S) -> None:
         """Send what is due, never two of a kind at a time."""
         now = time.monotonic()
@@ -223,6 +239,8 @@ class Watch:
             DemoError: the node ended, or the deadline is over.
         """
         self._view.update(stage)
+        if self._browser is not None:
+            self._browser.announce(self._view)
         if self._stop.wait(STEP_S):
             raise Interrupted
         if self._recording.faults:

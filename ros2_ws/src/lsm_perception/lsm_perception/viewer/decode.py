@@ -62,9 +62,9 @@ def splats_of(message: Any, most: int) -> Splats:
     return Splats(
         source_of(message.header),
         np.stack([fields["x"], fields["y"], fields["z"]], axis=1),
-        stretched @ stretched.transpose(0, 2, 1),
-        np.clip(colours, 0, 1),
-        opacity[:, None],
+        (stretched @ stretched.transpose(0, 2, 1)).astype(np.float32),
+        np.clip(colours, 0, 1).astype(np.float32),
+        opacity[:, None].astype(np.float32),
     )
 
 

@@ -1,7 +1,7 @@
 """The door to the viewer's web server: a small proxy that lets nobody through whom the guard does not know.
 
-viser listens on a free port of the loopback interface and knows no passwords. What comes to the viewer's own address
-is looked at first; only then are bytes handed on, in both directions, until one side ends.
+viser listens on a free port of the loopback interface and knows no passwords. What comes to the viewer's own
+address is looked at first; only then are bytes handed on, in both directions, until one side ends.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from lsm_perception.viewer.token import Guard, RequestHead
 
 MAX_HEAD = 16_384
 HEAD_S = 10.0
+LINGER_S = 1.0
 CHUNK = 65_536
 BACKLOG = 64
 MAX_CONNECTIONS = 64
@@ -93,7 +94,7 @@ class Gate:
             # A client that is gone, or speaks no HTTP, is no fault of ours.
             with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
                 if self._open > MAX_CONNECTIONS:
-                    return await refuse(writer, HTTPStatus.SERVICE_UNAVAILABLE, "Too many connections.")
+                    return await refuse(reader, writer, HTTPStatus.SERVICE_UNAVAILABLE, "Too many connections.")
                 await self._answer(reader, writer)
         finally:
             self._open -= 1
@@ -104,12 +105,12 @@ class Gate:
             raw = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), HEAD_S)
             head = parse_head(raw)
         except (TimeoutError, asyncio.LimitOverrunError, ValueError):
-            return await refuse(writer, HTTPStatus.BAD_REQUEST, "This is no request that can be read.")
+            return await refuse(reader, writer, HTTPStatus.BAD_REQUEST, "This is no request that can be read.")
         verdict = self._guard.judge(head)
         if verdict.set_cookie:
             return await send(writer, HTTPStatus.SEE_OTHER, "", {"Location": "/", "Set-Cookie": verdict.set_cookie})
         if not verdict.allowed:
-            return await refuse(writer, HTTPStatus.FORBIDDEN, verdict.complaint)
+            return await refuse(reader, writer, HTTPStatus.FORBIDDEN, verdict.complaint)
         inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", self._inner_port)
         try:
             inner_writer.write(raw)
@@ -134,10 +135,20 @@ async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
         await writer.drain()
 
 
-async def refuse(writer: asyncio.StreamWriter, status: HTTPStatus, why: str) -> None:
+async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, status: HTTPStatus, why: str) -> None:
     """Answer with a status and one line."""
     log.info("refused a connection: %s", why)
     await send(writer, status, why)
+    # Closing while something is unread would reset the connection, and the other side might not see the answer.
+    writer.write_eof()
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(discard(reader), LINGER_S)
+
+
+async def discard(reader: asyncio.StreamReader) -> None:
+    """Read to the end, for nothing."""
+    while await reader.read(CHUNK):
+        pass
 
 
 async def send(

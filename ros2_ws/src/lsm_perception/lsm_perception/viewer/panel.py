@@ -57,7 +57,9 @@ class Panel:
         self._shown: dict[str, Any] = {}
         self._keyframe: KeyframeRecord | None = None
         self.splats_wanted = False
-        server.gui.configure_theme(control_width="large", show_logo=False, show_share_button=False)
+        server.gui.configure_theme(
+            control_layout="fixed", control_width="large", show_logo=False, show_share_button=False
+        )
         with self._gui.add_folder("lsm_perception"):
             self._status = self._gui.add_markdown("")
         tabs = self._gui.add_tab_group()
@@ -91,7 +93,10 @@ class Panel:
         form = self._gui.add_form(None)
         with form:
             self._words = self._gui.add_text("words", "", hint="things, separated by commas")
-        self._about_selected = self._gui.add_checkbox("about the keyframe chosen in the timeline", False)
+        self._about_selected = self._gui.add_checkbox(
+            "chosen keyframe", False, hint="instead of the newest one: that of the timeline"
+        )
+        self._look = self._gui.add_checkbox("look there", True, hint="move the view behind the camera that saw it")
         ask = self._gui.add_button("Ask")
         self._answer = self._gui.add_markdown("Type what to look for, such as: chair, a wooden table")
         self._answer_picture = self._gui.add_image(EMPTY, label="answer", visible=False)
@@ -99,22 +104,25 @@ class Panel:
         keep = self._gui.add_button("Look for these in every keyframe")
         self._kept = self._gui.add_markdown("")
         self._overlay = self._gui.add_image(EMPTY, label="every keyframe (~/segmentation/overlay)")
-        form.on_submit(lambda _: self._ask())
-        ask.on_click(lambda _: self._ask())
+        form.on_submit(lambda event: self._ask(event.client))
+        ask.on_click(lambda event: self._ask(event.client))
         clear.on_click(lambda _: self._clear_answer())
         keep.on_click(lambda _: self._keep_looking())
 
-    def _ask(self) -> None:
+    def _ask(self, client: viser.ClientHandle | None) -> None:
         chosen = self._keyframe.id if self._about_selected.value and self._keyframe else None
         self._answer.content = "Asking …"
         try:
             answer = self._asking.ask(self._words.value, chosen)
         except ViewerError as error:
-            self._answer.content = f"⚠️ {plain(str(error), 500)}"
+            self._answer.content = f"**No:** {plain(str(error), 500)}"
             return
         self._answer.content = answer_text(answer)
         self._answer_picture.image = answer_picture(answer, self._scene.thumbnail(answer.stamp_ns))
         self._answer_picture.visible = True
+        T_map_cam = self._scene.pose(answer.stamp_ns)
+        if client is not None and T_map_cam is not None and self._look.value:
+            self._stage.look_from(client, T_map_cam, behind=0.6)
 
     def _clear_answer(self) -> None:
         self._scene.put(scene.ANSWER, None)
@@ -125,7 +133,7 @@ class Panel:
         try:
             texts = self._asking.keep_looking(self._words.value)
         except ViewerError as error:
-            self._kept.content = f"⚠️ {plain(str(error), 500)}"
+            self._kept.content = f"**No:** {plain(str(error), 500)}"
             return
         self._kept.content = f"Looking for: {', '.join(plain(t, 40) for t in texts) or 'nothing'}"
 
@@ -162,16 +170,14 @@ class Panel:
         keyframe = keyframes[min(int(self._timeline.value), len(keyframes) - 1)]
         picture = self._scene.thumbnail(keyframe.stamp_ns)
         shown = (keyframe, picture is not None)
-        path: Path | None = self._scene.get(scene.PATH)
-        placed = path is not None and keyframe.stamp_ns in path.T_map_cam
+        placed = self._scene.pose(keyframe.stamp_ns) is not None
         self._keyframe_text.content = keyframe_text(keyframe, keyframes[0].stamp_ns, placed)
         if shown != self._shown.get("keyframe"):
             self._shown["keyframe"], self._keyframe = shown, keyframe
             self._keyframe_picture.image = EMPTY if picture is None else picture
 
     def _look_from_keyframe(self, client: viser.ClientHandle | None) -> None:
-        path: Path | None = self._scene.get(scene.PATH)
-        T = None if path is None or self._keyframe is None else path.T_map_cam.get(self._keyframe.stamp_ns)
+        T = None if self._keyframe is None else self._scene.pose(self._keyframe.stamp_ns)
         if client is not None and T is not None:
             self._stage.look_from(client, T)
 
@@ -204,7 +210,7 @@ class Panel:
         try:
             picture, metric = self._asking.draw(T_map_cam, lens_of_view(camera.fov, camera.aspect, DRAWN_HEIGHT))
         except ViewerError as error:
-            self._view_text.content = f"⚠️ {plain(str(error), 500)}"
+            self._view_text.content = f"**No:** {plain(str(error), 500)}"
             self._view_picture.visible = False
             return
         self._view_text.content = f"Drawn by the node, map in {'metres' if metric else 'its own unit'}."
@@ -223,6 +229,6 @@ class Panel:
             try:
                 told.content = plain(self._asking.save(self._name.value, form.value, overwrite.value), 500)
             except ViewerError as error:
-                told.content = f"⚠️ {plain(str(error), 500)}"
+                told.content = f"**No:** {plain(str(error), 500)}"
 
         save.on_click(work)

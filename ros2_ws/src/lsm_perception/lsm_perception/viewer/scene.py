@@ -163,6 +163,12 @@ class Scene:
                 return np.eye(4)
             return path.T_map_cam.get(source.stamp_ns)
 
+    def pose(self, stamp_ns: int) -> Matrix | None:
+        """Return T_map_cam [4, 4] of a keyframe's stamp; None where it has none in this map."""
+        with self._lock:
+            path: Path | None = self._layers.get(PATH)
+            return None if path is None else path.T_map_cam.get(stamp_ns)
+
     def map_source(self) -> Source | None:
         """Return the frame of the map that is shown, None before there is one."""
         with self._lock:

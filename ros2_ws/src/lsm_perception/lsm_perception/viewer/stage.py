@@ -84,12 +84,13 @@ class Stage:
             for layer in (scene.CLOUD, scene.MAP, scene.ANSWER):
                 self._drawn.pop(layer, None)
 
-    def look_from(self, client: viser.ClientHandle, T_map_cam: Matrix) -> None:
-        """Put a browser's view at a camera's pose."""
+    def look_from(self, client: viser.ClientHandle, T_map_cam: Matrix, behind: float = 0.0) -> None:
+        """Put a browser's view at a camera's pose, or so many depths of the scene behind and above it."""
         depth = self._scene.unit_length()
+        offset = T_map_cam[:3, :3] @ (behind * depth * np.array([0.0, -0.6, -1.0]))
         with client.atomic():
             client.camera.up_direction = -T_map_cam[:3, 1]
-            client.camera.position = T_map_cam[:3, 3]
+            client.camera.position = T_map_cam[:3, 3] + offset
             client.camera.look_at = T_map_cam[:3, 3] + depth * T_map_cam[:3, 2]
 
     def _go_home_once(self) -> None:
@@ -128,6 +129,7 @@ class Stage:
             colours,
             point_size=size * self._point_size * POINT * self._scene.unit_length(),
             point_shape="circle",
+            point_shading="flat",
             precision="float32",
             **pose_arguments(T),
         )

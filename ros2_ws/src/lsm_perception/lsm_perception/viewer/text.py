@@ -8,10 +8,16 @@ from collections.abc import Sequence
 from lsm_perception.conversions.semantics import palette
 from lsm_perception.viewer.records import Answer, KeyframeRecord, ScaleRecord, StatusLine
 
-MARKS = ("🟢", "🟡", "🔴", "⚪")
-SCALE_MARKS = {"metric": "🟢", "degraded": "🟡", "unknown": "⚪"}
+GOOD, WARNING, BAD, UNKNOWN = "#2b9348", "#e0a100", "#d00000", "#999999"
+LEVELS = (GOOD, WARNING, BAD, UNKNOWN)
+SCALES = {"metric": GOOD, "degraded": WARNING, "unknown": UNKNOWN}
 # What stands in a cell of a table, or in a line, must not be taken for Markdown or HTML.
 _SPECIAL = str.maketrans({c: f"\\{c}" for c in "\\`*_{}[]()#+!|~>"} | {"<": "&lt;", "&": "&amp;", "\n": " "})
+
+
+def dot(colour: str) -> str:
+    """Return a dot of a CSS colour."""
+    return f'<span style="color:{colour}">&#9679;</span>'
 
 
 def plain(text: str, most: int = 200) -> str:
@@ -25,13 +31,17 @@ def status_text(
     """Return the status: whether the node is there, its scale, and each part of its diagnostics."""
     if not connected:
         known = "What you see is the last it said." if lines else "Start it: `./run bringup image_topic:=...`"
-        return f"🔴 **{plain(node)} is not there.** {known}"
-    out = [f"🟢 {plain(node)}", scale_text(scale)]
+        return f"{dot(BAD)} **{plain(node)} is not there.** {known}"
+    out = [f"{dot(GOOD)} {plain(node)}", scale_text(scale)]
     if metric_map is not None:
         out.append(f"Shown in {'**metres**' if metric_map else 'the map’s **own unit**, not metres'}.")
+    said: set[str] = set()
     for line in lines:
-        if not line.part.startswith("scale"):
-            out.append(f"{MARKS[min(line.level, 3)]} {plain(line.part)}: {plain(line.message)}{figures(line)}")
+        if line.part.startswith("scale") or line.message in said:
+            continue
+        said.add(line.message)
+        mark = dot(LEVELS[min(line.level, 3)])
+        out.append(f"{mark} {plain(line.part)}: {plain(line.message, 120)}{figures(line)}")
     return "\n\n".join(out)
 
 
@@ -44,7 +54,7 @@ def figures(line: StatusLine) -> str:
 
 def scale_text(scale: ScaleRecord) -> str:
     """Return what is known of metres."""
-    mark = SCALE_MARKS.get(scale.state, "⚪")
+    mark = dot(SCALES.get(scale.state, UNKNOWN))
     if not math.isfinite(scale.metres_per_unit):
         return f"{mark} scale {scale.state}"
     spread = f", spread {scale.spread:.0%}" if math.isfinite(scale.spread) else ""
@@ -62,8 +72,8 @@ def answer_text(answer: Answer) -> str:
         answer.texts, palette(len(answer.texts)), answer.presence, answer.score, answer.pixels, strict=True
     ):
         red, green, blue = (int(c) for c in colour)
-        spot = f'<span style="color:rgb({red},{green},{blue})">⬤</span>'
-        rows.append(f"| {spot} | {plain(text, 40)} | {presence:.2f} | {score:.2f} | {pixels / area:.0%} |")
+        cells = f"{presence:.2f} | {score:.2f} | {pixels / area:.0%}"
+        rows.append(f"| {dot(f'rgb({red},{green},{blue})')} | {plain(text, 40)} | {cells} |")
     found = f"{len(answer.cloud)} points" + (f", {len(answer.boxes.boxes)} boxes" if answer.boxes.boxes else "")
     return "\n".join(rows) + f"\n\nKeyframe {answer.keyframe_id}: {found}."
 

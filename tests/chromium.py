@@ -90,6 +90,28 @@ class Page:
         self.call("Input.dispatchKeyEvent", type="keyDown", key=key, text=key)
         self.call("Input.dispatchKeyEvent", type="keyUp", key=key)
 
+    def click(self, element: str) -> None:
+        """Click in the middle of what a JavaScript expression finds."""
+        box = self.evaluate(
+            f"(() => {{ const e = {element}; e.scrollIntoView({{block: 'nearest'}});"
+            " const r = e.getBoundingClientRect(); return [r.x + r.width / 2, r.y + r.height / 2] })()"
+        )
+        if box is None:
+            raise LookupError(f"not found: {element}; console: {self.console}")
+        at = (round(box[0]), round(box[1]))
+        self._mouse("mousePressed", at)
+        self._mouse("mouseReleased", at)
+
+    def type(self, text: str) -> None:
+        """Type into what has the focus."""
+        self.call("Input.insertText", text=text)
+
+    def enter(self) -> None:
+        """Press the enter key."""
+        key = {"key": "Enter", "code": "Enter", "windowsVirtualKeyCode": 13}
+        self.call("Input.dispatchKeyEvent", type="keyDown", text="\r", **key)
+        self.call("Input.dispatchKeyEvent", type="keyUp", **key)
+
     def _mouse(self, kind: str, at: tuple[int, int]) -> None:
         self.call("Input.dispatchMouseEvent", type=kind, x=at[0], y=at[1], button="left", buttons=1, clickCount=1)
 
