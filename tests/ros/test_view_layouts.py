@@ -21,6 +21,7 @@ from rclpy.node import Node
 from rclpy.qos import (
     DurabilityPolicy,
     HistoryPolicy,
+    LivelinessPolicy,
     QoSCompatibility,
     QoSProfile,
     ReliabilityPolicy,
@@ -78,6 +79,7 @@ def requested(topic: dict[str, Any]) -> QoSProfile:
         history=HistoryPolicy[policies["History Policy"].upper()],
         reliability=ReliabilityPolicy[policies["Reliability Policy"].upper()],
         durability=DurabilityPolicy[policies["Durability Policy"].upper()],
+        liveliness=LivelinessPolicy.AUTOMATIC,
     )
 
 

@@ -104,7 +104,9 @@ class Gate:
         try:
             raw = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), HEAD_S)
             head = parse_head(raw)
-        except (TimeoutError, asyncio.LimitOverrunError, ValueError):
+        except TimeoutError:
+            return  # in silence: a browser opens connections in advance, and would take a word for a later answer
+        except (asyncio.LimitOverrunError, ValueError):
             return await refuse(reader, writer, HTTPStatus.BAD_REQUEST, "This is no request that can be read.")
         verdict = self._guard.judge(head)
         if verdict.set_cookie:
