@@ -16,6 +16,7 @@ from lsm_core.backends.semantic_source import SemanticMap, SemanticSource
 from lsm_core.errors import InputError, QueryError, UnsupportedError
 from lsm_core.query.drawn_features import feature_camera, gaussian_feature_width, render_features
 from lsm_core.query.text_check import check_texts
+from lsm_core.query.text_list import split_texts
 from lsm_core.query.text_scorer import TextScorer, check_language
 from lsm_core.query.text_to_mask import QueryConfig, masks_and_labels, presence, to_image
 from lsm_core.types import Camera, Gaussians, Prediction, QueryResult
@@ -46,7 +47,7 @@ def query_prediction(
     Args:
         backend: whose features the prediction carries.
         prediction: with features (or with Gaussians that have them, for `camera`).
-        texts: 1 to 64 texts; see `check_texts`.
+        texts: 1 to 64 texts, see `check_texts`; or one line with several, see `split_texts`.
         camera: a view of the prediction's scene to answer on instead of the input views; features are rendered.
         thresholds: smallest score of a masked pixel: one for all texts or one per text; None, NaN and values of -1
             or less mean the default of the configuration.
@@ -61,7 +62,7 @@ def query_prediction(
         UnsupportedError: the backend or the prediction has no language features.
     """
     limits = config or QueryConfig()
-    clean = check_texts(texts)
+    clean = _things(texts)
     cuts = _thresholds(thresholds, len(clean), limits.threshold)
     score = TextScorer(backend, clean, _feature_width(backend, prediction, camera), limits)
     if camera is not None:
@@ -94,7 +95,7 @@ def query_gaussians(
         UnsupportedError: the backend or the Gaussians have no language features, or of another width.
     """
     limits = config or QueryConfig()
-    clean = check_texts(texts)
+    clean = _things(texts)
     cuts = _thresholds(thresholds, len(clean), limits.threshold)
     score = TextScorer(backend, clean, gaussian_feature_width(backend, gaussians), limits)
     return _assemble(clean, [_score_camera(gaussians, camera, score, limits) for camera in cameras], cuts, limits)
@@ -121,7 +122,7 @@ def query_maps(
     if not maps:
         raise InputError("There is no image to look at.", "Pass one or more.")
     limits = config or QueryConfig()
-    clean = check_texts(texts)
+    clean = _things(texts)
     cuts = _thresholds(thresholds, len(clean), limits.threshold)
     score = TextScorer(source, clean, int(maps[0].features.shape[-1]), limits)
     grids = [
@@ -179,6 +180,11 @@ def _assemble(
     per_view = [presence(grid.scores.flatten(0, 1), config) for grid in grids]
     best = [max(values) for values in zip(*per_view, strict=True)] if per_view else [0.0] * len(texts)
     return QueryResult(texts, masks, scores, best, labels)
+
+
+def _things(texts: Sequence[str]) -> tuple[str, ...]:
+    """Return what is asked for: a list's entries as they are, or the parts of one line."""
+    return split_texts(texts) if isinstance(texts, str) else check_texts(texts)
 
 
 def _feature_width(backend: Backend, prediction: Prediction, camera: Camera | None) -> int:

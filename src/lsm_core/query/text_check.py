@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections.abc import Sequence
 
@@ -10,10 +9,13 @@ from lsm_core.errors import QueryError
 
 MAX_TEXTS = 64
 MAX_LENGTH = 256
+JOINERS = "\u200c\u200d"  # they belong to Persian and Indic words, and to emoji of several parts
 
 
 def check_texts(texts: Sequence[str]) -> tuple[str, ...]:
-    """Return the texts with outer and repeated spaces removed.
+    """Return the texts in one form: NFKC, without invisible format characters, outer and repeated spaces.
+
+    Two texts of the same form but for case are the same text.
 
     Args:
         texts: 1 to 64 strings of 1 to 256 characters, without control characters.
@@ -35,31 +37,28 @@ def check_texts(texts: Sequence[str]) -> tuple[str, ...]:
     return clean
 
 
-def split_texts(line: str) -> tuple[str, ...]:
-    """Split a line such as "chair, table; a red sofa" at commas, semicolons and line breaks, and check the parts.
-
-    A repeated part counts once.
-
-    Raises:
-        QueryError: nothing is left, or a part is malformed.
-    """
-    unique: dict[str, str] = {}
-    for part in re.split(r"[,;\n\r]", line):
-        if part.strip():
-            unique.setdefault(" ".join(part.split()).casefold(), part)
-    return check_texts(list(unique.values()))
-
-
 def _check_text(text: str, position: int) -> str:
     name = f"Text {position + 1}"
     if not isinstance(text, str):
         raise QueryError(f"{name} is not a string but {type(text).__name__}.")
     if len(text) > MAX_LENGTH:
-        raise QueryError(f"{name} has {len(text)} characters; at most {MAX_LENGTH} are possible.", "Shorten it.")
+        raise _too_long(name, text)
     # Cc: control, Cs: lone surrogates (broken UTF-8), Co and Cn: without meaning.
     if any(unicodedata.category(c) in ("Cc", "Cs", "Co", "Cn") and c not in "\t\n\r" for c in text):
         raise QueryError(f"{name} has control characters or is not valid Unicode.", "Send plain UTF-8 text.")
-    clean = " ".join(text.split())
+    clean = normal_form(text)
+    if len(clean) > MAX_LENGTH:  # a sign can stand for several letters
+        raise _too_long(name, clean)
     if not any(c.isalnum() for c in clean):
         raise QueryError(f"{name} is empty.", 'Name a thing, such as "chair".')
     return clean
+
+
+def normal_form(text: str) -> str:
+    """Return the text in NFKC (full-width letters become plain ones), without invisible signs and spare spaces."""
+    visible = "".join(c for c in text if unicodedata.category(c) != "Cf" or c in JOINERS)
+    return " ".join(unicodedata.normalize("NFKC", visible).split())
+
+
+def _too_long(name: str, text: str) -> QueryError:
+    return QueryError(f"{name} has {len(text)} characters; at most {MAX_LENGTH} are possible.", "Shorten it.")

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lsm_core.errors import QueryError
-from lsm_core.query import check_texts, split_texts
+from lsm_core.query import check_texts
 
 
 @pytest.mark.parametrize(
@@ -38,10 +38,21 @@ def test_good_texts_are_tidied() -> None:
     assert len(check_texts([f"thing {i}" for i in range(64)])) == 64
 
 
-def test_lines_split_at_commas_semicolons_and_breaks() -> None:
-    assert split_texts("chair, table; a red sofa\nlamp,,chair") == ("chair", "table", "a red sofa", "lamp")
-    with pytest.raises(QueryError):
-        split_texts(" , ; ")
+def test_unicode_is_brought_to_one_form() -> None:
+    assert check_texts(["Tu\u0308r", "\uff23\uff28\uff21\uff29\uff32", "so\u200bfa\ufeff"]) == (
+        "T\u00fcr",
+        "CHAIR",
+        "sofa",
+    )
+    assert check_texts(["\u202eriahc"]) == ("riahc",)  # no writing direction for others to be fooled by
+    astronaut = "\U0001f469\u200d\U0001f680 chair"
+    assert check_texts([astronaut]) == (astronaut,)  # what joins an emoji stays
+    with pytest.raises(QueryError, match="twice"):
+        check_texts(["T\u00fcr", "Tu\u0308r"])
+    with pytest.raises(QueryError, match="empty"):
+        check_texts(["\u200b"])
+    with pytest.raises(QueryError, match="characters"):
+        check_texts(["\ufdfa" * 30])  # one sign stands for 18 letters
 
 
 @given(st.lists(st.text(max_size=300), max_size=70))

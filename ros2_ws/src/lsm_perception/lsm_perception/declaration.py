@@ -13,7 +13,7 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from lsm_core.errors import InputError, QueryError
-from lsm_core.query import check_texts
+from lsm_core.query import split_texts
 from lsm_perception.parameter_checks import contradiction
 from lsm_perception.parameters import NodeParameters, settings
 from lsm_perception.qos import override_complaint
@@ -151,7 +151,7 @@ def complaint_about(entry: Setting, value: Value) -> str | None:
         return f"it has type {type(value).__name__}, not {type(entry.default).__name__}"
     if entry.name == "queries.texts" and isinstance(value, tuple) and any(text.strip() for text in value):
         try:
-            check_texts([text for text in value if text.strip()])
+            split_texts([text for text in value if text.strip()])
         except QueryError as error:
             return str(error)
     return entry.spec.complaint(value)

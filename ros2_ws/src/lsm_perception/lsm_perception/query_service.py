@@ -153,16 +153,12 @@ def wanted_queries(texts: Sequence[str], thresholds: Sequence[float], limits: Qu
     """Return the texts of a request, checked.
 
     Raises:
-        ServiceError: none, or too many.
-        QueryError: a text is malformed, or the thresholds do not fit.
+        ServiceError: there is none.
+        QueryError: there are too many, a text is malformed, or the thresholds do not fit.
     """
     if not texts:
         raise ServiceError(ResultCode.BAD_REQUEST, "texts is empty. Name at least one thing to look for.")
-    if len(texts) > limits.max_texts:
-        raise ServiceError(
-            ResultCode.BAD_REQUEST, f"{len(texts)} texts are more than queries.max_texts = {limits.max_texts}."
-        )
-    return make_queries(texts, thresholds, limits.threshold)
+    return make_queries(texts, thresholds, limits.threshold, limits.max_texts)
 
 
 def fill_masks(response: QueryText.Response, keyframe: Keyframe, found: QueryResult) -> None:

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from lsm_core.backends.base import Backend
 from lsm_core.errors import QueryError
-from lsm_core.query import check_texts
+from lsm_core.query import check_texts, split_each
+from lsm_core.query.text_check import MAX_TEXTS
 from lsm_core.types import QueryResult
 from lsm_perception.products import Keyframe, Segmentation
 
@@ -30,27 +31,44 @@ class StandingQueries:
     thresholds: tuple[float, ...] = ()
 
 
-def make_queries(texts: Sequence[str], thresholds: Sequence[float], default: float) -> StandingQueries:
+def make_queries(
+    texts: Sequence[str], thresholds: Sequence[float], default: float, max_texts: int = MAX_TEXTS
+) -> StandingQueries:
     """Check words and thresholds.
 
     Args:
-        texts: the words; none turns segmentation off.
-        thresholds: none, one for all, or one per text; 0 to 1, or -1 for the backend's own rule.
+        texts: things, or lists of things ("chair, table; sofa", see `lsm_core.query.split_texts`); none turns
+            segmentation off.
+        thresholds: none, one for all, one per entry of `texts` (for all things of that entry), or one per thing;
+            0 to 1, or -1 for the backend's own rule.
         default: the threshold where none is given; -1 for the backend's own rule.
+        max_texts: the most things that may be named.
 
     Raises:
         QueryError: a text is empty, too long or malformed, there are too many, or thresholds do not fit.
     """
-    clean = check_texts(list(texts)) if texts else ()
-    if len(thresholds) not in (0, 1, len(clean)):
+    if len(texts) > max_texts:
+        raise _too_many(len(texts), max_texts)
+    parts = split_each(list(texts))
+    clean = check_texts([part for entry in parts for part in entry]) if texts else ()
+    if len(clean) > max_texts:
+        raise _too_many(len(clean), max_texts)
+    if len(thresholds) not in (0, 1, len(parts), len(clean)):
         raise QueryError(
             f"{len(thresholds)} thresholds do not fit {len(clean)} texts.", "Give none, one, or one per text."
         )
     if not all(t == -1 or 0 <= t <= 1 for t in thresholds):
         raise QueryError("A threshold is outside 0 to 1.", "Scores lie between 0 and 1; -1 takes the default.")
     given = list(thresholds) or [default]
-    full = given * len(clean) if len(given) == 1 else given
-    return StandingQueries(tuple(clean), tuple(float(t) for t in full))
+    if len(given) == 1:
+        given = given * len(clean)
+    elif len(given) != len(clean):
+        given = [t for t, entry in zip(given, parts, strict=True) for _ in entry]
+    return StandingQueries(tuple(clean), tuple(float(t) for t in given))
+
+
+def _too_many(count: int, limit: int) -> QueryError:
+    return QueryError(f"{count} texts are more than queries.max_texts = {limit}.", "Ask in several requests.")
 
 
 class Segmenter:
