@@ -54,7 +54,7 @@ def bench_pair(
     ]
     if texts and backend.has_language:
         stages.append((f"masks of {len(texts)} texts", lambda: backend.query(prediction, list(texts))))
-    return [_time(name, run, repeats, warmup, backend.device) for name, run in stages]
+    return [time_stage(name, run, repeats, warmup, backend.device) for name, run in stages]
 
 
 def bench_table(title: str, stages: Sequence[StageTime], note: str) -> Table:
@@ -74,8 +74,8 @@ def bench_table(title: str, stages: Sequence[StageTime], note: str) -> Table:
     return Table(title, columns, rows, note)
 
 
-def _time(name: str, run: Callable[[], object], repeats: int, warmup: int, device: torch.device) -> StageTime:
-    """Run a stage and return its times."""
+def time_stage(name: str, run: Callable[[], object], repeats: int, warmup: int, device: torch.device) -> StageTime:
+    """Run a stage `warmup + repeats` times and return the times of the last `repeats`."""
     times, cpu_times = [], []
     for index in range(warmup + repeats):
         start, cpu_start = time.perf_counter(), time.process_time()
