@@ -20,7 +20,7 @@ from lsm_perception.publishers import TYPES
 from lsm_perception_msgs.msg import PairPose, Scale
 from lsm_perception_msgs.srv import QueryText
 from sensor_msgs_py import point_cloud2
-from synthetic_world import HEIGHT, WIDTH, View, walk
+from synthetic_world import HALF_SIZE, HEIGHT, WIDTH, View, walk
 
 T_ODOM_WORLD = np.array([[0, 0, 1, 3.0], [-1, 0, 0, -2.0], [0, -1, 0, 1.0], [0, 0, 0, 1.0]])
 
@@ -130,6 +130,29 @@ def test_centroids_and_boxes_of_a_query_are_metres_in_the_images_frame(node: Har
     assert len(reply.objects.detections) >= 1 and reply.objects.header.frame_id == FRAME
     size = reply.objects.detections[0].bbox.size
     assert 1.0 < max(size.x, size.y, size.z) < 7.0  # the room is 6 m long
+
+
+def test_box_and_points_of_a_query_are_where_the_room_has_them(node: Harness, views: list[View]) -> None:
+    reply = node.call(QueryText, "query_text", texts=["cabinet"])
+    assert reply.code == "ok" and reply.message == "" and len(reply.objects.detections) == 1
+    view = next(v for v in views if v.stamp_ns == stamp_to_ns(reply.header.stamp))
+    seen = (view.label == 5) & (np.arange(WIDTH) >= 36)  # the backend is unsure left of it
+    rows, columns = np.nonzero(seen)
+    depth = view.depth[rows, columns].astype(np.float64)
+    front = np.stack([(columns - 159.5) / 260 * depth, (rows - 119.5) / 260 * depth, depth], -1)
+    truth = front @ view.T_world_cam[:3, :3].T + view.T_world_cam[:3, 3]  # the face z = 3 of the room
+
+    points = point_cloud2.read_points_numpy(reply.points, ["x", "y", "z"]).astype(np.float64)
+    placed = points @ view.T_world_cam[:3, :3].T + view.T_world_cam[:3, 3]
+    assert np.percentile(np.abs(placed[:, 2] - HALF_SIZE[2]), 90) < 0.03
+
+    box = reply.objects.detections[0].bbox
+    T_world_box = view.T_world_cam @ matrix_from_pose(box.center)
+    assert np.abs(T_world_box[:3, :3]).max(0).min() > 0.999  # its sides are those of the room
+    size = np.abs(T_world_box[:3, :3]) @ (box.size.x, box.size.y, box.size.z)
+    low, high = np.quantile(truth, [0.02, 0.98], axis=0)
+    assert size[2] < 0.06 and np.allclose(size[:2], (high - low)[:2], rtol=0.08)
+    assert np.allclose(T_world_box[:3, 3], 0.5 * (low + high), atol=0.1)
 
 
 def test_detections_are_published_in_the_images_frame(node: Harness) -> None:

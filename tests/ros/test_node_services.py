@@ -70,7 +70,7 @@ def hold_inference(node: Harness, views: list[View]) -> None:
 
 def test_query_returns_masks_scores_and_centroids(node: Harness, views: list[View]) -> None:
     reply = node.call(QueryText, "query_text", texts=["floor", "sofa"])
-    assert reply.success and reply.code == ResultCode.OK and reply.message == ""
+    assert reply.success and reply.code == ResultCode.NO_SCALE and "no boxes" in reply.message
     view = next(v for v in views if v.stamp_ns == stamp_to_ns(reply.header.stamp))
     assert reply.header.frame_id == FRAME and reply.keyframe_id == added(node)[-1].id
     masks = [np.asarray(m.data, np.uint8).reshape(HEIGHT, WIDTH) for m in reply.masks]
@@ -82,6 +82,25 @@ def test_query_returns_masks_scores_and_centroids(node: Harness, views: list[Vie
     assert reply.presence[0] > 0.9 and reply.presence[1] < 0.1 and reply.score[0] > 0.8
     assert list(reply.pixels) == [int((m == 255).sum()) for m in masks]
     assert list(reply.centroid_valid) == [True, False]
+
+
+def test_an_entry_that_lists_things_is_split(node: Harness) -> None:
+    reply = node.call(QueryText, "query_text", texts=["floor, sofa; 'wall'", "a lamp"], thresholds=[0.2, 0.9])
+    assert reply.success and len(reply.masks) == len(reply.presence) == 4
+    assert "'floor', 'sofa', 'wall', 'a lamp', in this order" in reply.message
+    apart = node.call(
+        QueryText, "query_text", texts=["floor", "sofa", "wall", "a lamp"], thresholds=[0.2] * 3 + [0.9]
+    )
+    assert list(reply.pixels) == list(apart.pixels) and reply.label_map == apart.label_map
+    assert "in this order" not in apart.message
+    quoted = node.call(QueryText, "query_text", texts=['"a red, round table"'])
+    assert quoted.success and len(quoted.masks) == 1
+    assert node.call(QueryText, "query_text", texts=["a, b", "c"], thresholds=[0.1] * 4).code == "bad_request"
+
+
+def test_standing_queries_are_split_too(node: Harness) -> None:
+    reply = node.call(SetQueries, "set_queries", texts=["cabinet; wall", "door"], thresholds=[0.25, 0.5])
+    assert list(reply.texts) == ["cabinet", "wall", "door"] and list(reply.thresholds) == [0.25, 0.25, 0.5]
 
 
 def test_query_points_lie_on_the_floor_plane_in_the_unscaled_map(node: Harness) -> None:
@@ -114,6 +133,8 @@ def test_query_by_id_and_stamp_answers_for_that_keyframe(node: Harness) -> None:
         ({"texts": ["x" * 100_000]}, ResultCode.BAD_REQUEST),
         ({"texts": ["cha\x07ir"]}, ResultCode.BAD_REQUEST),
         ({"texts": [f"thing {i}" for i in range(300)]}, ResultCode.BAD_REQUEST),
+        ({"texts": [", ".join(f"thing {i}" for i in range(300))]}, ResultCode.BAD_REQUEST),
+        ({"texts": ["chair, table", "Table"]}, ResultCode.BAD_REQUEST),
         ({"texts": ["chair"], "thresholds": [0.1, 0.2]}, ResultCode.BAD_REQUEST),
         ({"texts": ["chair"], "thresholds": [float("nan")]}, ResultCode.BAD_REQUEST),
         ({"texts": ["chair"], "target": 77}, ResultCode.BAD_REQUEST),

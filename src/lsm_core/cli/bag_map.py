@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -33,6 +34,10 @@ MAX_REJECTIONS = 5  # in a row; then the newest frame becomes the start of a new
 MIN_SCALE_SAMPLES = 3
 MAP_POINTS = 1_000_000
 MIN_OPACITY = 0.02  # fainter Gaussians are left out of a map
+
+Labels = tuple[NDArray[np.int32], NDArray[np.float32]]  # [H, W] index of the text or -1, and its score
+# Names the pixels of a view of a prediction; the arguments behind it: which view, its stamp (ns), its image.
+Labeller = Callable[[Prediction, int, int, NDArray[np.uint8]], Labels]
 
 
 @dataclass(frozen=True)
@@ -77,9 +82,13 @@ class BagMapper:
         lens: the model's camera of the first accepted pair's first view, in that pair's frame; None before it.
     """
 
-    def __init__(self, backend: Backend, odometry: Trajectory | None = None) -> None:
+    def __init__(
+        self, backend: Backend, odometry: Trajectory | None = None, labeller: Labeller | None = None
+    ) -> None:
+        """Begin with nothing; `labeller` labels the points of each keyframe that gets a place."""
         self._backend = backend
         self._odometry = odometry
+        self._labeller = labeller
         self._selector = KeyframeSelector()
         self._chain = PairChain()
         self._tracks: dict[int, _Track] = defaultdict(_Track)
@@ -124,7 +133,7 @@ class BagMapper:
                 if self._rejections < MAX_REJECTIONS:
                     return False
             else:
-                self._place(prediction, older_id, older_ns, keyframe[0], frame.stamp_ns)
+                self._place(prediction, (older, features), (older_id, keyframe[0]), (older_ns, frame.stamp_ns))
         self._rejections = 0
         self._reference = keyframe
         return True
@@ -147,8 +156,15 @@ class BagMapper:
         )
         return str(verdict.reason)
 
-    def _place(self, prediction: Prediction, older_id: int, older_ns: int, newer_id: int, newer_ns: int) -> None:
-        """Chain an accepted pair and keep its points."""
+    def _place(
+        self,
+        prediction: Prediction,
+        seen: tuple[ViewFeatures, ViewFeatures],
+        ids: tuple[int, int],
+        stamps: tuple[int, int],
+    ) -> None:
+        """Chain an accepted pair (older, newer) and keep its points."""
+        (older_id, newer_id), (older_ns, newer_ns) = ids, stamps
         self.lens = self.lens or prediction.camera(0)
         geometry = PairGeometry.from_prediction(prediction, older_id, newer_id)
         self.pairs.append(TimedPair(older_ns, newer_ns, geometry.T_older_newer))
@@ -159,7 +175,9 @@ class BagMapper:
         if not track.voxel:
             track.voxel = relative_voxel(float(np.median(step.scale * geometry.depth_older)))
         views = (0, 1) if step.new_segment else (1,)
-        track.clouds += [voxel_downsample(cloud_from_view(placed, view), track.voxel) for view in views]
+        for view in views:
+            labels = self._label(placed, view, stamps[view], seen[view].image)
+            track.clouds.append(voxel_downsample(cloud_from_view(placed, view, *labels), track.voxel))
         if placed.gaussians is not None:
             faint = placed.gaussians.opacities < MIN_OPACITY
             track.gaussians.append(replace(placed.gaussians.select(~faint), features=None))
@@ -169,6 +187,11 @@ class BagMapper:
             sample = sample_from_baseline(motion, T_segment).sample
             if sample is not None:
                 track.metres_per_unit.append(sample.metres_per_unit)
+
+    def _label(
+        self, prediction: Prediction, view: int, stamp_ns: int, image: NDArray[np.uint8]
+    ) -> Labels | tuple[None, None]:
+        return (None, None) if self._labeller is None else self._labeller(prediction, view, stamp_ns, image)
 
     def segments(self) -> list[Segment]:
         """Return the segments, the one with most keyframes first."""

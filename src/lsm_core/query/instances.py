@@ -17,6 +17,7 @@ from lsm_core.errors import InputError
 from lsm_core.mapping.clouds import PointCloud
 
 FloatArray = NDArray[np.float64]
+SPACING_SAMPLE = 400
 
 
 @dataclass(frozen=True)
@@ -24,8 +25,11 @@ class InstanceConfig:
     """What makes a thing.
 
     Attributes:
-        gap: points of one text nearer than this belong together, in the cloud's unit; 0 takes `relative_gap`.
+        gap: points of one text nearer than this belong together, in the cloud's unit; 0 takes the larger of
+            `relative_gap` and `spacing_gap`.
         relative_gap: the same as a share of the median distance between the cloud's centre and its points.
+        spacing_gap: the same in distances between neighbours, so that a surface that is far away or seen at a
+            slant, where the points of a grid are far apart, does not fall to pieces.
         min_points: smaller regions are dropped.
         min_score: regions with a lower mean score are dropped.
         trim: share of the points at either end of each axis that the box leaves out (stray points).
@@ -34,6 +38,7 @@ class InstanceConfig:
 
     gap: float = 0.0
     relative_gap: float = 0.06
+    spacing_gap: float = 1.5
     min_points: int = 60
     min_score: float = 0.6
     trim: float = 0.02
@@ -82,11 +87,13 @@ def find_instances(
     """
     limits = config or InstanceConfig()
     axis = None if up is None else _unit(np.asarray(up, dtype=np.float64))
-    gap = limits.gap if limits.gap > 0 else limits.relative_gap * _radius(cloud)
+    relative = limits.relative_gap * _radius(cloud)
     found: list[Instance] = []
     for label in np.unique(cloud.label[cloud.score > 0]):
         part = cloud.select((cloud.label == label) & (cloud.score > 0))
-        regions = _regions(part.points.astype(np.float64), gap)
+        points = part.points.astype(np.float64)
+        gap = limits.gap if limits.gap > 0 else max(relative, limits.spacing_gap * _spacing(points))
+        regions = _regions(points, gap)
         things = [_describe(part.select(region), int(label), axis, limits) for region in regions]
         good = [t for t in things if t.points >= limits.min_points and t.score >= limits.min_score]
         found += sorted(good, key=lambda t: -t.score * np.sqrt(t.points))[: limits.max_instances]
@@ -98,6 +105,17 @@ def _radius(cloud: PointCloud) -> float:
         return 1.0
     centre = np.median(cloud.points, axis=0)
     return max(float(np.median(np.linalg.norm(cloud.points - centre, axis=1))), 1e-9)
+
+
+def _spacing(points: FloatArray) -> float:
+    """Return the distance to the fourth neighbour that 90 % of a sample of the points stay below, 0 with too few.
+
+    Four neighbours, because on a grid that is seen at a slant the first ones lie all along one direction.
+    """
+    if len(points) < 5:
+        return 0.0
+    sample = points[:: max(1, len(points) // SPACING_SAMPLE)]
+    return float(np.quantile(cKDTree(points).query(sample, k=5)[0][:, 4], 0.9))
 
 
 def _unit(direction: FloatArray) -> FloatArray:

@@ -74,7 +74,8 @@ class WallBackend(Backend):
     ) -> QueryResult:
         """The first text is in the left half, the others are nowhere."""
         masks, scores, labels = [], [], []
-        for height, width in prediction.image_sizes:
+        views = options.get("views") or range(prediction.views)
+        for height, width in (prediction.image_sizes[view] for view in views):
             left = np.zeros((height, width), bool)
             left[:, : width // 2] = True
             masks.append([left if t == 0 else np.zeros_like(left) for t in range(len(texts))])

@@ -57,6 +57,17 @@ def test_upright_box_has_the_size_and_turn_of_the_thing() -> None:
     assert np.allclose(thing.T_frame_box[:3, 3], [1, 2, 0.5], atol=0.05)
 
 
+def test_a_wall_seen_at_a_slant_is_one_thing() -> None:
+    v, u = np.mgrid[:60, :80]  # a grid of rays; the wall turns away from the camera to the right
+    rays = np.stack([(u - 40) / 65, (v - 30) / 65, np.ones(u.shape)], -1).reshape(-1, 3)
+    depth = 2 / (1 - 0.8 * rays[:, 0])
+    points = rays * depth[:, None]
+    (thing,) = find_instances(cloud([(points, 0)]), up=(0, -1, 0))
+    assert thing.points == len(points)
+    chairs = [(box_points((x, 0, 3), (0.5, 0.5, 1.0)), 0) for x in (0.0, 1.0)]
+    assert len(find_instances(cloud(chairs))) == 2
+
+
 def test_box_without_up_follows_the_principal_axes() -> None:
     (thing,) = find_instances(cloud([(box_points((0, 0, 3), (2.0, 0.9, 0.3), yaw=40.0), 0)]), config=GAP)
     assert np.allclose(thing.size, [2.0, 0.9, 0.3], rtol=0.1)

@@ -31,6 +31,11 @@ from lsm_perception.replies import ServiceError, timeout_seconds
 from lsm_perception.segmentation import Segmenter, StandingQueries, best_scores, make_queries
 from lsm_perception.units import is_metric, metres, scaled_pose
 
+NO_METRES = (
+    "No metres: the scale is unknown, or this keyframe has no place in the current map segment. Masks hold; "
+    "centroids and points are in the map's own unit where there are any, and there are no boxes."
+)
+
 
 class QueryService:
     """Answers one request at a time; the others wait."""
@@ -70,6 +75,11 @@ class QueryService:
         found = self._ask(keyframe, queries, timeout_seconds(request.timeout, limits))
         fill_masks(response, keyframe, found)
         self._fill_points(response, keyframe, found)
+        if len(found.texts) > len(request.texts):
+            response.message = f"Looked for {', '.join(map(repr, found.texts))}, in this order. "
+        if response.unit != PairPose.UNIT_METRIC:
+            response.code = ResultCode.NO_SCALE
+            response.message += NO_METRES
 
     def _find(self, request: QueryText.Request) -> Keyframe:
         """Return the keyframe a request means.

@@ -26,13 +26,14 @@ class ServiceError(Exception):
 def answer(work: Callable[[Any, Any], None]) -> Callable[[Any, Any], Any]:
     """Wrap a service's work so that every reply has success, code and message, whatever is raised.
 
-    `work(request, response)` fills the response or raises; it need not set success.
+    `work(request, response)` fills the response or raises; it need not set success, nor a code unless there is more
+    to say than that all is well.
     """
 
     def callback(request: Any, response: Any) -> Any:
         try:
             work(request, response)
-            response.success, response.code = True, ResultCode.OK
+            response.success, response.code = True, response.code or ResultCode.OK
             return response
         except Exception as error:
             response = type(response)()

@@ -28,7 +28,7 @@ from lsm_perception.soak.malformed import MalformedMessages
 
 NODE = "/lsm_perception"
 TEXTS = (["chair"], ["table", "floor"], ["a wooden door", "window", "lamp"])
-EXPECTED_CODES = (ResultCode.OK, ResultCode.NOT_READY, ResultCode.NOT_FOUND)
+EXPECTED_CODES = (ResultCode.OK, ResultCode.NO_SCALE, ResultCode.NOT_READY, ResultCode.NOT_FOUND)
 GIVE_UP_S = 30.0
 LATENCY_WINDOW_S = 60.0
 KEPT_STAMPS = 600
