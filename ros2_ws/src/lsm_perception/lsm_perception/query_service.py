@@ -32,7 +32,7 @@ from lsm_perception.segmentation import Segmenter, StandingQueries, best_scores,
 from lsm_perception.units import is_metric, metres, scaled_pose
 
 NO_METRES = (
-    "No metres: the scale is unknown, or this keyframe has no place in the current map segment. Masks hold; "
+    "No metres: the scale is unknown, or what was asked has no place in the current map segment. Masks hold; "
     "centroids and points are in the map's own unit where there are any, and there are no boxes."
 )
 
@@ -75,11 +75,7 @@ class QueryService:
         found = self._ask(keyframe, queries, timeout_seconds(request.timeout, limits))
         fill_masks(response, keyframe, found)
         self._fill_points(response, keyframe, found)
-        if len(found.texts) > len(request.texts):
-            response.message = f"Looked for {', '.join(map(repr, found.texts))}, in this order. "
-        if response.unit != PairPose.UNIT_METRIC:
-            response.code = ResultCode.NO_SCALE
-            response.message += NO_METRES
+        explain(request, response, found)
 
     def _find(self, request: QueryText.Request) -> Keyframe:
         """Return the keyframe a request means.
@@ -169,6 +165,15 @@ def wanted_queries(texts: Sequence[str], thresholds: Sequence[float], limits: Qu
     if not texts:
         raise ServiceError(ResultCode.BAD_REQUEST, "texts is empty. Name at least one thing to look for.")
     return make_queries(texts, thresholds, limits.threshold, limits.max_texts)
+
+
+def explain(request: QueryText.Request, response: QueryText.Response, found: QueryResult) -> None:
+    """Say in code and message what an answer does not show: what was split, and that metres are missing."""
+    if len(found.texts) > len(request.texts):
+        response.message = f"Looked for {', '.join(map(repr, found.texts))}, in this order. "
+    if response.unit != PairPose.UNIT_METRIC:
+        response.code = ResultCode.NO_SCALE
+        response.message += NO_METRES
 
 
 def fill_masks(response: QueryText.Response, keyframe: Keyframe, found: QueryResult) -> None:

@@ -32,7 +32,7 @@ from lsm_perception.conversions.semantics import label_message, mask_message
 from lsm_perception.detection_outputs import up_in_map
 from lsm_perception.free_views import FreeView, FreeViews
 from lsm_perception.parameters import NodeParameters
-from lsm_perception.query_service import wanted_queries
+from lsm_perception.query_service import explain, wanted_queries
 from lsm_perception.replies import ServiceError, timeout_seconds
 from lsm_perception.segmentation import StandingQueries, best_scores, threshold_options
 
@@ -103,6 +103,7 @@ class ViewService:
         response.unit = PairPose.UNIT_METRIC if view.metric else PairPose.UNIT_RELATIVE
         response.epoch = view.epoch
         self._fill_points(response, view, small, seen, found)
+        explain(request, response, found)
 
     def _ask(self, view: FreeView, queries: StandingQueries) -> QueryResult:
         options = threshold_options(queries)
