@@ -106,6 +106,16 @@ class Harness(Robot):
         assert wait_until(lambda: runtime.account.counts().pending == 0, timeout_s)
         assert runtime.worker.wait_idle(timeout_s)
 
+    def hold_inference(self, views: Sequence[View]) -> None:
+        """Send views until one of them is inside the model, which waits there until `backend.release` is set."""
+        self.backend.release.clear()
+        self.backend.entered.clear()
+        for view in views:
+            self.send(view)
+            if self.backend.entered.wait(1.0):
+                return
+        raise AssertionError("no view became a keyframe")
+
     def walk(self, views: Sequence[View], frame: str = FRAME) -> None:
         """Send views one at a time, each after the one before was decided."""
         runtime = self.node.runtime

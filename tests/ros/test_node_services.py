@@ -57,17 +57,6 @@ def added(node: Harness) -> list[Keyframe]:
     return [m for m in node.messages("keyframes") if m.action == Keyframe.ADDED]
 
 
-def hold_inference(node: Harness, views: list[View]) -> None:
-    """Send views until one of them is inside the model, which waits there until `backend.release` is set."""
-    node.backend.release.clear()
-    node.backend.entered.clear()
-    for view in views:
-        node.send(view)
-        if node.backend.entered.wait(0.5):
-            return
-    raise AssertionError("no view became a keyframe")
-
-
 def test_query_returns_masks_scores_and_centroids(node: Harness, views: list[View]) -> None:
     reply = node.call(QueryText, "query_text", texts=["floor", "sofa"])
     assert reply.success and reply.code == ResultCode.NO_SCALE and "no boxes" in reply.message
@@ -156,7 +145,7 @@ def test_unicode_texts_are_fine(node: Harness) -> None:
 def test_query_does_not_wait_for_a_running_inference(node: Harness, views: list[View]) -> None:
     runtime = node.node.runtime
     assert runtime is not None
-    hold_inference(node, views[7:])
+    node.hold_inference(views[7:])
     assert node.call(QueryText, "query_text", timeout_s=5.0, texts=["wall"]).success
     assert runtime.account.counts().pending > 0  # the inference was in work all the time
     node.backend.release.set()
@@ -216,7 +205,7 @@ def test_reset_forgets_keyframes_and_empties_what_is_latched(node: Harness, view
 def test_reset_during_inference_publishes_nothing_of_before(node: Harness, views: list[View]) -> None:
     runtime = node.node.runtime
     assert runtime is not None
-    hold_inference(node, views[7:])
+    node.hold_inference(views[7:])
     before = len(added(node))
     assert node.call(Reset, "reset").success
     node.backend.release.set()

@@ -212,10 +212,7 @@ def test_what_was_loaded_before_a_reset_is_gone_after_it(node: Harness) -> None:
 def test_an_inference_in_work_while_a_map_is_loaded_adds_nothing(node: Harness, views: list[View]) -> None:
     assert node.call(SaveMap, "save_map", path="old", overwrite=True).success
     ids = kept(node)
-    node.backend.entered.clear()
-    node.backend.release.clear()
-    node.send(views[8])
-    assert node.backend.entered.wait(10)
+    node.hold_inference(views[7:])
     assert node.call(LoadMap, "load_map", path="old").success
     node.backend.release.set()
     node.settle()
