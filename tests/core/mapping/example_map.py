@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -25,7 +26,7 @@ from lsm_core.mapping import (
 )
 from lsm_core.types import Gaussians, Prediction
 
-HEIGHT, WIDTH, DIM = 12, 16, 8
+HEIGHT, WIDTH, DIM = 48, 64, 32
 WORDS = ("chair", "table", "lamp")
 
 
@@ -56,38 +57,47 @@ class WordBackend(Backend):
         return features.float() @ weight
 
     def encode_texts(self, texts: Sequence[str]) -> Tensor:
-        rows = [torch.eye(DIM)[WORDS.index(t)] if t in WORDS else torch.eye(DIM)[DIM - 1] for t in texts]
-        return torch.stack(rows)
+        return torch.stack([direction(text) for text in texts])
+
+
+def direction(text: str) -> Tensor:
+    """Return a unit vector: a channel per word of WORDS, a fixed random mixture of the rest for any other text."""
+    if text in WORDS:
+        return torch.eye(DIM)[WORDS.index(text)]
+    seed = int.from_bytes(hashlib.sha256(text.encode()).digest()[:6], "big")
+    vector = torch.randn(DIM, generator=torch.Generator().manual_seed(seed))
+    vector[: len(WORDS)] = 0
+    return vector / vector.norm()
 
 
 def view(x: float, word: int) -> Prediction:
     """Return a wall 2 units ahead, seen from (x, 0, 0); its left half is one of WORDS, the rest is nothing."""
-    K = torch.tensor([[14.0, 0, (WIDTH - 1) / 2], [0, 14.0, (HEIGHT - 1) / 2], [0, 0, 1]])
+    K = torch.tensor([[56.0, 0, (WIDTH - 1) / 2], [0, 56.0, (HEIGHT - 1) / 2], [0, 0, 1]])
     v, u = torch.meshgrid(torch.arange(HEIGHT).float(), torch.arange(WIDTH).float(), indexing="ij")
-    rays = torch.stack([(u - K[0, 2]) / 14, (v - K[1, 2]) / 14, torch.ones_like(u)], -1)
+    rays = torch.stack([(u - K[0, 2]) / 56, (v - K[1, 2]) / 56, torch.ones_like(u)], -1)
     pose = torch.eye(4)
     pose[0, 3] = x
     points = 2 * rays + pose[:3, 3]
     n = HEIGHT * WIDTH
     features = torch.zeros(HEIGHT, WIDTH, DIM)
     features[:, : WIDTH // 2, word] = 1
-    features[:, WIDTH // 2 :, DIM - 1] = 1
+    features[:, WIDTH // 2 :] = direction("wall")
     return Prediction(
         backend="words",
         unit="relative",
-        image_sizes=[(4 * HEIGHT, 4 * WIDTH)],
+        image_sizes=[(2 * HEIGHT, 2 * WIDTH)],
         pointmaps=[points],
         confidence=[torch.linspace(1, 2, n).reshape(HEIGHT, WIDTH)],
         poses=[pose],
         pose_valid=[True],
         validity=0.75,
         intrinsics=[K],
-        grid_to_image=[torch.tensor([[4.0, 0, 1.5], [0, 4.0, 1.5], [0, 0, 1]])],
+        grid_to_image=[torch.tensor([[2.0, 0, 0.5], [0, 2.0, 0.5], [0, 0, 1]])],
         colors=[np.full((HEIGHT, WIDTH, 3), 90, np.uint8)],
         gaussians=Gaussians(
             points.reshape(-1, 3),
             torch.tensor([1.0, 0, 0, 0]).repeat(n, 1),
-            torch.full((n, 3), 0.06),
+            torch.full((n, 3), 0.02),
             torch.full((n,), 0.9),
             torch.full((n, 1, 3), 0.3),
         ),
@@ -99,9 +109,9 @@ def keyframe(number: int, word: int = 0, segment: int = 4) -> MapKeyframe:
     """Return a keyframe of the example's camera."""
     prediction = view(0.1 * number, word)
     T = prediction.poses[0].double().numpy() if segment else None
-    image = np.random.default_rng(number).integers(0, 255, (4 * HEIGHT, 4 * WIDTH, 3), dtype=np.uint8)
+    image = np.random.default_rng(number).integers(0, 255, (2 * HEIGHT, 2 * WIDTH, 3), dtype=np.uint8)
     lens = Lens(
-        4 * WIDTH, 4 * HEIGHT, np.diag([56.0, 56, 1]) + np.eye(3, k=2), np.array([0.1, -0.02, 0.0, 0.0, 0.001])
+        2 * WIDTH, 2 * HEIGHT, np.diag([56.0, 56, 1]) + np.eye(3, k=2), np.array([0.1, -0.02, 0.0, 0.0, 0.001])
     )
     return MapKeyframe(
         number, 10**18 + 7 * number, "camera_optical", segment, T, prediction, lens, thumbnail(image), number != 12

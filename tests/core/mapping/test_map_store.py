@@ -48,7 +48,7 @@ def test_a_map_comes_back_as_it_was(file: Path) -> None:
     found, given = read_map(file), example_map()
     for field in fields(SavedMap):
         assert same(getattr(found, field.name), getattr(given, field.name)), field.name
-    assert found.cameras[0].keyframes[1].picture().shape == (48, 64, 3)
+    assert found.cameras[0].keyframes[1].picture().shape == (96, 128, 3)
     assert [k.id for k in found.cameras[0].placed] == [11, 12]
     changed = replace(given, thresholds=(-1.0, 0.5, math.nan))
     assert not same(found, changed)  # the comparison sees small differences
@@ -131,7 +131,7 @@ def test_keyframes_with_bad_values_are_refused(file: Path, tmp_path: Path, path:
         ("cameras/0/keyframes/11/pointmap", np.zeros((3, 3, 3), np.float32)),
         ("cameras/0/keyframes/11/pose", np.eye(4)),
         ("cameras/0/keyframes/11/gaussians/quats", np.zeros((5, 4), np.float32)),
-        ("cameras/0/keyframes/11/features", np.zeros((12, 16), np.float16)),
+        ("cameras/0/keyframes/11/features", np.zeros((48, 64), np.float16)),
         ("cameras/0/points/rgb", np.zeros((49, 3), np.uint8)),
         ("cameras/0/path/positions", np.zeros((2, 4))),
         ("text_space", np.zeros(4, np.float32)),
