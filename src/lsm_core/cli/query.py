@@ -1,4 +1,4 @@
-"""`lsm query`: where in two images, or in a recording, are the things these words name?"""
+"""`lsm query`: where in two images, a recording or a saved map are the things these words name?"""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import typer
 from rich.table import Table
 
 from lsm_core.cli.arguments import (
-    BackendOption,
     DeviceOption,
     IntrinsicsOption,
     JsonOption,
@@ -33,17 +32,19 @@ def query(
     words: Annotated[
         list[str],
         typer.Argument(
-            metavar="A B | BAG TEXT...",
-            help="Two image files or one bag, then what to look for: texts, or lists such as 'chair, table; sofa'.",
+            metavar="A B | BAG | MAP TEXT...",
+            help="Two images, a bag or a map, then what to look for: texts, or lists such as 'chair, table; sofa'.",
         ),
     ],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for masks and overlays.")] = Path(
-        "out/query"
-    ),
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Folder for the results; for a map also a .png.")
+    ] = Path("out/query"),
     threshold: Annotated[
         float | None, typer.Option(min=0, max=1, help="Smallest score of a masked pixel; default: the model's own.")
     ] = None,
-    backend: BackendOption = "lsm-tiny",
+    backend: Annotated[
+        str | None, typer.Option("--backend", "-b", help="Model; default: lsm-tiny, or the one that made the map.")
+    ] = None,
     device: DeviceOption = "auto",
     weights: WeightsOption = None,
     semantics: SemanticsOption = None,
@@ -54,14 +55,19 @@ def query(
     use_odometry: Annotated[bool, typer.Option("--odometry/--no-odometry", help="Bag: use its odometry.")] = True,
     as_json: JsonOption = False,
 ) -> None:
-    """Find things named by words in two images or in a bag: masks, pictures, objects, and a table."""
-    choice = ModelChoice(backend, device, weights, semantics, semantics_weights)
-    is_bag = is_bag_path(Path(words[0]))
-    texts = words[1:] if is_bag else words[2:]
+    """Find things named by words in two images, a bag or a saved map: masks, pictures, objects, and a table."""
+    choice = ModelChoice(backend or "lsm-tiny", device, weights, semantics, semantics_weights)
+    is_map, is_bag = is_map_path(Path(words[0])), is_bag_path(Path(words[0]))
+    texts = words[1:] if is_map or is_bag else words[2:]
     if not texts:
         raise typer.BadParameter("TEXT is missing: say what to look for behind the file names.")
     asked = split_texts(texts)
-    if is_bag:
+    if is_map:
+        from lsm_core.cli.query_map import MapQuestion, query_saved_map
+
+        question = MapQuestion(Path(words[0]), asked, threshold, choice, any_model=backend is None)
+        query_saved_map(question, output, as_json)
+    elif is_bag:
         from lsm_core.cli.query_bag import BagOptions
 
         if camera:
@@ -70,6 +76,13 @@ def query(
         _query_bag(Path(words[0]), asked, choice, output, threshold, options, as_json)
     else:
         _query_images([Path(word) for word in words[:2]], asked, choice, output, threshold, camera, as_json)
+
+
+def is_map_path(path: Path) -> bool:
+    """Whether a path means a saved map: by its ending, there or not."""
+    from lsm_core.mapping import is_map_file
+
+    return is_map_file(path)
 
 
 def is_bag_path(path: Path) -> bool:

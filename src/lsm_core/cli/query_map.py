@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
 from lsm_core.cli.console import err, finite, out, print_json
+from lsm_core.errors import UnsupportedError
 
 if TYPE_CHECKING:
     from lsm_core.cli.loading import ModelChoice
@@ -19,31 +20,53 @@ SHOWN = 6  # keyframes in the picture
 PER_ROW = 3
 
 
-def query_saved_map(
-    path: Path, texts: Sequence[str], output: Path, choice: ModelChoice | None, as_json: bool
-) -> None:
+@dataclass(frozen=True)
+class MapQuestion:
+    """What is asked.
+
+    Attributes:
+        path: of the map.
+        texts: to look for.
+        threshold: smallest score of a masked pixel, None for the default.
+        choice: the model, its device and weights.
+        any_model: take the model that made the map instead of `choice.name`.
+    """
+
+    path: Path
+    texts: tuple[str, ...]
+    threshold: float | None
+    choice: ModelChoice
+    any_model: bool
+
+    def model(self, made_with: str) -> ModelChoice:
+        """Return the model to load, for a map of "NAME" or "NAME+WORDS"."""
+        if not self.any_model:
+            return self.choice
+        name, _, words = made_with.partition("+")
+        return replace(self.choice, name=name, semantics=self.choice.semantics or words or None)
+
+
+def query_saved_map(question: MapQuestion, output: Path, as_json: bool) -> None:
     """Answer texts on a map and draw the keyframes that show them best.
 
     Args:
-        path: of the map.
-        texts: to look for.
+        question: what is asked of which map.
         output: a .png file, or a folder that gets found.png.
-        choice: the model to read the features with; None for the one that made them.
         as_json: print one object instead of a table.
 
     Raises:
         LsmError: what reading, loading and asking raises.
     """
-    from lsm_core.cli.loading import ModelChoice, load_model
+    from lsm_core.cli.loading import load_model
     from lsm_core.io import write_png
     from lsm_core.mapping import read_map
     from lsm_core.query.map_query import query_map
 
+    path = question.path
     saved = read_map(path)
-    name, _, words = saved.backend.partition("+")
-    model = load_model(choice or ModelChoice(name, semantics=words or None), texts)
+    model = load_model(question.model(saved.backend), question.texts)
     with err.status("Looking ..."):
-        answer = query_map(model, saved, texts)
+        answer = query_map(model, saved, question.texts, question.threshold)
     picture = output if output.suffix.lower() == ".png" else output / "found.png"
     write_png(picture, draw(answer, path.name))
     if as_json:
@@ -101,6 +124,10 @@ def draw(answer: MapAnswer, title: str) -> Any:
     """Return the sheet [H, W, 3] uint8 of the keyframes that show the texts best, oldest first."""
     from lsm_core.io.sheets import compose_sheet
 
+    if not answer.sightings:
+        raise UnsupportedError(
+            "The map has no keyframe with language features.", "Save a map of a robot that moved."
+        )
     best = sorted(answer.sightings, key=lambda s: -sum(s.found.presence))[:SHOWN]
     panels = [panel(s) for s in sorted(best, key=lambda s: s.keyframe.id)]
     rows = [panels[i : i + PER_ROW] for i in range(0, len(panels), PER_ROW)]

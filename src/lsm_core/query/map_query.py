@@ -62,13 +62,14 @@ class MapAnswer:
     things: list[Thing]
 
 
-def query_map(backend: Backend, saved: SavedMap, texts: Sequence[str]) -> MapAnswer:
+def query_map(backend: Backend, saved: SavedMap, texts: Sequence[str], threshold: float | None = None) -> MapAnswer:
     """Find texts in a saved map.
 
     Args:
         backend: that made its features.
         saved: from `lsm_core.mapping.read_map`.
         texts: see `check_texts`.
+        threshold: smallest score of a masked pixel, None for the default.
 
     Raises:
         UnsupportedError: the map has no language features, or this backend does not read them.
@@ -81,7 +82,9 @@ def query_map(backend: Backend, saved: SavedMap, texts: Sequence[str]) -> MapAns
         )
     saved.text_space.check(backend)
     sightings = [
-        Sighting(camera.camera, keyframe, query_prediction(backend, keyframe.prediction, clean))
+        Sighting(
+            camera.camera, keyframe, query_prediction(backend, keyframe.prediction, clean, thresholds=threshold)
+        )
         for camera in saved.cameras
         for keyframe in camera.keyframes
         if keyframe.prediction.features is not None
