@@ -107,6 +107,9 @@ def test_words_typed_in_the_browser_are_found_and_shown(node: NodeProcess, tmp_p
         page.click(TAB.format("Ask"))
         page.click(BUTTON.format("Clear the answer"))
         page.wait_for("document.querySelector('table') === null", 30)
+        page.click(TAB.format("View"))
+        page.click(BUTTON.format("Draw what is seen from here"))
+        page.wait_for("document.body.innerText.includes('Drawn by the node, from its map in metres')", 60)
         assert all(url.startswith((found[1], "blob:", "data:")) for url in page.requests), page.requests
     assert "Traceback" not in node.text, node.text
 

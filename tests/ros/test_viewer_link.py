@@ -12,6 +12,7 @@ pytest.importorskip("lsm_perception.viewer", reason="the workspace is not built:
 
 from conftest import wait_until
 from lsm_perception.viewer import scene as layers
+from lsm_perception.viewer.asking import COLOUR
 from lsm_perception.viewer.errors import ViewerError
 from lsm_perception.viewer.lens import Lens
 from lsm_perception.viewer.options import ViewerOptions
@@ -93,7 +94,7 @@ def test_wishes_that_cannot_be_met_say_why(stub: StubProcess, beside: Beside) ->
     with pytest.raises(ViewerError, match=r"\(not_found\)"):
         beside.asking.ask("door", 10**9)
     with pytest.raises(ViewerError, match="no map"):
-        beside.asking.draw(np.eye(4), Lens())
+        beside.asking.draw(COLOUR, np.eye(4), Lens(), "")
     with pytest.raises(ViewerError, match="name"):
         beside.asking.save(" ", "map", False)
     with pytest.raises(ViewerError, match=r"\([a-z_]+\)"):  # the node's own words and code

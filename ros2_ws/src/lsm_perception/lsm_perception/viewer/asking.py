@@ -7,13 +7,17 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
 
+from lsm_perception.conversions.semantics import overlay
 from lsm_perception.viewer import requests, scene
-from lsm_perception.viewer.decode import answer_of, image_of
+from lsm_perception.viewer.decode import answer_of, depth_of, image_of, mask_labels
 from lsm_perception.viewer.errors import ViewerError
 from lsm_perception.viewer.lens import Lens
 from lsm_perception.viewer.options import ViewerOptions
+from lsm_perception.viewer.pictures import depth_picture
 from lsm_perception.viewer.records import Answer, Matrix, Rgb
 from lsm_perception.viewer.scene import Scene
+
+COLOUR, DEPTH, WORDS, FEATURES = KINDS = ("colour", "depth", "words of the tab Ask", "language features")
 
 
 class Caller(Protocol):
@@ -55,8 +59,14 @@ class Asking:
             texts = requests.words_in(line)
             return list(self._link.call("set_queries", requests.standing_queries(texts)).texts)
 
-    def draw(self, T_map_cam: Matrix, lens: Lens) -> tuple[Rgb, bool]:
-        """Return the node's picture of its map from a pose, and whether the map is in metres.
+    def draw(self, kind: str, T_map_cam: Matrix, lens: Lens, line: str) -> tuple[Rgb, str]:
+        """Return the node's picture of its map from a pose, and a line about it.
+
+        Args:
+            kind: one of KINDS.
+            T_map_cam: [4, 4] in the frame and unit of the map shown.
+            lens: of the picture.
+            line: words to mark, for WORDS.
 
         Raises:
             ViewerError: there is no map, or the node cannot draw it.
@@ -64,9 +74,21 @@ class Asking:
         source = self._scene.map_source()
         if source is None:
             raise ViewerError("There is no map to draw yet.")
+        texts = words_of(line) if kind == WORDS else ()
+        wish = requests.view_of_map(T_map_cam, lens, source, texts, kind == FEATURES)
         with self._one_at_a_time():
-            reply = self._link.call("render_view", requests.view_of_map(T_map_cam, lens, source))
-            return image_of(reply.image), source.metric
+            reply = self._link.call("render_view", wish)
+        note = f"Drawn by the node, from its map in {'metres' if source.metric else 'its own unit'}."
+        if kind == DEPTH:
+            return depth_picture(depth_of(reply.depth)), note
+        if kind == FEATURES:
+            return image_of(reply.features_image), note
+        picture = image_of(reply.image)
+        if kind == WORDS:
+            picture = overlay(picture, mask_labels(reply.masks, picture.shape), len(texts), opacity=0.6)
+            found = ", ".join(f"{t} {p:.2f}" for t, p in zip(texts, reply.presence, strict=True))
+            note += f" In view: {found}."
+        return picture, note
 
     def save(self, name: str, form: str, overwrite: bool) -> str:
         """Save the map in the node's folder; return what was written.
@@ -80,6 +102,18 @@ class Asking:
             reply = self._link.call("save_map", requests.save(name.strip(), form, overwrite))
         size = f"{reply.bytes / 1e6:.1f} MB, {reply.keyframes} keyframes, {reply.points} points"
         return f"{reply.path}: {size}"
+
+    def load(self, name: str) -> str:
+        """Replace the node's map by a saved one; return what was read.
+
+        Raises:
+            ViewerError: no name, or the node refuses.
+        """
+        if not name.strip():
+            raise ViewerError("Give the map a name.")
+        with self._one_at_a_time():
+            reply = self._link.call("load_map", requests.load(name.strip()))
+        return f"Loaded: {reply.keyframes} keyframes, {reply.points} points."
 
     @contextmanager
     def _one_at_a_time(self) -> Iterator[None]:

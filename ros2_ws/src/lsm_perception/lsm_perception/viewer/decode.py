@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from cv_bridge import CvBridge
 from lsm_perception_msgs.msg import Keyframe, Scale
+from numpy.typing import NDArray
 from sensor_msgs_py import point_cloud2
 
 from lsm_perception.conversions import stamp_to_ns
@@ -132,6 +133,19 @@ def image_of(message: Any) -> Rgb:
     """Return an image, raw or compressed, as RGB [H, W, 3] uint8."""
     convert = _bridge.compressed_imgmsg_to_cv2 if hasattr(message, "format") else _bridge.imgmsg_to_cv2
     return np.asarray(convert(message, "rgb8"), np.uint8)
+
+
+def depth_of(message: Any) -> NDArray[np.float32]:
+    """Return a depth image [H, W] float32, NaN where there is none."""
+    return np.asarray(_bridge.imgmsg_to_cv2(message), np.float32)
+
+
+def mask_labels(masks: Sequence[Any], shape: tuple[int, ...]) -> NDArray[np.int32]:
+    """Return for each pixel [H, W] the index of its mask, -1 for none; of several the last."""
+    labels = np.full(shape[:2], -1, np.int32)
+    for index, mask in enumerate(masks):
+        labels[_bridge.imgmsg_to_cv2(mask) > 0] = index
+    return labels
 
 
 def answer_of(reply: Any, texts: Sequence[str], most: int) -> Answer:

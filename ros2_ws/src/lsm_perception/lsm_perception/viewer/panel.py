@@ -10,7 +10,7 @@ import viser
 from viser import transforms
 
 from lsm_perception.viewer import scene
-from lsm_perception.viewer.asking import Asking
+from lsm_perception.viewer.asking import KINDS, Asking
 from lsm_perception.viewer.errors import ViewerError
 from lsm_perception.viewer.lens import lens_of_view
 from lsm_perception.viewer.pictures import EMPTY, answer_picture
@@ -71,7 +71,7 @@ class Panel:
             self._build_layers()
         with tabs.add_tab("View"):
             self._build_view()
-        with tabs.add_tab("Save"):
+        with tabs.add_tab("Map"):
             self._build_save()
 
     def update(self) -> None:
@@ -194,6 +194,7 @@ class Panel:
         self.splats_wanted = event.target.value
 
     def _build_view(self) -> None:
+        self._kind = self._gui.add_dropdown("draw", KINDS)
         draw = self._gui.add_button("Draw what is seen from here", hint="by the node's ~/render_view")
         self._view_text = self._gui.add_markdown("The node draws its map from where you look.")
         self._view_picture = self._gui.add_image(EMPTY, visible=False)
@@ -208,12 +209,13 @@ class Panel:
         T_map_cam[:3, 3] = camera.position
         self._view_text.content = "Drawing …"
         try:
-            picture, metric = self._asking.draw(T_map_cam, lens_of_view(camera.fov, camera.aspect, DRAWN_HEIGHT))
+            lens = lens_of_view(camera.fov, camera.aspect, DRAWN_HEIGHT)
+            picture, note = self._asking.draw(self._kind.value, T_map_cam, lens, self._words.value)
         except ViewerError as error:
             self._view_text.content = f"**No:** {plain(str(error), 500)}"
             self._view_picture.visible = False
             return
-        self._view_text.content = f"Drawn by the node, map in {'metres' if metric else 'its own unit'}."
+        self._view_text.content = plain(note, 500)
         self._view_picture.image = picture
         self._view_picture.visible = True
 
@@ -222,13 +224,17 @@ class Panel:
         form = self._gui.add_dropdown("format", ("map", "ply"))
         overwrite = self._gui.add_checkbox("replace what is there", False)
         save = self._gui.add_button("Save the map")
-        told = self._gui.add_markdown("")
+        load = self._gui.add_button("Load the map of this name", hint="replaces the node's map")
+        self._told = self._gui.add_markdown("")
+        save.on_click(
+            lambda _: self._tell(lambda: self._asking.save(self._name.value, form.value, overwrite.value))
+        )
+        load.on_click(lambda _: self._tell(lambda: self._asking.load(self._name.value)))
 
-        def work(_: Any) -> None:
-            told.content = "Saving …"
-            try:
-                told.content = plain(self._asking.save(self._name.value, form.value, overwrite.value), 500)
-            except ViewerError as error:
-                told.content = f"**No:** {plain(str(error), 500)}"
-
-        save.on_click(work)
+    def _tell(self, work: Callable[[], str]) -> None:
+        """Do something and show what it says, or why it was refused."""
+        self._told.content = "Working …"
+        try:
+            self._told.content = plain(work(), 500)
+        except ViewerError as error:
+            self._told.content = f"**No:** {plain(str(error), 500)}"

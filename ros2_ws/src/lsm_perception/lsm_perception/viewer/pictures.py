@@ -22,6 +22,17 @@ def thumbnail(rgb: Rgb) -> Rgb:
     return np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
+def depth_picture(depth: NDArray[np.float32]) -> Rgb:
+    """Return depth [H, W] in colours, near ones warm; black where there is none."""
+    known = np.isfinite(depth) & (depth > 0)
+    if not known.any():
+        return np.zeros((*depth.shape, 3), np.uint8)
+    near, far = np.percentile(depth[known], (2, 98))
+    share = np.clip((far - np.where(known, depth, far)) / max(far - near, 1e-9), 0, 1)
+    colours = cv2.applyColorMap(np.rint(255 * share).astype(np.uint8), cv2.COLORMAP_TURBO)[..., ::-1]
+    return np.where(known[..., None], colours, 0).astype(np.uint8)
+
+
 def answer_picture(answer: Answer, picture: Rgb | None) -> Rgb:
     """Return the masks of an answer over the picture of its keyframe, or over grey where there is none."""
     labels: NDArray[np.uint8] = answer.labels

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from geometry_msgs.msg import PoseStamped
-from lsm_perception_msgs.srv import QueryText, RenderView, SaveMap, SetQueries
+from lsm_perception_msgs.srv import LoadMap, QueryText, RenderView, SaveMap, SetQueries
 from sensor_msgs.msg import CameraInfo
 
 from lsm_perception.conversions import stamp_from_ns
@@ -38,8 +38,10 @@ def standing_queries(texts: Sequence[str]) -> SetQueries.Request:
     return SetQueries.Request(texts=list(texts))
 
 
-def view_of_map(T_map_cam: Matrix, lens: Lens, map_source: Source) -> RenderView.Request:
-    """Return the wish for a picture of the map from a pose."""
+def view_of_map(
+    T_map_cam: Matrix, lens: Lens, map_source: Source, texts: Sequence[str] = (), features: bool = False
+) -> RenderView.Request:
+    """Return the wish for a picture of the map from a pose, with masks of words, or with language features."""
     stamp = stamp_from_ns(map_source.stamp_ns)
     pose = PoseStamped(pose=pose_message(T_map_cam))
     pose.header.frame_id, pose.header.stamp = map_source.frame, stamp
@@ -49,7 +51,7 @@ def view_of_map(T_map_cam: Matrix, lens: Lens, map_source: Source) -> RenderView
     info.k = [lens.fx, 0.0, x, 0.0, lens.fy, y, 0.0, 0.0, 1.0]
     info.p = [lens.fx, 0.0, x, 0.0, 0.0, lens.fy, y, 0.0, 0.0, 0.0, 1.0, 0.0]
     info.r = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0]
-    request = RenderView.Request(camera_info=info, camera_pose=pose)
+    request = RenderView.Request(camera_info=info, camera_pose=pose, texts=list(texts), features=features)
     request.timeout.sec = SERVICE_S
     return request
 
@@ -57,3 +59,8 @@ def view_of_map(T_map_cam: Matrix, lens: Lens, map_source: Source) -> RenderView
 def save(path: str, form: str, overwrite: bool) -> SaveMap.Request:
     """Return the wish to save the map in the node's folder."""
     return SaveMap.Request(path=path, format=form, overwrite=overwrite)
+
+
+def load(path: str) -> LoadMap.Request:
+    """Return the wish to replace the map by a saved one."""
+    return LoadMap.Request(path=path)

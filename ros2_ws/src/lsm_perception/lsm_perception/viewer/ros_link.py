@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from lsm_perception_msgs.msg import Keyframe
-from lsm_perception_msgs.srv import QueryText, RenderView, SaveMap, SetQueries
+from lsm_perception_msgs.srv import LoadMap, QueryText, RenderView, SaveMap, SetQueries
 from rclpy.client import Client
 from rclpy.node import Node
 from rclpy.subscription import Subscription
@@ -29,6 +29,7 @@ SERVICES: dict[str, type] = {
     "set_queries": SetQueries,
     "render_view": RenderView,
     "save_map": SaveMap,
+    "load_map": LoadMap,
 }
 ALWAYS = ("keyframes", "path", "scale", "diagnostics")
 HEAVY = ("points", "map_points", "segmentation/overlay", "detections")
