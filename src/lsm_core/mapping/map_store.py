@@ -16,7 +16,7 @@ from lsm_core.backends.text_space import TextSpace
 from lsm_core.errors import FileFormatError, InputError
 from lsm_core.io.array_archive import Archive, read_archive, write_archive
 from lsm_core.mapping.clouds import PointCloud
-from lsm_core.mapping.prediction_arrays import prediction_arrays, prediction_from, prediction_record
+from lsm_core.mapping.prediction_arrays import is_rigid, prediction_arrays, prediction_from, prediction_record
 from lsm_core.mapping.saved_map import CameraMap, Lens, MapKeyframe, SavedMap
 from lsm_core.mapping.scale import ScaleEstimate, ScaleSource, ScaleState
 from lsm_core.mapping.trajectory import TrajectoryArrays
@@ -24,6 +24,8 @@ from lsm_core.mapping.trajectory import TrajectoryArrays
 KIND = "lsm_perception map"
 VERSION = 1
 ENDING = ".lsmmap"
+LARGEST_ID = 1 << 53
+LATEST_NS = (1 << 31) * 10**9  # seconds of a ROS stamp are 32 bits
 _CLOUD = {"points": np.float32, "rgb": np.uint8, "confidence": np.float32, "label": np.uint16, "score": np.float32}
 
 
@@ -147,6 +149,8 @@ def _camera_map(record: Mapping[str, Any], folder: str, archive: Archive) -> Cam
     poses = len(path.stamps_ns)
     if path.stamps_ns.ndim != 1 or path.positions.shape != (poses, 3) or path.quats.shape != (poses, 4):
         raise ValueError("the path's parts differ in number")
+    for stamp in path.stamps_ns.tolist():
+        _stamp(stamp)
     lengths = np.linalg.norm(path.quats, axis=1)
     if not (np.isfinite(path.positions).all() and ((lengths > 0.9) & (lengths < 1.1)).all()):
         raise ValueError("the path has poses that are none")
@@ -163,7 +167,7 @@ def _camera_map(record: Mapping[str, Any], folder: str, archive: Archive) -> Cam
             _value(scale["spread"]),
             index(scale["epoch"]),
             index(scale["samples"]),
-            index(scale["stamp_ns"]),
+            _stamp(scale["stamp_ns"]),
         ),
         path,
     )
@@ -190,7 +194,7 @@ def _keyframe_record(keyframe: MapKeyframe) -> dict[str, Any]:
 
 def _keyframe(record: Mapping[str, Any], folder: str, archive: Archive) -> MapKeyframe:
     number = index(record["id"])
-    if number < 1:
+    if not 0 < number < LARGEST_ID:
         raise ValueError(f"keyframe id {number}")
     inner = f"{folder}/keyframes/{number}/"
     arrays = {n.removeprefix(inner): a for n, a in archive.arrays.items() if n.startswith(inner)}
@@ -199,6 +203,8 @@ def _keyframe(record: Mapping[str, Any], folder: str, archive: Archive) -> MapKe
     if not (0 < width <= 65536 and 0 < height <= 65536):
         raise ValueError(f"an image of {width}x{height}")
     T, K = _matrix(record["T_map_cam"], 4), _matrix(lens["K"], 3)
+    if T is not None and not is_rigid(T):
+        raise ValueError("T_map_cam is no rigid pose")
     bent = lens["distortion"]
     distortion = None if bent is None else np.array([_value(v) for v in bent], np.float64)
     if distortion is not None and (
@@ -207,7 +213,7 @@ def _keyframe(record: Mapping[str, Any], folder: str, archive: Archive) -> MapKe
         raise ValueError("distortion coefficients that no lens model has")
     return MapKeyframe(
         number,
-        index(record["stamp_ns"]),
+        _stamp(record["stamp_ns"]),
         str(record["frame_id"]),
         index(record["segment"]),
         T,
@@ -216,6 +222,14 @@ def _keyframe(record: Mapping[str, Any], folder: str, archive: Archive) -> MapKe
         archive.blobs[f"{inner}thumbnail.jpg"],
         bool(record["in_map"]),
     )
+
+
+def _stamp(value: object) -> int:
+    """Return nanoseconds that a stamp can hold."""
+    found = index(value)  # type: ignore[arg-type]  # what is no whole number raises TypeError
+    if not 0 <= found < LATEST_NS:
+        raise ValueError(f"stamp {found}")
+    return found
 
 
 def _matrix(rows: object, side: int) -> NDArray[np.float64] | None:

@@ -62,6 +62,8 @@ def prediction_from(record: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]
         expected = shapes.get(name, (3, 3))
         if arrays[name].shape != expected or arrays[name].dtype != np.float32:
             raise ValueError(f"{name} is {arrays[name].dtype} {arrays[name].shape}, not float32 {expected}")
+    if record["pose_valid"] and not is_rigid(arrays["pose"]):  # one that was not found is NaN
+        raise ValueError("the pose of a view is not rigid")
     if arrays["colors"].shape != (h, w, 3) or arrays["colors"].dtype != np.uint8:
         raise ValueError("colors do not fit the pointmap")
     height, width = (index(n) for n in record["image_size"])
@@ -84,6 +86,13 @@ def prediction_from(record: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]
         features=[_features(arrays["features"], 3)] if "features" in arrays else None,
         feature_to_image=None if own is None else [torch.from_numpy(_affine(own))],
     )
+
+
+def is_rigid(T: NDArray[Any]) -> bool:
+    """Whether a 4x4 matrix is a finite rotation and translation, to 1e-3."""
+    R = np.asarray(T[:3, :3], np.float64)
+    plain = bool(np.isfinite(T).all()) and np.allclose(R @ R.T, np.eye(3), atol=1e-3)
+    return plain and bool(np.linalg.det(R) > 0) and np.allclose(T[3], [0, 0, 0, 1], atol=1e-6)
 
 
 def _gaussians(arrays: Mapping[str, NDArray[Any]]) -> Gaussians:

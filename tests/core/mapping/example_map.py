@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -109,6 +110,9 @@ def keyframe(number: int, word: int = 0, segment: int = 4) -> MapKeyframe:
     """Return a keyframe of the example's camera."""
     prediction = view(0.1 * number, word)
     T = prediction.poses[0].double().numpy() if segment else None
+    if T is None:  # as a pair whose pose was not found
+        nowhere = torch.full((4, 4), float("nan"))
+        prediction = replace(prediction, poses=[nowhere], pose_valid=[False])
     image = np.random.default_rng(number).integers(0, 255, (2 * HEIGHT, 2 * WIDTH, 3), dtype=np.uint8)
     lens = Lens(
         2 * WIDTH, 2 * HEIGHT, np.diag([56.0, 56, 1]) + np.eye(3, k=2), np.array([0.1, -0.02, 0.0, 0.0, 0.001])

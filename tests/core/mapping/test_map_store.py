@@ -32,7 +32,7 @@ def file(tmp_path: Path) -> Path:
 def same(a: Any, b: Any) -> bool:
     """Whether two trees of dataclasses, arrays and numbers are equal to the bit; NaN equals NaN."""
     if isinstance(a, torch.Tensor):
-        return a.dtype == b.dtype and torch.equal(a, b)
+        return a.dtype == b.dtype and torch.equal(a.nan_to_num(7.5), b.nan_to_num(7.5))
     if isinstance(a, np.ndarray):
         return a.dtype == b.dtype and np.array_equal(a, b)
     if hasattr(a, "__dataclass_fields__"):
@@ -107,6 +107,10 @@ def test_foreign_and_newer_documents_are_refused(file: Path, tmp_path: Path, cha
         (("T_map_cam", 0, 0), 1e999),
         (("id",), 11.5),
         (("id",), 0),
+        (("id",), 2**64),
+        (("stamp_ns",), -1),
+        (("stamp_ns",), 2**70),
+        (("T_map_cam",), [[2.0, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]),
         (("id",), 12),
         (("lens", "width"), 10**9),
         (("lens", "distortion"), [0.1]),
@@ -130,6 +134,8 @@ def test_keyframes_with_bad_values_are_refused(file: Path, tmp_path: Path, path:
     [
         ("cameras/0/keyframes/11/pointmap", np.zeros((3, 3, 3), np.float32)),
         ("cameras/0/keyframes/11/pose", np.eye(4)),
+        ("cameras/0/keyframes/11/pose", np.zeros((4, 4), np.float32)),
+        ("cameras/0/path/stamps_ns", np.array([1, -1])),
         ("cameras/0/keyframes/11/gaussians/quats", np.zeros((5, 4), np.float32)),
         ("cameras/0/keyframes/11/features", np.zeros((48, 64), np.float16)),
         ("cameras/0/points/rgb", np.zeros((49, 3), np.uint8)),
