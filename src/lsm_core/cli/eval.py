@@ -1,4 +1,4 @@
-"""`lsm eval hololens | rooms | semantic | views`: a backend against ground truth and classical baselines."""
+"""`lsm eval hololens | rooms | semantic | presence | views`: a backend against ground truth and baselines."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from rich.progress import Progress
 from lsm_core.backends import Backend, load_backend
 from lsm_core.cli.arguments import BackendOption, DeviceOption, WeightsOption
 from lsm_core.cli.console import out, print_json, progress_bar
+from lsm_core.evaluation.presence import study_presence
 from lsm_core.evaluation.records import PairRecord
 from lsm_core.evaluation.report import EvalReport, read_records
 from lsm_core.evaluation.shared_data import find_shared
@@ -106,6 +107,22 @@ def semantic(
     with _progress("semantic") as bar:
         model = _load(backend, weights, device, threads)
         report = study_nyu(model, folder, StudyOptions(limit=limit, progress=bar))
+    _deliver(report, as_json, md, None)
+
+
+@app.command()
+def presence(
+    backend: BackendOption = "lsm-tiny",
+    weights: WeightsOption = None,
+    device: DeviceOption = "auto",
+    threads: ThreadsOption = None,
+    shared: SharedOption = None,
+    as_json: JsonOption = None,
+    md: MarkdownOption = None,
+) -> None:
+    """Whether things named are in view at all, on a few real photographs: precision and recall."""
+    folder = find_shared(shared)
+    report = study_presence(_load(backend, weights, device, threads), folder)
     _deliver(report, as_json, md, None)
 
 

@@ -5,6 +5,7 @@ Desks count as tables and rugs as floor on both sides, as in the 13-class mappin
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -19,12 +20,29 @@ from lsm_core.io.images import read_image
 NYU_NAMES = ("wall", "floor", "ceiling", "chair", "table", "sofa", "bed", "other")
 NYU_TEXTS = CLASSES[1:]
 _FROM_13 = {12: "wall", 5: "floor", 3: "ceiling", 4: "chair", 10: "table", 9: "sofa", 1: "bed"}
+# What a text can be said to be in view or not by the 13 classes; "furniture" and "objects" decide nothing.
+DECIDABLE = {
+    "wall": 12, "floor": 5, "ceiling": 3, "chair": 4, "table": 10, "sofa": 9, "bed": 1, "window": 13, "picture": 8,
+    "tv": 11, "book": 2,
+}  # fmt: skip
 _FROM_TEXT = {"desk": "table", "rug": "floor"}
 LABELS_13 = 14
 
 
 def load_nyu(shared: Path) -> list[EvalView]:
     """Read the photographs; labels are 1 + index into `NYU_NAMES`, 0 = unlabelled.
+
+    Raises:
+        FileFormatError: the folder is absent or an image and its labels do not fit.
+    """
+    table = np.zeros(LABELS_13, np.uint8)
+    for label in range(1, LABELS_13):
+        table[label] = 1 + NYU_NAMES.index(_FROM_13.get(label, "other"))
+    return [replace(view, labels=table[view.labels]) for view in load_nyu13(shared)]
+
+
+def load_nyu13(shared: Path) -> list[EvalView]:
+    """Read the photographs with the 13 classes as they are, 0 = unlabelled.
 
     Raises:
         FileFormatError: the folder is absent or an image and its labels do not fit.
@@ -52,7 +70,4 @@ def _read(folder: Path, label_path: Path) -> EvalView:
     image = read_image(images[0])
     if raw.shape != image.shape[:2] or raw.dtype != np.uint8 or raw.max() >= LABELS_13:
         raise FileFormatError(f"{label_path.name} is not a label map of its photograph.")
-    table = np.zeros(LABELS_13, np.uint8)
-    for label in range(1, LABELS_13):
-        table[label] = 1 + NYU_NAMES.index(_FROM_13.get(label, "other"))
-    return EvalView(label_path.stem, image, None, labels=table[raw])
+    return EvalView(label_path.stem, image, None, labels=raw)
