@@ -35,8 +35,8 @@ def images_sheet(found: QueryResult, images: Sequence[NDArray[np.uint8]], names:
         Panel(overlay_labels(image, labels, len(found.texts)), name, legend=legend(found.texts))
         for image, labels, name in zip(images, found.labels, names, strict=True)
     ]
-    text = " · ".join(f"{t}: {p:.2f}" for t, p in zip(found.texts, found.presence, strict=True))
-    return compose_sheet("What was asked for", f"presence, 0 to 1 — {text}", [panels])
+    text = " · ".join(f"{t} {p:.2f}" for t, p in zip(found.texts, found.presence, strict=True))
+    return compose_sheet("What was asked for", f"presence, 0 to 1: {text}", [panels])
 
 
 def write_bag_query(

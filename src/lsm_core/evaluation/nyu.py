@@ -70,4 +70,4 @@ def _read(folder: Path, label_path: Path) -> EvalView:
     image = read_image(images[0])
     if raw.shape != image.shape[:2] or raw.dtype != np.uint8 or raw.max() >= LABELS_13:
         raise FileFormatError(f"{label_path.name} is not a label map of its photograph.")
-    return EvalView(label_path.stem, image, None, labels=raw)
+    return EvalView(label_path.stem, image, None, labels=np.asarray(raw, np.uint8))

@@ -102,9 +102,9 @@ def presence_table(ways: dict[str, list[Answer]], images: int) -> Table:
         for name, answers in ways.items()
     ]
     note = (
-        f"{images} photographs, {len(NAMES)} things each. Said to be in view: presence at least {DECISION}. In view: "
-        f"at least {100 * IN_VIEW:g} % of the labelled pixels; not in view: none. AUC: how often a thing in view has "
-        "more presence than one that is not."
+        f"{images} photographs, {len(NAMES)} things each. Said to be in view: presence at least {DECISION}. Is in "
+        f"view: at least {100 * IN_VIEW:g} % of the labelled pixels; is not: none. AUC: how often a thing in view "
+        "has more presence than one that is not."
     )
     return Table("Presence on NYUv2 photographs", columns, rows, note)
 
