@@ -274,3 +274,29 @@ def test_a_saved_file_holds_features_thumbnails_and_gaussians(node: Harness, map
         assert keyframe.picture().shape == (240, 320, 3)
         assert keyframe.prediction.features is not None and keyframe.prediction.features[0].shape[-1] == DIM
         assert keyframe.prediction.gaussians is not None and len(keyframe.prediction.gaussians) == 4800
+
+
+def test_maps_of_several_cameras_are_told_apart_by_name(
+    rclpy_session: None, node: Harness, views: list[View], maps: Path
+) -> None:
+    assert node.call(SaveMap, "save_map", path="single", overwrite=True).success
+    parameters = {"cameras": ["left", "right"], "map_directory": str(maps)}
+    harness = Harness(FakeBackend(views), parameters, listen=("keyframes",), namespace="/two", camera="left")
+    try:
+        harness.wait_active()
+        harness.walk(views[:5])
+        foreign = harness.call(LoadMap, "load_map", path="single")
+        assert (foreign.success, foreign.code) == (False, ResultCode.NOT_FOUND) and "camera" in foreign.message
+        runtime = harness.node.runtime
+        assert runtime is not None
+        ids = [k.id for k in runtime.cameras["left"].mapper.contents().keyframes]
+        assert ids and harness.call(SaveMap, "save_map", path="two", overwrite=True).keyframes == len(ids)
+        ply = harness.call(SaveMap, "save_map", path="two", format="ply")
+        assert (ply.success, ply.code) == (False, ResultCode.UNSUPPORTED)
+        assert harness.call(Reset, "reset").success and harness.call(LoadMap, "load_map", path="two").success
+        assert [k.id for k in runtime.cameras["left"].mapper.contents().keyframes] == ids
+        assert runtime.cameras["right"].mapper.contents().keyframes == ()
+        wrong = node.call(LoadMap, "load_map", path="two")
+        assert (wrong.success, wrong.code) == (False, ResultCode.NOT_FOUND) and kept(node)
+    finally:
+        harness.close()
