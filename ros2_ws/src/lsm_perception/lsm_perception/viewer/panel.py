@@ -122,7 +122,7 @@ class Panel:
         self._answer_picture.visible = True
         T_map_cam = self._scene.pose(answer.stamp_ns)
         if client is not None and T_map_cam is not None and self._look.value:
-            self._stage.look_from(client, T_map_cam, behind=0.6)
+            self._stage.look_at_what(client, T_map_cam)
 
     def _clear_answer(self) -> None:
         self._scene.put(scene.ANSWER, None)

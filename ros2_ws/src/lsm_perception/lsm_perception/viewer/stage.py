@@ -17,6 +17,7 @@ from lsm_perception.viewer.frustums import Frustums
 from lsm_perception.viewer.lens import Lens
 from lsm_perception.viewer.records import Boxes, Cloud, Matrix, Splats
 from lsm_perception.viewer.scene import Scene
+from lsm_perception.viewer.view import View
 
 # Layers and the shortest time between two drawings of each, seconds: a browser is sent a few updates a second.
 PERIODS_S = {
@@ -84,14 +85,15 @@ class Stage:
             for layer in (scene.CLOUD, scene.MAP, scene.ANSWER):
                 self._drawn.pop(layer, None)
 
-    def look_from(self, client: viser.ClientHandle, T_map_cam: Matrix, behind: float = 0.0) -> None:
-        """Put a browser's view at a camera's pose, or so many depths of the scene behind and above it."""
-        depth = self._scene.unit_length()
-        offset = T_map_cam[:3, :3] @ (behind * depth * np.array([0.0, -0.6, -1.0]))
-        with client.atomic():
-            client.camera.up_direction = -T_map_cam[:3, 1]
-            client.camera.position = T_map_cam[:3, 3] + offset
-            client.camera.look_at = T_map_cam[:3, 3] + depth * T_map_cam[:3, 2]
+    def look_from(self, client: viser.ClientHandle, T_map_cam: Matrix) -> None:
+        """Put a browser's view at a camera's pose."""
+        View.from_camera(T_map_cam, self._scene.unit_length(), (0.0, 0.0, 0.0)).give(client)
+
+    def look_at_what(self, client: viser.ClientHandle, T_map_cam: Matrix) -> None:
+        """Put a browser's view behind and above a camera, to see what it saw; later browsers begin there."""
+        view = View.from_camera(T_map_cam, self._scene.unit_length(), (0.0, -0.35, -0.6))
+        view.make_home(self._server)
+        view.give(client)
 
     def _go_home_once(self) -> None:
         """Look at each new map from behind its first camera, once there is something to see."""
@@ -102,18 +104,11 @@ class Stage:
         if self._scene.get(scene.CLOUD) is None and self._scene.get(scene.MAP) is None:
             return
         self._home_of = generation
-        depth = self._scene.unit_length()
-        T = next(iter(path.T_map_cam.values()))
-        eye = T[:3, :3] @ (depth * np.array([0.15, -0.35, -0.9])) + T[:3, 3]
-        target = T[:3, :3] @ (depth * np.array([0.0, 0.0, 0.8])) + T[:3, 3]
-        self._server.initial_camera.up = -T[:3, 1]
-        self._server.initial_camera.position = eye
-        self._server.initial_camera.look_at = target
+        first = next(iter(path.T_map_cam.values()))
+        view = View.from_camera(first, self._scene.unit_length(), (0.15, -0.35, -0.9))
+        view.make_home(self._server)
         for client in self._server.get_clients().values():
-            with client.atomic():
-                client.camera.up_direction = -T[:3, 1]
-                client.camera.position = eye
-                client.camera.look_at = target
+            view.give(client)
 
     def _draw_cloud(self, layer: str, size: float) -> None:
         cloud: Cloud | None = self._scene.get(layer)
