@@ -159,3 +159,22 @@ def test_detections_are_published_in_the_images_frame(node: Harness) -> None:
     message = node.messages("detections")[-1]
     assert message.header.frame_id == FRAME and message.detections
     assert message.detections[0].results[0].hypothesis.class_id == "cabinet"
+
+
+def test_a_thing_keeps_its_number_and_its_place_over_the_walk(node: Harness, views: list[View]) -> None:
+    poses = {v.stamp_ns: v.T_world_cam for v in views}
+    messages = node.messages("detections")
+    assert len(messages) >= 3
+    numbers, places, widths = set(), [], []
+    for message in messages:
+        cabinets = [d for d in message.detections if d.results[0].hypothesis.class_id == "cabinet"]
+        (cabinet,) = cabinets  # one face of the room, however many keyframes saw it
+        numbers.add(cabinet.id)
+        T_world_box = poses[stamp_to_ns(message.header.stamp)] @ matrix_from_pose(cabinet.bbox.center)
+        size = cabinet.bbox.size
+        places.append(T_world_box[:3, 3])
+        widths.append((np.abs(T_world_box[:3, :3]) @ (size.x, size.y, size.z))[0])
+    assert len(numbers) == 1 and numbers != {""}
+    assert np.abs(np.array(places)[:, 2] - HALF_SIZE[2]).max() < 0.06
+    one = node.call(QueryText, "query_text", texts=["cabinet"]).objects.detections[0].bbox.size
+    assert widths[-1] > 1.2 * max(one.x, one.y, one.z)  # more than the newest keyframe shows of it

@@ -1,5 +1,6 @@
 """Text queries: embed texts, score views, cut masks, group regions into objects."""
 
+from lsm_core.query.instance_map import InstanceMap
 from lsm_core.query.instance_tracker import InstanceTracker, TrackerConfig
 from lsm_core.query.instances import Instance, InstanceConfig, find_instances
 from lsm_core.query.prediction_query import label_image, query_gaussians, query_maps, query_prediction
@@ -12,6 +13,7 @@ from lsm_core.query.text_to_mask import QueryConfig
 __all__ = [
     "Instance",
     "InstanceConfig",
+    "InstanceMap",
     "InstanceTracker",
     "MiniLmTextEncoder",
     "QueryConfig",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
@@ -57,6 +57,7 @@ class Instance:
         T_frame_box: [4, 4] float64 rigid, box to the cloud's frame; the origin is the centre of the box.
         size: [3] float64 full edge lengths along the box's axes.
         id: stable number from `InstanceTracker`, 0 before it was tracked.
+        members: [points] int64 which points of the cloud it is made of.
     """
 
     label: int
@@ -66,6 +67,7 @@ class Instance:
     T_frame_box: FloatArray
     size: FloatArray
     id: int = 0
+    members: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64), repr=False, compare=False)
 
 
 def find_instances(
@@ -87,27 +89,32 @@ def find_instances(
     """
     limits = config or InstanceConfig()
     axis = None if up is None else _unit(np.asarray(up, dtype=np.float64))
-    relative = limits.relative_gap * _radius(cloud)
+    relative = limits.relative_gap * cloud_radius(cloud)
     found: list[Instance] = []
     for label in np.unique(cloud.label[cloud.score > 0]):
-        part = cloud.select((cloud.label == label) & (cloud.score > 0))
+        own = np.flatnonzero((cloud.label == label) & (cloud.score > 0))
+        part = cloud.select(own)
         points = part.points.astype(np.float64)
-        gap = limits.gap if limits.gap > 0 else max(relative, limits.spacing_gap * _spacing(points))
+        gap = limits.gap if limits.gap > 0 else max(relative, limits.spacing_gap * point_spacing(points))
         regions = _regions(points, gap)
-        things = [_describe(part.select(region), int(label), axis, limits) for region in regions]
+        things = [
+            replace(_describe(part.select(region), int(label), axis, limits), members=own[region])
+            for region in regions
+        ]
         good = [t for t in things if t.points >= limits.min_points and t.score >= limits.min_score]
         found += sorted(good, key=lambda t: -t.score * np.sqrt(t.points))[: limits.max_instances]
     return found
 
 
-def _radius(cloud: PointCloud) -> float:
+def cloud_radius(cloud: PointCloud) -> float:
+    """Return the median distance between the points and their middle, 1 without points."""
     if len(cloud) == 0:
         return 1.0
     centre = np.median(cloud.points, axis=0)
     return max(float(np.median(np.linalg.norm(cloud.points - centre, axis=1))), 1e-9)
 
 
-def _spacing(points: FloatArray) -> float:
+def point_spacing(points: FloatArray) -> float:
     """Return the distance to the fourth neighbour that 90 % of a sample of the points stay below, 0 with too few.
 
     Four neighbours, because on a grid that is seen at a slant the first ones lie all along one direction.

@@ -6,9 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lsm_core.mapping import cloud_from_view
-from lsm_core.query.instance_tracker import InstanceTracker
-from lsm_core.query.instances import find_instances
-from lsm_perception.cloud_outputs import similarity
+from lsm_core.query import InstanceMap, InstanceTracker
 from lsm_perception.conversions.detections import detections_message
 from lsm_perception.conversions.reports import header
 from lsm_perception.parameters import NodeParameters
@@ -18,11 +16,12 @@ from lsm_perception.units import is_metric, metres, scaled_pose
 
 
 class DetectionOutputs:
-    """Finds things in the newest keyframe's labelled cloud and follows them in the map."""
+    """Puts the things of the kept keyframes together in the map, and follows them."""
 
     def __init__(self, publishers: Publishers, parameters: NodeParameters) -> None:
         self._publishers = publishers
         self._parameters = parameters
+        self._map = InstanceMap()
         self._tracker = InstanceTracker()
 
     def configure(self, parameters: NodeParameters) -> None:
@@ -34,6 +33,7 @@ class DetectionOutputs:
         keyframe, found = products.keyframe, products.segmentation
         if products.cleared:
             self.clear()
+        self._map.remove(keyframe.id for keyframe in products.removed)
         if not self._publishers.wants("detections") or not is_metric(products.scale):
             return
         if keyframe.T_map_cam is None or keyframe.prediction is None or found is None:
@@ -41,15 +41,17 @@ class DetectionOutputs:
         factor = metres(products.scale)
         cloud = cloud_from_view(
             keyframe.prediction, 0, found.model_labels, found.model_scores, config=self._parameters.points.config()
-        ).transform(similarity(np.eye(4), factor))
+        )
+        self._map.add(keyframe.id, cloud, found.texts)
         T_map_cam = scaled_pose(keyframe.T_map_cam, factor)
-        things = self._tracker.update(find_instances(cloud, up_in_map(keyframe)), found.texts)
+        things = self._tracker.update(self._map.things(factor, up_in_map(keyframe)), found.texts)
         source = header(keyframe.stamp_ns, keyframe.frame_id)
         message = detections_message(things, found.texts, np.linalg.inv(T_map_cam), source)
         self._publishers.publish("detections", message)
 
     def clear(self) -> None:
         """Forget all things: the map has another frame or unit."""
+        self._map.clear()
         self._tracker.clear()
 
 
