@@ -38,6 +38,11 @@ class LiveView:
         if self._live is not None:
             self._live.stop()
 
+    @property
+    def at_terminal(self) -> bool:
+        """Whether a person at a terminal sees the live table."""
+        return self._live is not None
+
     def say(self, text: str) -> None:
         """Print one line above the table."""
         self._console.print(text, markup=False, soft_wrap=True)

@@ -216,7 +216,7 @@ class Watch:
 
     def stay(self) -> None:
         """Let a person at a terminal look around in the browser until Ctrl-C; then the results are written."""
-        if self._browser is None or not self._browser.open or not sys.stderr.isatty():
+        if self._browser is None or not self._browser.open or not self._view.at_terminal:
             return
         self._view.say("All played. The node still answers in the browser; Ctrl-C writes the results.")
         with suppress(Interrupted):
