@@ -15,11 +15,17 @@ from lsm_perception.viewer.lens import Lens
 from lsm_perception.viewer.records import Matrix, Source
 
 SERVICE_S = 20
+# Where the node splits a list, too (lsm_core.query.text_list); the viewer does without that package and its torch.
+SEPARATORS = ",;\n\r\uff0c\uff1b\u3001\u060c\u061b"
+PART = re.compile(rf'\s*"[^"]*"\s*(?=[{SEPARATORS}]|$)|[^{SEPARATORS}]+')
 
 
 def words_in(text: str) -> tuple[str, ...]:
-    """Return the things named in a line, "chair, table; sofa", each once and in order."""
-    return tuple(dict.fromkeys(part for piece in re.split(r"[,;\n]", text) if (part := piece.strip())))
+    """Return the things named in a line, "chair, table; sofa", each once and in order.
+
+    A part in double quotes stays whole and keeps its quotes, so that the node does not split it either.
+    """
+    return tuple(dict.fromkeys(part for piece in PART.findall(text) if (part := piece.strip())))
 
 
 def question(texts: Sequence[str], keyframe_id: int | None, camera: str) -> QueryText.Request:
