@@ -30,6 +30,11 @@ def test_queries_are_collected_once_each() -> None:
     assert parse_arguments(["-q", "sofa", "--query", "red cup", "-q", "sofa"]).queries == ("sofa", "red cup")
 
 
+def test_a_list_is_split_and_what_has_a_comma_stays_whole_for_the_node() -> None:
+    options = parse_arguments(["-q", 'sofa, lamp; "a red, round table"', "-q", "lamp"])
+    assert options.queries == ("sofa", "lamp", '"a red, round table"')
+
+
 @pytest.mark.parametrize(
     "words", [["--max-seconds", "-1"], ["--rate", "0"], ["-q", " "], ["--what"], ["--rate", "x"]]
 )

@@ -6,7 +6,7 @@ from lsm_core.query.instances import Instance, InstanceConfig, find_instances
 from lsm_core.query.prediction_query import label_image, query_gaussians, query_maps, query_prediction
 from lsm_core.query.text import MiniLmTextEncoder
 from lsm_core.query.text_check import check_texts
-from lsm_core.query.text_list import split_each, split_texts
+from lsm_core.query.text_list import quote_text, split_each, split_texts
 from lsm_core.query.text_scorer import TextScorer
 from lsm_core.query.text_to_mask import QueryConfig
 
@@ -25,6 +25,7 @@ __all__ = [
     "query_gaussians",
     "query_maps",
     "query_prediction",
+    "quote_text",
     "split_each",
     "split_texts",
 ]

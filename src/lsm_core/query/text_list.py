@@ -41,6 +41,11 @@ def split_each(lines: Sequence[str]) -> list[list[str]]:
     return [_parts(line) or [line] for line in lines]
 
 
+def quote_text(text: str) -> str:
+    """Return a text in quotes where it would be split otherwise, for requests whose entries are split."""
+    return text if _parts(text) == [text] else f'"{text}"'
+
+
 def _parts(line: str) -> list[str]:
     """Return the parts of a line in order, each once, without those that are empty."""
     unique: dict[str, str] = {}

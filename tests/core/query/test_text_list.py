@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lsm_core.errors import QueryError
-from lsm_core.query import split_each, split_texts
+from lsm_core.query import quote_text, split_each, split_texts
 
 
 @pytest.mark.parametrize(
@@ -36,6 +36,11 @@ def test_a_line_is_split_into_things(line: str, things: tuple[str, ...]) -> None
 def test_several_lines_keep_their_order_and_which_part_is_whose() -> None:
     assert split_texts(["chair, table", '"a, b"', "sofa"]) == ("chair", "table", "a, b", "sofa")
     assert split_each(["chair, table", "sofa"]) == [["chair", "table"], ["sofa"]]
+
+
+@pytest.mark.parametrize("text", ["chair", "a red, round table", "salt; pepper", '12" screen', "the dog's bowl"])
+def test_a_quoted_text_is_one_thing_again(text: str) -> None:
+    assert split_texts(quote_text(text)) == (text,)
 
 
 MANY = "; ".join(str(i) for i in range(65))

@@ -51,7 +51,9 @@ def parse_arguments(arguments: Sequence[str]) -> DemoOptions:
         prog="./run demo", description="Play a recording through the node and keep what comes out."
     )
     parser.add_argument("--bag", type=Path, help="bag folder, .mcap or .db3; default: the packaged sample")
-    parser.add_argument("--query", "-q", action="append", metavar="TEXT", help="words to look for; repeatable")
+    parser.add_argument(
+        "--query", "-q", action="append", metavar="TEXT", help="words to look for, or a list; repeatable"
+    )
     parser.add_argument("--output", "-o", type=Path, metavar="DIR", help="default: out/demo-<time>")
     parser.add_argument("--headless", action="store_true", help="plain lines, and no view in the browser")
     parser.add_argument("--max-seconds", type=float, default=0.0, metavar="N", help="play at most N seconds of it")
@@ -74,8 +76,8 @@ def parse_arguments(arguments: Sequence[str]) -> DemoOptions:
         parser.error("--max-seconds cannot be negative, --startup must be positive")
     if not 0.01 <= given.rate <= 100:
         parser.error("--rate must be between 0.01 and 100")
-    queries = tuple(dict.fromkeys(text.strip() for text in given.query or DEFAULT_QUERIES))
-    if not all(queries):
+    queries = _things(given.query or DEFAULT_QUERIES)
+    if not all(query.strip() for query in queries):
         parser.error("--query cannot be empty")
     return DemoOptions(
         bag=given.bag,
@@ -92,3 +94,10 @@ def parse_arguments(arguments: Sequence[str]) -> DemoOptions:
         startup_s=given.startup,
         viewer_port=given.viewer_port,
     )
+
+
+def _things(lines: Sequence[str]) -> tuple[str, ...]:
+    """Return the things that lines name, each once; in quotes where the node would split them."""
+    from lsm_core.query import quote_text, split_each  # torch comes with it, which --help need not wait for
+
+    return tuple(dict.fromkeys(quote_text(part) if part.strip() else part for p in split_each(lines) for part in p))
