@@ -34,3 +34,9 @@ def wait_for_status(
     heard_last = wait_until(found, timeout_s)
     assert heard_last, statuses(robot, part)[-1:]
     return statuses(robot, part)[-1]
+
+
+def fresh_status(robot: Robot, part: str) -> DiagnosticStatus:
+    """Return a part's status as it is now: what was heard so far may be a period old."""
+    before = len(statuses(robot, part))
+    return wait_for_status(robot, part, lambda _s: len(statuses(robot, part)) >= before + 2)

@@ -9,7 +9,7 @@ pytestmark = pytest.mark.ros
 pytest.importorskip("rclpy", reason="ROS 2 is not here: source tools/env.sh")
 pytest.importorskip("lsm_perception_msgs.msg", reason="the workspace is not built: ./run setup")
 
-from diagnostics_reader import WARN, value, wait_for_status
+from diagnostics_reader import WARN, fresh_status, value, wait_for_status
 from lsm_perception_msgs.msg import Keyframe
 from lsm_perception_msgs.srv import QueryText, Stats
 from node_process import StubProcess
@@ -46,8 +46,7 @@ def test_memory_that_runs_out_once_costs_no_image(
     stub: StubProcess, robot: Robot, walker: Walker, failure: str, name: str
 ) -> None:
     lost = dropped(robot, "backend_error") + dropped(robot, "internal")
-    status = wait_for_status(robot, "model", lambda s: value(s, "out_of_memory"))
-    before = int(value(status, "out_of_memory"))
+    before = int(value(fresh_status(robot, "model"), "out_of_memory"))
     stub.behave(fail=failure, times=1)
     assert walker.walk_until(lambda: f"last: {name}" in last(robot)), last(robot)
     status = wait_for_status(robot, "model", lambda s: int(value(s, "out_of_memory")) == before + 1)
@@ -82,8 +81,8 @@ def test_memory_that_stays_short_drops_images_with_a_reason_and_halves_the_store
 def test_memory_that_runs_out_in_a_query_is_freed_and_the_query_answered(
     stub: StubProcess, robot: Robot, walker: Walker
 ) -> None:
+    before = int(value(fresh_status(robot, "model"), "out_of_memory"))
     stub.behave(fail="oom", fail_in="query", times=1)
-    before = int(value(wait_for_status(robot, "model", lambda s: True), "out_of_memory"))
     reply = robot.call(QueryText, "query_text", texts=["a word never asked before"])
     assert reply.success, reply.message
     wait_for_status(robot, "model", lambda s: int(value(s, "out_of_memory")) == before + 1)
