@@ -73,8 +73,8 @@ class NodeProcess:
     def end(self, patience_s: float = 10.0) -> None:
         """End it, whatever it does; politely where it listens.
 
-        Others take a killed node for alive for 20 s more, so that a wait for the next node's topics ends before it is
-        there. Fast DDS also leaves its shared memory behind (eProsima/Fast-DDS issues 2790, 4728 and 5053).
+        Others take a killed node for alive for 20 s more, so that a wait for the next node's topics ends before it
+        is there. Fast DDS also leaves its shared memory behind (eProsima/Fast-DDS issues 2790, 4728 and 5053).
         """
         if self.alive:
             self.process.send_signal(signal.SIGCONT)
