@@ -75,7 +75,7 @@ def test_rviz_view_shows_topics_of_the_node_with_fitting_durability() -> None:
     topics = [display["Topic"] for display in view["Visualization Manager"]["Displays"] if "Topic" in display]
     names = {topic["Value"].removeprefix("/lsm_perception/") for topic in topics}
     assert names <= set(output_names())
-    assert {"points", "map_points", "path", "segmentation/overlay"} <= names
+    assert {"points", "map_points", "path", "markers", "segmentation/overlay"} <= names
     latched = {t["Value"] for t in topics if t["Durability Policy"] == "Transient Local"}
     assert latched == {"/lsm_perception/map_points"}
 

@@ -50,7 +50,7 @@ def walker(metric_stub: StubProcess, listener: Robot, stub_views: list[View]) ->
     def everything() -> bool:
         seen = [m.state for m in listener.messages("scale")]
         return Scale.METRIC in seen and all(
-            listener.messages(n) for n in ("depth/image", "gaussians", "detections")
+            listener.messages(n) for n in ("depth/image", "gaussians", "detections", "markers")
         )
 
     assert walker.walk_until(everything, 60.0), metric_stub.text
@@ -87,7 +87,7 @@ def test_the_pair_is_discarded_and_the_next_one_works(
 
 def test_nothing_that_is_not_finite_was_ever_published(listener: Robot, walker: Walker) -> None:
     heard = {name: listener.messages(name) for name in listener.heard}
-    assert all(heard[name] for name in ("points", "map_points", "gaussians", "path", "detections", "tf"))
+    assert all(heard[name] for name in ("points", "map_points", "gaussians", "path", "detections", "markers", "tf"))
     for name, messages in heard.items():
         for message in messages:
             assert non_finite_fields(message, depth_image=name == "depth/image") == [], name

@@ -25,7 +25,7 @@ def views() -> list[View]:
     return walk(16)
 
 
-TRACES = ("points", "relative_pose", "path", "map_points", "depth/image", "gaussians", "detections")
+TRACES = ("points", "relative_pose", "path", "map_points", "depth/image", "gaussians", "detections", "markers")
 
 
 def test_a_rejected_pose_is_reported_and_counted_and_leaves_no_other_trace(

@@ -71,6 +71,9 @@ def metric_stamps(name: str, message: Any) -> list[int]:
         assert metric == (message.header.frame_id in METRIC_FRAMES)
     elif name in ("points", "gaussians", "map_points", "path", "relative_pose"):
         metric = message.header.frame_id in {FRAME, *METRIC_FRAMES}
+    elif name == "markers":
+        metric = [m for m in message.markers if m.header.frame_id in METRIC_FRAMES]
+        return [stamp_to_ns(m.header.stamp) for m in metric]
     else:
         metric = name in ALWAYS_METRIC
     return [stamp_to_ns(message.header.stamp)] if metric else []
@@ -135,7 +138,7 @@ def test_nothing_metric_without_a_stated_source(stub: StubProcess, robot: Robot,
 
     def all_metric() -> bool:
         names = {name for name, _, _ in metric_claims(robot)}
-        return {"tf", "points", "gaussians", "map_points", "path", "pair_pose", *ALWAYS_METRIC} <= names
+        return {"tf", "points", "gaussians", "map_points", "path", "pair_pose", "markers", *ALWAYS_METRIC} <= names
 
     assert walker.walk_until(all_metric, 60.0), ({name for name, _, _ in metric_claims(robot)}, stub.text)
     assert_every_claim_has_a_source(robot)

@@ -32,7 +32,7 @@ ROOT = Path(__file__).resolve().parents[2]
 RVIZ = ROOT / "ros2_ws" / "src" / "lsm_perception" / "config" / "lsm_perception.rviz"
 RVIZ_DEFAULT = QoSProfile(depth=5)  # of its displays: reliable, volatile
 RVIZ_IMAGE = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
-SEEN = ("points", "map_points", "gaussians", "path", "segmentation/overlay", "segmentation/label")
+SEEN = ("points", "map_points", "gaussians", "path", "markers", "segmentation/overlay", "segmentation/label")
 
 
 @pytest.fixture(scope="module")
@@ -165,7 +165,7 @@ def test_the_rviz_view_asks_for_what_the_table_offers() -> None:
         assert words[topic["Durability Policy"]] == offered.durability, name
         assert words[topic["Reliability Policy"]] == offered.reliability, name
         assert words[topic["History Policy"]] == offered.history and topic["Depth"] == offered.depth, name
-    assert {"points", "map_points", "path", "segmentation/overlay", "depth/image"} <= seen
+    assert {"points", "map_points", "path", "markers", "segmentation/overlay", "depth/image"} <= seen
 
 
 def test_events_are_counted_and_can_be_cleared() -> None:

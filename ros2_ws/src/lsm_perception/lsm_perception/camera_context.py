@@ -16,6 +16,7 @@ from lsm_perception.frames import FrameNames, frame_names
 from lsm_perception.gate import CameraGate
 from lsm_perception.keyframe_ids import KeyframeIds
 from lsm_perception.mapper import MapContents, Mapper
+from lsm_perception.marker_outputs import MarkerBoard, MarkerOutputs
 from lsm_perception.odometry import OdometrySource
 from lsm_perception.outputs import Outputs
 from lsm_perception.parameters import NodeParameters
@@ -42,6 +43,7 @@ class Shared:
     timings: Timings
     worker: Worker[Candidate]
     ids: KeyframeIds
+    markers: MarkerBoard
 
 
 @dataclass(frozen=True)
@@ -148,7 +150,8 @@ def make_context(
     names = frame_names(parameters.frame_prefix, camera, parameters.odom_frame)
     gate = CameraGate(parameters)
     mapper = Mapper(parameters)
-    outputs = Outputs(shared.node, shared.publishers, names, mapper, parameters)
+    markers = MarkerOutputs(shared.markers, names, camera)
+    outputs = Outputs(shared.node, shared.publishers, names, mapper, parameters, markers)
 
     def publish(products: Products) -> None:
         outputs.publish(products)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
 from lsm_core.mapping import cloud_from_view
 from lsm_core.query import InstanceMap, InstanceTracker
+from lsm_core.query.instances import Instance
 from lsm_perception.conversions.detections import detections_message
 from lsm_perception.conversions.reports import header
 from lsm_perception.parameters import NodeParameters
@@ -15,14 +18,27 @@ from lsm_perception.publishers import Publishers
 from lsm_perception.units import is_metric, metres, scaled_pose
 
 
+@dataclass(frozen=True)
+class Things:
+    """Things in the map's frame, metres; their labels are indices of `texts`."""
+
+    instances: tuple[Instance, ...] = ()
+    texts: tuple[str, ...] = ()
+
+
 class DetectionOutputs:
-    """Puts the things of the kept keyframes together in the map, and follows them."""
+    """Puts the things of the kept keyframes together in the map, and follows them.
+
+    Attributes:
+        things: the newest ones; none while nobody listens or metres are not known.
+    """
 
     def __init__(self, publishers: Publishers, parameters: NodeParameters) -> None:
         self._publishers = publishers
         self._parameters = parameters
         self._map = InstanceMap()
         self._tracker = InstanceTracker()
+        self.things = Things()
 
     def configure(self, parameters: NodeParameters) -> None:
         """Take new limits."""
@@ -34,7 +50,8 @@ class DetectionOutputs:
         if products.cleared:
             self.clear()
         self._map.remove(keyframe.id for keyframe in products.removed)
-        if not self._publishers.wants("detections") or not is_metric(products.scale):
+        if not self._publishers.wants("detections", "markers") or not is_metric(products.scale):
+            self.things = Things()
             return
         if keyframe.T_map_cam is None or keyframe.prediction is None or found is None:
             return
@@ -45,12 +62,14 @@ class DetectionOutputs:
         self._map.add(keyframe.id, cloud, found.texts)
         T_map_cam = scaled_pose(keyframe.T_map_cam, factor)
         things = self._tracker.update(self._map.things(factor, up_in_map(keyframe)), found.texts)
+        self.things = Things(tuple(things), found.texts)
         source = header(keyframe.stamp_ns, keyframe.frame_id)
         message = detections_message(things, found.texts, np.linalg.inv(T_map_cam), source)
         self._publishers.publish("detections", message)
 
     def clear(self) -> None:
         """Forget all things: the map has another frame or unit."""
+        self.things = Things()
         self._map.clear()
         self._tracker.clear()
 

@@ -26,6 +26,7 @@ from lsm_perception.conversions.reports import (
 from lsm_perception.detection_outputs import DetectionOutputs
 from lsm_perception.frames import FrameNames
 from lsm_perception.mapper import Mapper
+from lsm_perception.marker_outputs import MarkerOutputs
 from lsm_perception.mask_outputs import MaskOutputs
 from lsm_perception.parameters import NodeParameters
 from lsm_perception.products import Keyframe, PairReport, Products
@@ -43,6 +44,7 @@ SEGMENTED = (
     "points",
     "map_points",
     "detections",
+    "markers",
 )
 
 
@@ -50,12 +52,19 @@ class Outputs:
     """Everything one camera publishes; each call is atomic."""
 
     def __init__(
-        self, node: Node, publishers: Publishers, names: FrameNames, mapper: Mapper, parameters: NodeParameters
+        self,
+        node: Node,
+        publishers: Publishers,
+        names: FrameNames,
+        mapper: Mapper,
+        parameters: NodeParameters,
+        markers: MarkerOutputs,
     ) -> None:
         self._publishers = publishers
         self._names = names
         self._mapper = mapper
         self._parameters = parameters
+        self._markers = markers
         self._lock = threading.RLock()
         self._frames = FramePublisher(node, names)
         self._clouds = CloudOutputs(publishers, names, mapper, parameters)
@@ -101,6 +110,7 @@ class Outputs:
             self._masks.publish(products)
             self._detections.publish(products)
             self._publish_path(products)
+            self._publish_markers()
             self._clouds.publish_gaussians(products)
             self.refresh()
 
@@ -153,6 +163,7 @@ class Outputs:
                 self._publishers.publish("keyframes", message)
             self.publish_scale(contents.scale, camera)
             self._publish_poses(contents.scale)
+            self._publish_markers()
             self._clouds.show_loaded(points, self._source)
             self.refresh()
 
@@ -169,6 +180,7 @@ class Outputs:
             self._clouds.clear(self._source)
             frame = self._names.unscaled.map
             self._publishers.publish("path", path_message(Header(stamp=self._source.stamp, frame_id=frame), []))
+            self._markers.clear(self._source)
             self._publish_removed(removed, KeyframeMessage.REASON_RESET)
 
     def publish_removed(self, removed: tuple[Keyframe, ...]) -> None:
@@ -254,6 +266,15 @@ class Outputs:
         ]
         source = Header(stamp=self._source.stamp, frame_id=self._names.tree(metric).map)
         self._publishers.publish("path", path_message(source, poses))
+
+    def _publish_markers(self) -> None:
+        if not self._markers.wanted():
+            return
+        contents = self._mapper.contents()
+        # The map may be ahead of what was published: what has made it so is published next, with its markers.
+        if self._last_scale is not None and not scale_changed(self._last_scale, contents.scale):
+            limit = self._parameters.map.max_path
+            self._markers.publish(contents, self._detections.things, self._source, limit)
 
 
 def scale_changed(old: ScaleEstimate, new: ScaleEstimate) -> bool:

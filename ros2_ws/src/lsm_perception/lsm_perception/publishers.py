@@ -18,6 +18,7 @@ from rclpy.node import Node
 from rclpy.publisher import Publisher
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from vision_msgs.msg import Detection3DArray, LabelInfo
+from visualization_msgs.msg import MarkerArray
 
 from lsm_perception.qos import output_qos, overridable
 from lsm_perception.topic_events import TopicEvents
@@ -34,6 +35,7 @@ TYPES: dict[str, type] = {
     "segmentation/overlay": Image,
     "segmentation/label_info": LabelInfo,
     "detections": Detection3DArray,
+    "markers": MarkerArray,
     "depth/image": Image,
     "depth/camera_info": CameraInfo,
     "keyframes": Keyframe,

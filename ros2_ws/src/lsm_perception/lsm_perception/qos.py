@@ -35,6 +35,7 @@ _OUTPUTS: dict[str, tuple[bool, bool, int]] = {
     "segmentation/overlay": (True, False, 1),
     "segmentation/label_info": (True, True, 1),
     "detections": (True, False, 1),
+    "markers": (True, False, 1),
     "depth/image": (True, False, 1),
     "depth/camera_info": (True, False, 1),
     "keyframes": (True, False, 100),

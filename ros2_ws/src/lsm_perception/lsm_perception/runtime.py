@@ -27,6 +27,7 @@ from lsm_perception.guarded_backend import GuardedBackend
 from lsm_perception.input_watch import InputWatch
 from lsm_perception.keyframe_ids import KeyframeIds
 from lsm_perception.listener import Listener
+from lsm_perception.marker_outputs import MarkerBoard
 from lsm_perception.odometry import OdometrySource
 from lsm_perception.parameters import NodeParameters
 from lsm_perception.problems import Problems
@@ -188,6 +189,7 @@ class Runtime:
             self.timings,
             self.worker,
             self.ids,
+            MarkerBoard(self.publishers),
         )
         names = list(dict.fromkeys(parameters.cameras or ("",)))
         if parameters.pairing == "rig":
