@@ -98,7 +98,7 @@ class Outputs:
             self._source = header(keyframe.stamp_ns, keyframe.frame_id)
             if products.cleared:
                 self._clouds.clear(self._source)
-            self._publish_scale(products.scale, keyframe.camera)
+            rescaled = self._publish_scale(products.scale, keyframe.camera)
             self._frames.publish(products, self._parameters.publish_tf, self._parameters.attach_to_odom)
             self._clouds.publish_points(products)  # what a planner waits for comes first, what takes time last
             self._publish_keyframe(products)
@@ -110,7 +110,8 @@ class Outputs:
             self._masks.publish(products)
             self._detections.publish(products)
             self._publish_path(products)
-            self._publish_markers()
+            if rescaled or keyframe.T_map_cam is not None:
+                self._publish_markers()
             self._clouds.publish_gaussians(products)
             self.refresh()
 
@@ -188,10 +189,13 @@ class Outputs:
         with self._lock:
             self._publish_removed(removed, KeyframeMessage.REASON_WINDOW)
 
-    def _publish_scale(self, scale: ScaleEstimate, camera: str) -> None:
-        if self._last_scale is None or scale_changed(self._last_scale, scale):
+    def _publish_scale(self, scale: ScaleEstimate, camera: str) -> bool:
+        """Publish the scale where it has changed, and return whether it has."""
+        changed = self._last_scale is None or scale_changed(self._last_scale, scale)
+        if changed:
             self._publishers.publish("scale", scale_message(scale, camera, self._source))
             self._last_scale = scale
+        return changed
 
     def _publish_keyframe(self, products: Products) -> None:
         if self._publishers.wants("keyframes"):
