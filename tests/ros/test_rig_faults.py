@@ -51,14 +51,15 @@ def test_wrong_extrinsics_reject_every_rig_pair_and_give_no_metres(
 ) -> None:
     harness = run(*moving(6), wrong)
     try:
-        pairs = harness.pairs()
-        of_rig = [m for m in pairs if m.reference_camera == "right"]
-        assert of_rig and {m.reason for m in of_rig} == {reason} and not any(m.accepted for m in of_rig)
-        over_time = [m for m in pairs if m.reference_camera == "left"]
+        rejected = {d.reason: d.count for d in harness.call(Stats, "stats").pairs_rejected}
+        assert set(rejected) == {reason}
+        of_rig = lambda: [m for m in harness.pairs() if m.reference_camera == "right"]  # noqa: E731
+        assert wait_until(lambda: len(of_rig()) >= rejected[reason])  # messages come after what they tell
+        assert len(of_rig()) == rejected[reason] > 0
+        assert {m.reason for m in of_rig()} == {reason} and not any(m.accepted for m in of_rig())
+        over_time = [m for m in harness.pairs() if m.reference_camera == "left"]
         assert over_time and all(m.accepted for m in over_time)  # the map goes on, unscaled
         assert {m.state for m in harness.messages("scale")} == {Scale.UNKNOWN}
-        rejected = {d.reason: d.count for d in harness.call(Stats, "stats").pairs_rejected}
-        assert rejected == {reason: len(of_rig)}
     finally:
         harness.close()
 
