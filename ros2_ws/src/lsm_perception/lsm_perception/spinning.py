@@ -14,14 +14,10 @@ N = TypeVar("N", bound="Node")
 
 
 @contextmanager
-def spinning(make: Callable[[], N], arguments: Sequence[str] = ()) -> Iterator[N]:
-    """Give the node that `make` creates, spun until the block ends; rclpy is initialised with the arguments."""
-    import rclpy
+def spun(node: N) -> Iterator[N]:
+    """Spin a node in a thread of its own until the block ends, then destroy it."""
     from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
-    from rclpy.signals import SignalHandlerOptions
 
-    rclpy.init(args=list(arguments), signal_handler_options=SignalHandlerOptions.NO)
-    node = make()
     executor = SingleThreadedExecutor()
     executor.add_node(node)
 
@@ -37,4 +33,17 @@ def spinning(make: Callable[[], N], arguments: Sequence[str] = ()) -> Iterator[N
         executor.shutdown(timeout_sec=2.0)
         thread.join(5.0)
         node.destroy_node()
+
+
+@contextmanager
+def spinning(make: Callable[[], N], arguments: Sequence[str] = ()) -> Iterator[N]:
+    """Give the node that `make` creates, spun until the block ends; rclpy is initialised with the arguments."""
+    import rclpy
+    from rclpy.signals import SignalHandlerOptions
+
+    rclpy.init(args=list(arguments), signal_handler_options=SignalHandlerOptions.NO)
+    try:
+        with spun(make()) as node:
+            yield node
+    finally:
         rclpy.try_shutdown()

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import os
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from pathlib import Path
 
 from lsm_perception_msgs.srv import Stats
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 
 from lsm_perception.bench.client import BenchClient
 from lsm_perception.bench.errors import BenchError
@@ -27,6 +24,7 @@ from lsm_perception.bench.footage import make_footage
 from lsm_perception.bench.node_usage import memory_mib, usage
 from lsm_perception.bench.options import BenchCase, BenchOptions
 from lsm_perception.demo.processes import Child
+from lsm_perception.spinning import spun
 
 POLL_S = 0.05
 QUIET_S = 0.4
@@ -131,26 +129,6 @@ def wait_until_ready(node: Child, client: BenchClient, limit_s: float) -> None:
         if node.exit_code is not None or time.monotonic() > deadline:
             raise BenchError("The node did not get ready.", f"Its last lines: {node.tail()}")
         time.sleep(POLL_S)
-
-
-@contextmanager
-def spun(client: BenchClient) -> Iterator[BenchClient]:
-    """Let a thread of its own serve a client."""
-    executor = SingleThreadedExecutor()
-    executor.add_node(client)
-
-    def spin() -> None:
-        with suppress(ExternalShutdownException):
-            executor.spin()
-
-    thread = threading.Thread(target=spin, name="bench-client", daemon=True)
-    thread.start()
-    try:
-        yield client
-    finally:
-        executor.shutdown(timeout_sec=2.0)
-        thread.join(5.0)
-        client.destroy_node()
 
 
 def _pending(stats: Stats.Response) -> int:
