@@ -29,12 +29,17 @@ class Backend(ABC):
         device: where the weights live.
         has_language: whether predictions carry language features.
         embedding_dim: width of the text space that `decode_features` maps into, 0 without language.
+        max_views: the most views that `predict` takes.
+        needs_poses: whether `predict` must be given `poses`; backends that need none refuse them.
+        needs_intrinsics: whether every view must come with intrinsics.
     """
 
     name: ClassVar[str]
     has_language: ClassVar[bool] = False
     embedding_dim: ClassVar[int] = 0
     max_views: ClassVar[int] = 2
+    needs_poses: ClassVar[bool] = False
+    needs_intrinsics: ClassVar[bool] = False
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
