@@ -23,16 +23,17 @@ from lsm_core.errors import InputError, WeightsError
 from lsm_core.nn.clip_text import ClipText
 from lsm_core.nn.croco import ViewTokens
 from lsm_core.nn.folding import fold_batch_norms
-from lsm_core.nn.gaussian_head import PixelGaussians
 from lsm_core.nn.lseg import LOGIT_SCALE, MULTIPLE
 from lsm_core.nn.lsm import EncodedView, Lsm
+from lsm_core.nn.pixel_gaussians import joined
 from lsm_core.nn.precision import LANGUAGE, TRUNK, store_half, strict_float32
 from lsm_core.points.ptv3 import AttentionMode
-from lsm_core.types import Gaussians, Prediction, ViewFeatures
+from lsm_core.types import Prediction, ViewFeatures
 
 Precision = Literal["float32", "bfloat16", "float16"]
 PRECISIONS = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
 DEFAULT_SEED = 0
+TRAINED_COEFFICIENTS = 1  # of the colour: only the constant part was trained
 
 
 @dataclass(frozen=True)
@@ -139,8 +140,8 @@ class LsmBackend(PairBackend):
             attention = replace(attention, half=True)  # as the reference's kernel
         with self.attention_kernels():
             found = self.network.fuse([encoded_view(v) for v in (first, second)], pointmaps, drawn, attention)
-        gaussians = joined(found.gaussians)
-        features = [g.features[0] for g in found.gaussians]
+        gaussians = joined(found.gaussians, TRAINED_COEFFICIENTS)
+        features = [g.features[0] for g in found.gaussians if g.features is not None]
         return self._prediction((first, second), pointmaps, cameras, gaussians, features)
 
     @torch.inference_mode()
@@ -159,18 +160,6 @@ class LsmBackend(PairBackend):
         self._texts.close()
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
-
-
-def joined(views: Sequence[PixelGaussians]) -> Gaussians:
-    """Return the Gaussians of all views as one set; only the constant part of the colour was trained."""
-    return Gaussians(
-        torch.cat([v.means[0].flatten(0, 1) for v in views]),
-        torch.cat([v.rotations[0].flatten(0, 1) for v in views]),
-        torch.cat([v.scales[0].flatten(0, 1) for v in views]),
-        torch.cat([v.opacities[0].flatten() for v in views]),
-        torch.cat([v.sh[0, ..., :1, :].flatten(0, 1) for v in views]),
-        torch.cat([v.features[0].flatten(0, 1) for v in views]),
-    )
 
 
 def load(device: torch.device, weights: Path | None, options: LsmOptions | None = None) -> LsmBackend:

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lsm_core.nn.pixel_gaussians import PixelGaussians
 from lsm_core.points.knn import nearest_squared_distances
 from lsm_core.sh import C0
 
@@ -16,27 +17,6 @@ SH_DEGREE = 3
 NEIGHBOURS = 3
 MIN_SQUARED = 1e-7
 MIN_SCALE, MAX_SCALE = 0.1, 3.0  # times the median spacing
-
-
-@dataclass(frozen=True, eq=False)
-class PixelGaussians:
-    """One Gaussian per pixel of one view; tensors start with [B, H, W].
-
-    Attributes:
-        means: [.., 3] in camera 0's frame, model units.
-        scales: [.., 3] standard deviations, model units.
-        rotations: [.., 4] unit quaternions, wxyz as the rasterizer reads them.
-        opacities: [..] in [0, 1].
-        sh: [.., K, 3] coefficients by degree; the release draws the first one only.
-        features: [.., D] language features.
-    """
-
-    means: Tensor
-    scales: Tensor
-    rotations: Tensor
-    opacities: Tensor
-    sh: Tensor
-    features: Tensor
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,8 +11,9 @@ from torch import Tensor, nn
 
 from lsm_core.nn.croco import ViewTokens
 from lsm_core.nn.dust3r import Dust3r, Dust3rConfig, Pointmap
-from lsm_core.nn.gaussian_head import SH_DEGREE, GaussianHead, MergedPoints, PixelGaussians, merge_points
+from lsm_core.nn.gaussian_head import SH_DEGREE, GaussianHead, MergedPoints, merge_points
 from lsm_core.nn.lseg import Lseg, LsegConfig
+from lsm_core.nn.pixel_gaussians import PixelGaussians
 from lsm_core.nn.precision import full_precision
 from lsm_core.points.ptv3 import AttentionMode, FusionConfig, PointTransformer, PointTransformerConfig
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from lsm_core.nn.gaussian_head import GaussianHead, PixelGaussians, merge_points, point_spacing
+from lsm_core.nn.gaussian_head import GaussianHead, merge_points, point_spacing
+from lsm_core.nn.pixel_gaussians import PixelGaussians
 from lsm_core.sh import C0
 
 SIDE, FEATURES = 6, 4

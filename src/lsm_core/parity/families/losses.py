@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lsm_core.backends.lsm import joined
+from lsm_core.backends.lsm import TRAINED_COEFFICIENTS
+from lsm_core.nn.pixel_gaussians import joined
 from lsm_core.parity.families.lsm import lsm_model, pinhole
 from lsm_core.parity.fixture import Fixture
 from lsm_core.parity.registry import Family
@@ -53,7 +54,7 @@ def answer_gaussian_loss(fixture: Fixture, inputs: Mapping[str, Tensor]) -> dict
     predicted = [view.means for view in found.gaussians]
     valid = [inputs[f"gt{v}.valid_mask"].bool() for v in VIEWS]
     scale = optimal_scale(predicted, in_first_camera(inputs), valid)[0]
-    scene, targets = joined(found.gaussians), []
+    scene, targets = joined(found.gaussians, TRAINED_COEFFICIENTS), []
     for v, image in enumerate((*images, inputs["gt3.img"]), 1):
         relative = torch.linalg.inv(inputs["gt1.camera_pose"][0]) @ inputs[f"gt{v}.camera_pose"][0]
         relative[:3, 3] *= scale

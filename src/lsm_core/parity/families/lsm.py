@@ -10,13 +10,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lsm_core.backends.lsm import joined
+from lsm_core.backends.lsm import TRAINED_COEFFICIENTS
 from lsm_core.backends.lsm_files import POINTS, part_of
 from lsm_core.backends.lsm_keys import DUST3R_PREFIX, LSEG_PREFIX, PREFIXES, RULES
 from lsm_core.nn.folding import fold_batch_norms
-from lsm_core.nn.gaussian_head import GaussianHead, PixelGaussians, merge_points
+from lsm_core.nn.gaussian_head import GaussianHead, merge_points
 from lsm_core.nn.lseg import text_logits
 from lsm_core.nn.lsm import Lsm, LsmConfig, LsmOutput
+from lsm_core.nn.pixel_gaussians import PixelGaussians, joined
 from lsm_core.parity.families.clip import EXACT, text_tower
 from lsm_core.parity.families.dust3r import dust3r_config
 from lsm_core.parity.families.lseg import lseg_config
@@ -111,7 +112,8 @@ def drawn(
     size = (inputs["img1"].shape[2], inputs["img1"].shape[3])
     reference, c2w, K = (inputs[name].cpu() for name in ("view0.c2w", f"{prefix}c2w", "K"))
     with torch.device("cpu"):
-        scene = joined([PixelGaussians(**{k: v.cpu() for k, v in vars(view).items()}) for view in found.gaussians])
+        views = [PixelGaussians(**{k: v.cpu() for k, v in vars(view).items()}) for view in found.gaussians]
+        scene = joined(views, TRAINED_COEFFICIENTS)
         camera = pinhole(K, size, torch.linalg.inv(reference) @ c2w)
         # As there: tiles leave out what lies beyond 3 standard deviations, colours above 1 are not cut.
         image = rasterize_cpu(scene, [camera], torch.zeros(3), True, culling="released")[0]
@@ -137,6 +139,7 @@ def pinhole(K: Tensor, size: tuple[int, int], T_scene_cam: Tensor) -> Camera:
 
 def named_gaussians(prefix: str, g: PixelGaussians) -> dict[str, Tensor]:
     """Name a view's Gaussians as the fixtures do; their covariances read the quaternion as xyzw."""
+    assert g.features is not None
     half = rotation_matrices(g.rotations.roll(1, -1).flatten(0, -2)) * g.scales.flatten(0, -2)[:, None]
     return {
         f"{prefix}means": g.means,
