@@ -29,12 +29,14 @@ class DptConfig:
         layer_dims: channels after reassembling, at 1/4, 1/8, 1/16 and 1/32 of the image.
         feature_dim: channels of the fusion blocks.
         batch_norm: LSeg's kind of fusion block.
+        reference: keep the released order of interpolation and projection, see `FusionBlock`.
     """
 
     token_dims: tuple[int, int, int, int] = (1024, 768, 768, 768)
     layer_dims: tuple[int, int, int, int] = (96, 192, 384, 768)
     feature_dim: int = 256
     batch_norm: bool = False
+    reference: bool = False
 
 
 class ResidualConvUnit(nn.Module):
@@ -54,10 +56,15 @@ class ResidualConvUnit(nn.Module):
 
 
 class FusionBlock(nn.Module):
-    """Add a skip map to the path from below, refine, double the size."""
+    """Add a skip map to the path from below, refine, double the size, project.
 
-    def __init__(self, channels: int, batch_norm: bool, has_skip: bool) -> None:
+    A 1x1 convolution and an interpolation may be swapped: done first, the convolution sees a quarter of the pixels.
+    With `reference` it comes last, as in the released code.
+    """
+
+    def __init__(self, channels: int, batch_norm: bool, has_skip: bool, reference: bool = False) -> None:
         super().__init__()
+        self.reference = reference
         if has_skip:
             self.resConfUnit1 = ResidualConvUnit(channels, batch_norm)
         self.resConfUnit2 = ResidualConvUnit(channels, batch_norm)
@@ -67,8 +74,8 @@ class FusionBlock(nn.Module):
         """Return [B, C, 2h, 2w] from a path [B, C, h, w] and a skip map of its size."""
         if skip is not None:
             path = path + self.resConfUnit1(skip)
-        # A 1x1 convolution and an interpolation may be swapped; this way it sees a quarter of the pixels.
-        return doubled(self.out_conv(self.resConfUnit2(path)))
+        refined = self.resConfUnit2(path)
+        return self.out_conv(doubled(refined)) if self.reference else doubled(self.out_conv(refined))
 
 
 class Scratch(nn.Module):
@@ -79,8 +86,8 @@ class Scratch(nn.Module):
         for i, dim in enumerate(config.layer_dims, 1):
             setattr(self, f"layer{i}_rn", nn.Conv2d(dim, config.feature_dim, 3, padding=1, bias=False))
         for i in range(1, 4):
-            setattr(self, f"refinenet{i}", FusionBlock(config.feature_dim, config.batch_norm, has_skip=True))
-        self.refinenet4 = FusionBlock(config.feature_dim, config.batch_norm, has_skip=False)
+            setattr(self, f"refinenet{i}", _fusion(config, has_skip=True))
+        self.refinenet4 = _fusion(config, has_skip=False)
 
     def paths(self, maps: Sequence[Tensor]) -> list[Tensor]:
         """Fuse four maps, fine to coarse; return path_4 to path_1, the last at half the image's size."""
@@ -90,6 +97,10 @@ class Scratch(nn.Module):
         for i in (3, 2, 1):
             paths.append(getattr(self, f"refinenet{i}")(paths[-1], skips[i - 1]))
         return paths
+
+
+def _fusion(config: DptConfig, has_skip: bool) -> FusionBlock:
+    return FusionBlock(config.feature_dim, config.batch_norm, has_skip, config.reference)
 
 
 def reassembly(config: DptConfig) -> nn.ModuleList:

@@ -27,6 +27,7 @@ class Dust3rConfig:
         layer_dims, feature_dim, last_dim: of the DPT heads.
         head: "dpt", or "linear": one linear layer per token.
         depth, confidence, confidence_range: how raw values become points and confidence.
+        reference: the DPT heads work in the released order, see `nn.dpt.FusionBlock`.
     """
 
     croco: CrocoConfig = field(default_factory=CrocoConfig)
@@ -37,11 +38,12 @@ class Dust3rConfig:
     depth: DepthMode = "exp"
     confidence: ConfidenceMode = "exp"
     confidence_range: tuple[float, float] = (1.0, float("inf"))
+    reference: bool = False
 
     def dpt(self) -> DptConfig:
         """Return the sizes of a head's trunk."""
         enc, dec = self.croco.enc_dim, self.croco.dec_dim
-        return DptConfig((enc, dec, dec, dec), self.layer_dims, self.feature_dim)
+        return DptConfig((enc, dec, dec, dec), self.layer_dims, self.feature_dim, reference=self.reference)
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,19 +70,21 @@ class LinearHead(nn.Module):
 
 
 class DptHead(nn.Module):
-    """A DPT on the hooked layers."""
+    """A DPT on the hooked layers; x, y, z and confidence unless told otherwise."""
 
-    def __init__(self, config: Dust3rConfig) -> None:
+    def __init__(self, config: Dust3rConfig, channels: int = 4) -> None:
         super().__init__()
-        self.dpt = DptRegression(config.dpt(), 4, config.last_dim)
+        self.dpt = DptRegression(config.dpt(), channels, config.last_dim)
 
     def forward(self, layers: Sequence[Tensor], grid: tuple[int, int]) -> Tensor:
-        """Return [B, 4, H, W]."""
+        """Return [B, channels, H, W]."""
         return self.dpt(hooked(layers), grid)
 
 
 class Dust3r(CrocoBackbone):
     """Backbone and the two heads: `downstream_head1` for view 0, `downstream_head2` for the others."""
+
+    sizes: Dust3rConfig
 
     def __init__(self, config: Dust3rConfig) -> None:
         super().__init__(config.croco)
@@ -101,9 +105,16 @@ class Dust3r(CrocoBackbone):
             layers: its token sets, as `decode` gives them.
             size: (H, W) of the image.
         """
+        return self.head_of(view)(layers, self.grid(size))
+
+    def head_of(self, view: int) -> nn.Module:
+        """Return the head of a view."""
+        return self.downstream_head1 if view == 0 else self.downstream_head2
+
+    def grid(self, size: tuple[int, int]) -> tuple[int, int]:
+        """Return rows and columns of tokens of an image of (H, W)."""
         patch = self.sizes.croco.patch_size
-        module = self.downstream_head1 if view == 0 else self.downstream_head2
-        return module(layers, (size[0] // patch, size[1] // patch))
+        return size[0] // patch, size[1] // patch
 
     def pointmap(self, raw: Tensor) -> Pointmap:
         """Return points and confidence from a head's raw output [B, 4, H, W]."""
@@ -137,12 +148,17 @@ def pointmap_from_raw(
     """
     values = raw.permute(0, 2, 3, 1)
     vector, c = values[..., :3], values[..., 3]
-    low, high = confidence_range
     if depth == "linear":
         points = vector
     else:
         length = vector.norm(dim=-1, keepdim=True)
         points = vector / length.clamp(min=1e-8) * (torch.expm1(length) if depth == "exp" else length.square())
-    if confidence == "exp":
-        return Pointmap(points, low + c.exp().clamp(max=high - low))
-    return Pointmap(points, low + (high - low) * torch.sigmoid(c))
+    return Pointmap(points, confidence_from_raw(c, confidence, confidence_range))
+
+
+def confidence_from_raw(raw: Tensor, mode: ConfidenceMode, limits: tuple[float, float]) -> Tensor:
+    """Turn raw values into confidence: low + exp(c), at most high, or a sigmoid between low and high."""
+    low, high = limits
+    if mode == "exp":
+        return low + raw.exp().clamp(max=high - low)
+    return low + (high - low) * torch.sigmoid(raw)

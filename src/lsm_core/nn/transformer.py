@@ -62,13 +62,13 @@ class CrossAttention(nn.Module):
 class Mlp(nn.Module):
     """Two linear layers with an exact GELU between."""
 
-    def __init__(self, dim: int, hidden: int) -> None:
+    def __init__(self, dim: int, hidden: int, out_dim: int | None = None) -> None:
         super().__init__()
         self.fc1 = nn.Linear(dim, hidden)
-        self.fc2 = nn.Linear(hidden, dim)
+        self.fc2 = nn.Linear(hidden, dim if out_dim is None else out_dim)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map [..., dim] to [..., dim]."""
+        """Map [..., dim] to [..., out_dim], by default the same width."""
         return self.fc2(F.gelu(self.fc1(x)))
 
 

@@ -49,13 +49,17 @@ FAMILY_FIXTURES = {
     ),
     "splatt3r_noposplat_pixelsplat": (
         "covariance_xyzw",
+        "mast3r",
         "pnp_pose",
         "pose_auc",
         "se3_pose",
         "sh_basis",
         "sh_rotation",
+        "splatt3r",
     ),
 }
+
+FULL_SIZE_FIXTURES = ("full_splatt3r",)  # gigabytes of weights, many seconds
 
 
 def write_fixture(folder: Path, name: str, spec: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Path:
@@ -189,6 +193,14 @@ def test_a_folder_without_fixtures_and_an_unknown_name_are_typed_errors(tmp_path
 @pytest.mark.parametrize("name", [f"{d}/{n}" for d, names in FAMILY_FIXTURES.items() for n in names])
 def test_recorded_reference_outputs_are_reproduced(shared_dir: Path, name: str) -> None:
     report = run_fixture(shared_dir / "fixtures" / f"{name}.json")
+    assert report.status == "passed", report
+
+
+@pytest.mark.shared
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FULL_SIZE_FIXTURES)
+def test_recorded_reference_outputs_of_the_released_sizes_are_reproduced(shared_dir: Path, name: str) -> None:
+    report = run_fixture(shared_dir / "fixtures/splatt3r_noposplat_pixelsplat" / f"{name}.json")
     assert report.status == "passed", report
 
 

@@ -42,7 +42,7 @@ def dust3r_config(stated: Mapping[str, Any], weights: Mapping[str, Tensor], pref
         dec_dim=stated["dec_embed_dim"],
         dec_depth=stated["dec_depth"],
         dec_heads=stated["dec_num_heads"],
-        rope_base=_rope_base(stated.get("pos_embed", "")),
+        rope_base=rope_base(stated.get("pos_embed", "")),
     )
     dims: Any = tuple(stated.get("dpt_layer_dims", usual.layer_dims))
     depth, confidence = stated.get("depth_mode", [usual.depth]), stated.get("conf_mode", [usual.confidence])
@@ -58,7 +58,7 @@ def dust3r_config(stated: Mapping[str, Any], weights: Mapping[str, Tensor], pref
     )
 
 
-def _rope_base(name: str) -> float:
+def rope_base(name: str) -> float:
     """Return the base in a name such as RoPE100."""
     stated = re.fullmatch(r"RoPE(\d+(?:\.\d+)?)", name)
     return float(stated[1]) if stated else CrocoConfig().rope_base
