@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
 from lsm_core.nn.dpt import ResidualConvUnit
+from lsm_core.nn.resnet import Bottleneck, ResNet
 from lsm_core.points.ptv3 import Stem, Up
 
 
@@ -23,7 +24,13 @@ def fold_batch_norms(network: nn.Module) -> int:
     count = 0
     for module in network.modules():
         if isinstance(module, ResidualConvUnit):
-            count += _fold_unit(module)
+            count += _fold_convolutions(module, 2)
+        elif isinstance(module, Bottleneck):
+            count += _fold_convolutions(module, 3)
+            if module.downsample is not None:
+                count += _fold_shortcut(module.downsample)
+        elif isinstance(module, ResNet):
+            count += _fold_convolutions(module, 1)
         elif isinstance(module, Stem):
             count += _fold_stem(module)
         elif isinstance(module, Up):
@@ -31,14 +38,23 @@ def fold_batch_norms(network: nn.Module) -> int:
     return count
 
 
-def _fold_unit(unit: ResidualConvUnit) -> int:
+def _fold_convolutions(module: nn.Module, stages: int) -> int:
+    """Fold `bn1` into `conv1`, and so on."""
     count = 0
-    for conv, norm in (("conv1", "bn1"), ("conv2", "bn2")):
-        if isinstance(getattr(unit, norm), nn.BatchNorm2d):
-            setattr(unit, conv, fuse_conv_bn_eval(getattr(unit, conv), getattr(unit, norm)))
-            setattr(unit, norm, nn.Identity())
+    for conv, norm in ((f"conv{stage}", f"bn{stage}") for stage in range(1, stages + 1)):
+        if isinstance(getattr(module, norm), nn.BatchNorm2d):
+            setattr(module, conv, fuse_conv_bn_eval(getattr(module, conv), getattr(module, norm)))
+            setattr(module, norm, nn.Identity())
             count += 1
     return count
+
+
+def _fold_shortcut(shortcut: nn.Sequential) -> int:
+    conv, norm = shortcut[0], shortcut[1]
+    if not isinstance(conv, nn.Conv2d) or not isinstance(norm, nn.BatchNorm2d):
+        return 0
+    shortcut[0], shortcut[1] = fuse_conv_bn_eval(conv, norm), nn.Identity()
+    return 1
 
 
 def _fold_stem(stem: Stem) -> int:

@@ -22,6 +22,7 @@ class VitConfig:
     heads: int = 16
     grid: int = 24
     patch_size: int = 16
+    mlp_ratio: float = 4.0
 
 
 class Vit(nn.Module):
@@ -33,7 +34,8 @@ class Vit(nn.Module):
         self.patch_embed = PatchEmbed(3, config.dim, config.patch_size)
         self.cls_token = nn.Parameter(torch.zeros(1, 1, config.dim))
         self.pos_embed = nn.Parameter(torch.zeros(1, 1 + config.grid**2, config.dim))
-        self.blocks = nn.ModuleList(EncoderBlock(config.dim, config.heads) for _ in range(config.depth))
+        blocks = (EncoderBlock(config.dim, config.heads, config.mlp_ratio) for _ in range(config.depth))
+        self.blocks = nn.ModuleList(blocks)
 
     def forward(self, image: Tensor, hooks: Sequence[int]) -> list[Tensor]:
         """Return the outputs of some blocks.

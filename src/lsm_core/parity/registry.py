@@ -16,6 +16,8 @@ Answer = Callable[[Fixture, Mapping[str, Tensor]], dict[str, Tensor]]
 IsAnswer = Callable[[str], bool]
 ToleranceOf = Callable[[Mapping[str, Any], str], Tolerance]
 Stated = Callable[[Mapping[str, Any]], dict[str, Tensor]]
+Tensors = Mapping[str, Tensor]
+Prepared = Callable[[Mapping[str, Any], Tensors, Tensors, Tensors], tuple[Tensors, Tensors]]
 Counted = Callable[[Mapping[str, Any], str, Mapping[str, Tensor]], Tensor | None]
 
 
@@ -36,6 +38,7 @@ class Family:
         tolerance: the rule per tensor; by default what the JSON states.
         stated: answers that the JSON itself holds.
         counted: (spec, tensor, answers) -> bool mask of the elements that are compared, None for all.
+        prepared: (spec, inputs, ours, answers) -> ours and answers as they are compared, where that is not as such.
         on_device: whether it can be answered on a GPU; what is computed on the CPU anyway is not.
     """
 
@@ -46,6 +49,7 @@ class Family:
     tolerance: ToleranceOf = tolerance_of
     stated: Stated = field(default=lambda spec: {})
     counted: Counted = field(default=lambda spec, tensor, answers: None)
+    prepared: Prepared = field(default=lambda spec, inputs, ours, answers: (ours, answers))
     on_device: bool = False
 
 

@@ -101,7 +101,8 @@ def _compare(fixture: Fixture, family: Family) -> FixtureReport:
     if missing or not compared:
         detail = f"not computed: {', '.join(missing)}" if missing else "the fixture has no answers"
         return FixtureReport(fixture.name, "failed", message=detail)
-    errors = {name: _error(fixture, family, name, ours[name], answers) for name in compared}
+    seen, expected = family.prepared(fixture.spec, inputs, ours, answers)
+    errors = {name: _error(fixture, family, name, seen[name], expected) for name in compared}
     worst = max(errors, key=errors.__getitem__)
     status: Status = "passed" if errors[worst] <= 1 else "failed"
     message = "" if status == "passed" else f"{sum(e > 1 for e in errors.values())} tensors out of tolerance"

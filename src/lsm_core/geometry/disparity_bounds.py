@@ -1,0 +1,36 @@
+"""Nearest and farthest depth worth looking for, from how far apart the cameras are (pixelSplat's bounds shim)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+SMALLEST_BASELINE = 1e-6
+
+
+def largest_baseline(T_world_cam: Tensor) -> Tensor:
+    """Return the largest distance [...] between the centres of cameras [..., V, 4, 4]."""
+    centres = T_world_cam[..., :3, 3]
+    return (centres[..., :, None, :] - centres[..., None, :, :]).norm(dim=-1).amax((-1, -2))
+
+
+def pixel_footprint(K: Tensor, size: tuple[int, int]) -> Tensor:
+    """Return what one pixel spans at distance 1, per axis: [..., 2] for K [..., 3, 3] normalised, (height, width)."""
+    height, width = size
+    return torch.linalg.inv(K[..., :2, :2]) @ K.new_tensor([1 / width, 1 / height])
+
+
+def depth_of_disparity(T_world_cam: Tensor, K: Tensor, size: tuple[int, int], disparity_px: float) -> Tensor:
+    """Return the depth at which the widest pair of cameras sees a disparity.
+
+    Args:
+        T_world_cam: [..., V, 4, 4].
+        K: [..., V, 3, 3] normalised.
+        size: (height, width) of the images, pixels.
+        disparity_px: mean of both axes and all views.
+
+    Returns:
+        [...] in the unit of the poses.
+    """
+    spans = pixel_footprint(K, size).mean((-1, -2))
+    return largest_baseline(T_world_cam).clamp(min=SMALLEST_BASELINE) / (disparity_px * spans)
