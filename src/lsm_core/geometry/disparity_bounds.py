@@ -15,7 +15,15 @@ def largest_baseline(T_world_cam: Tensor) -> Tensor:
 
 
 def pixel_footprint(K: Tensor, size: tuple[int, int]) -> Tensor:
-    """Return what one pixel spans at distance 1, per axis: [..., 2] for K [..., 3, 3] normalised, (height, width)."""
+    """Return what one pixel spans at distance 1, per axis.
+
+    Args:
+        K: [..., 3, 3] normalised.
+        size: (height, width), pixels.
+
+    Returns:
+        [..., 2] for x and y.
+    """
     height, width = size
     return torch.linalg.inv(K[..., :2, :2]) @ K.new_tensor([1 / width, 1 / height])
 

@@ -1,8 +1,9 @@
 """pixelSplat's harmonics, and how its colours become those of the 3D Gaussian Splatting files.
 
-Its rasterizer evaluates the standard basis of `lsm_core.sh` at the permuted direction (z, x, y). Its network rotates
-coefficients with the blocks of `lsm_core.geometry.wigner`, whose basis differs from that one by signs, so the rotation
-of the release is not exact; it was trained with it, and it is kept. Source: specification of pixelSplat, section 6.
+Its rasterizer evaluates the standard basis of `lsm_core.sh` at the permuted direction (z, x, y). Its network turns
+coefficients with the blocks of `lsm_core.geometry.wigner`, whose basis differs from that one by signs, so the
+rotation of the release is not exact; it was trained with it, and it is kept. Source: specification of pixelSplat,
+section 6.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ def permuted_basis(directions: Tensor, degree: int) -> Tensor:
 
 
 def standard_from_permuted(degree: int = MAX_DEGREE) -> Tensor:
-    """Return M [K, K] float64 with `permuted_basis(d) = sh_basis(d) M`, so standard coefficients are M times these."""
+    """Return M [K, K] float64: standard coefficients are M times these, `permuted_basis(d) = sh_basis(d) M`."""
     permutation = permuted_directions(torch.eye(3, dtype=torch.float64)).T  # maps (x, y, z) to (z, x, y)
     unit = torch.eye((degree + 1) ** 2, dtype=torch.float64)[..., None]  # [K, K, 1]: every coefficient alone
     return rotate_sh(unit, permutation.T)[..., 0].T.contiguous()

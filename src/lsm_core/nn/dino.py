@@ -1,4 +1,4 @@
-"""The vision transformer of DINO (Caron et al. 2021), as pixelSplat uses it: patches of 8, last layer, final norm."""
+"""The vision transformer of DINO (Caron et al. 2021), as pixelSplat uses it: last layer, final norm."""
 
 from __future__ import annotations
 

@@ -188,6 +188,7 @@ class EpipolarTransformer(nn.Module):
     ) -> Callable[[EpipolarAttention, Tensor], Tensor]:
         """Keep features, code of the depth and mark of the view apart: a sample is linear in the three."""
         code, linear = self.depth_encoding
+        assert isinstance(linear, nn.Linear)
         others = found.features.shape[2]
         parts = [found.features, code(found.relative_disparity[..., None])]
         bases = [torch.eye(self.config.dim).to(linear.weight), linear.weight]

@@ -47,12 +47,14 @@ class EpipolarAttention(nn.Module):
         Returns:
             [..., dim]; equal to `forward` up to rounding.
         """
+        last = self.to_out[0]
+        assert isinstance(last, nn.Linear)
         wide = (self.heads, self.head_dim, -1)
         to_k, to_v = self.to_kv.weight.chunk(2)
-        to_q, to_out = self.to_q.weight.view(*wide), self.to_out[0].weight.view(-1, self.heads, self.head_dim)
+        to_q, to_out = self.to_q.weight.view(*wide), last.weight.view(-1, self.heads, self.head_dim)
         key_of_query = torch.einsum("hep,hed->hpd", to_k.view(*wide) @ basis, to_q).flatten(0, 1)
         value_rows = torch.einsum("ohe,hep->ohp", to_out, to_v.view(*wide) @ basis).flatten(1)
         offset_row = torch.einsum("ohe,he->o", to_out, (to_v @ offset).view(self.heads, self.head_dim))
         wanted = F.linear(x, key_of_query * self.head_dim**-0.5).unflatten(-1, (self.heads, -1))
         weights = (wanted @ parts.mT).softmax(-1)
-        return F.linear((weights @ parts).flatten(-2), value_rows, self.to_out[0].bias + offset_row)
+        return F.linear((weights @ parts).flatten(-2), value_rows, last.bias + offset_row)

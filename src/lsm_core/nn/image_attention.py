@@ -1,4 +1,4 @@
-"""Self attention within a feature map, on patches of it (pixelSplat's epipolar transformer, second half of a layer)."""
+"""Self attention within a feature map, on its patches: the second half of a layer of pixelSplat's transformer."""
 
 from __future__ import annotations
 

@@ -104,7 +104,7 @@ class Backbone(nn.Module):
         return self.join(self.resnet_backbone(image), self.dino.tokens(image))
 
     def join(self, pyramid: Tensor, tokens: Tensor) -> Tensor:
-        """Add what the class token says to every pixel of [B, out, H, W], and what a patch's token says to its own."""
+        """Add what the class token says to every pixel of [B, out, H, W], and a patch's token to its own pixels."""
         patch = self.dino.config.patch_size
         rows, columns = pyramid.shape[2] // patch, pyramid.shape[3] // patch
         whole = self.global_token_mlp(tokens[:, 0])[..., None, None]
@@ -153,12 +153,20 @@ class Pixelsplat(nn.Module):
             self.epipolar_transformer.compose()
 
     def encode(self, image: Tensor) -> Tensor:
-        """Compute what depends on one image only: [B, dim, H / downscale, W / downscale] of [B, 3, H, W] in [0, 1]."""
+        """Compute what depends on one image only.
+
+        Args:
+            image: [B, 3, H, W] in [0, 1], sides multiples of `PixelsplatConfig.multiple`.
+
+        Returns:
+            [B, dim, H / downscale, W / downscale].
+        """
         return self.epipolar_transformer.downscaler(self.project(self.backbone(image)))
 
     def project(self, backbone: Tensor) -> Tensor:
         """Return [B, dim, H, W] of the backbone's output."""
         relu, linear = self.backbone_projection
+        assert isinstance(linear, nn.Linear)
         return F.conv2d(relu(backbone), linear.weight[..., None, None], linear.bias)
 
     def match(

@@ -1,4 +1,4 @@
-"""Raw outputs per pixel to Gaussians on the pixel's ray (pixelSplat's Gaussian adapter; specification, section 5)."""
+"""From raw numbers per pixel to Gaussians on its ray: pixelSplat's Gaussian adapter (specification, section 5)."""
 
 from __future__ import annotations
 

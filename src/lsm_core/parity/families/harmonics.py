@@ -7,12 +7,11 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from lsm_core.geometry.permuted_harmonics import permuted_basis, standard_from_permuted
 from lsm_core.geometry.wigner import rotate_coefficients, wigner_blocks
 from lsm_core.parity.fixture import Fixture
 from lsm_core.parity.registry import Family
-from lsm_core.sh import MAX_DEGREE, rotate_sh, sh_basis
-
-PERMUTATION = torch.tensor([[0.0, 0.0, 1.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])  # (x, y, z) -> (z, x, y)
+from lsm_core.sh import MAX_DEGREE, sh_basis
 
 
 def answer_basis(fixture: Fixture, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -20,15 +19,14 @@ def answer_basis(fixture: Fixture, inputs: Mapping[str, Tensor]) -> dict[str, Te
     directions, sh = inputs["in.directions"], inputs["in.sh"]
     used = (MAX_DEGREE + 1) ** 2
 
-    def colour(d: Tensor) -> Tensor:
-        return (torch.einsum("nk,nck->nc", sh_basis(d, MAX_DEGREE), sh[..., :used]) + 0.5).clamp(min=0)
+    def colour(basis: Tensor) -> Tensor:
+        return (torch.einsum("nk,nck->nc", basis, sh[..., :used]) + 0.5).clamp(min=0)
 
     out = {
-        "out.colour_standard_3dgs": colour(directions),
-        "out.colour_pixelsplat_rasterizer": colour(directions @ PERMUTATION.T),
+        "out.colour_standard_3dgs": colour(sh_basis(directions, MAX_DEGREE)),
+        "out.colour_pixelsplat_rasterizer": colour(permuted_basis(directions, MAX_DEGREE)),
     }
-    unit = torch.eye(used)[..., None]  # [K, K, 1]: every coefficient alone
-    converted = rotate_sh(unit, PERMUTATION.T)[..., 0].T
+    converted = standard_from_permuted().to(sh)
     for level in range(1, MAX_DEGREE + 1):
         block = slice(level * level, (level + 1) ** 2)
         out[f"out.M_{level}"] = converted[block, block]

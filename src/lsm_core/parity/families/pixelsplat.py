@@ -27,6 +27,7 @@ from lsm_core.nn.ray_gaussians import RayGaussians, ScaleRange, covariances, ray
 from lsm_core.nn.resnet import ResNetConfig
 from lsm_core.nn.vit import VitConfig
 from lsm_core.parity.fixture import Fixture
+from lsm_core.parity.recipe import fill_by_recipe
 from lsm_core.parity.registry import Family, prefixed_answer
 from lsm_core.parity.tolerance import Tolerance, tolerance_of
 from lsm_core.weights import load_strict
@@ -38,7 +39,7 @@ MANY = 1e30  # what stands for infinity in the recordings
 
 
 def pixelsplat_config(stated: Mapping[str, Any], weights: Mapping[str, Tensor]) -> PixelsplatConfig:
-    """Return the sizes that a fixture states; those it does not state are read from the weights, or the release's."""
+    """Return the sizes that a fixture states; the numbers of blocks and of embeddings are those of the weights."""
     s = stated
     embeddings = weights.get("epipolar_transformer.view_embeddings.weight")
     patches = s["dino_img"] // s["dino_patch"]
@@ -89,6 +90,16 @@ def answer(fixture: Fixture, inputs: Mapping[str, Tensor], reference: bool = Fal
     """Run the network of the sizes that a fixture states."""
     stated, weights = fixture.spec["hyper_parameters"], fixture.weights()
     network = pixelsplat_model(pixelsplat_config(stated, weights), weights, fixture.name, reference)
+    return run(network, inputs)
+
+
+@torch.no_grad()
+def answer_full(fixture: Fixture, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Run the network of the released size, filled by the fixture's recipe."""
+    with torch.device("meta"):
+        network = Pixelsplat(PixelsplatConfig()).eval()
+    fill_by_recipe(network, fixture.spec)
+    network.optimize()
     return run(network, inputs)
 
 
@@ -160,7 +171,7 @@ def answer_buckets(fixture: Fixture, inputs: Mapping[str, Tensor]) -> dict[str, 
     raw = torch.nn.functional.linear(features, inputs["in.projection.weight"], inputs["in.projection.bias"])
     surfaces = raw.shape[-1] // (2 * stated["buckets"])
     probabilities, offsets = split_logits(raw, surfaces)
-    limits = tuple(t[:, :, None, None, None] for t in (near, far))
+    limits = (near[:, :, None, None, None], far[:, :, None, None, None])
     for count in (1, 3):
         for transmittance in (False, True):
             index = most_probable(probabilities, count)
@@ -249,7 +260,7 @@ def prepared(
     near, far = (inputs[f"in.context.{k}"] for k in ("near", "far"))
     seen, expected = dict(ours), dict(answers)
     if SAMPLE_DEPTH in answers:
-        limits = tuple(t[:, :, None, None, None] for t in (near, far))
+        limits = (near[:, :, None, None, None], far[:, :, None, None, None])
         for side in (seen, expected):
             side[SAMPLE_DEPTH] = relative_disparity_from_depth(side[SAMPLE_DEPTH], *limits)
     allowed = float(spec.get("allow_flipped_pixels", 0))
@@ -262,7 +273,7 @@ def prepared(
 
 def _flipped(ours: Tensor, recorded: Tensor, near: Tensor, far: Tensor, buckets: Tensor) -> Tensor:
     """Return [B, N] bool: the Gaussians, in their order, whose bucket is another one than recorded."""
-    limits = tuple(t[:, :, None, None, None, None] for t in (near, far))
+    limits = (near[:, :, None, None, None, None], far[:, :, None, None, None, None])
     shift = relative_disparity_from_depth(ours, *limits) - relative_disparity_from_depth(recorded, *limits)
     return (shift.abs() * buckets > SAME_BUCKET).flatten(1)
 
@@ -287,6 +298,7 @@ def tolerance(spec: Mapping[str, Any], tensor: str) -> Tolerance:
 
 FAMILIES = (
     Family("pixelsplat", answer, is_answer, tolerance=tolerance, prepared=prepared, on_device=True),
+    Family("full_pixelsplat", answer_full, is_answer, tolerance=tolerance, prepared=prepared),
     Family("pixelsplat_gaussian_adapter", answer_adapter),
     Family("depth_buckets", answer_buckets),
     Family("epipolar_geometry", answer_rays),
