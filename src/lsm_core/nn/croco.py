@@ -101,13 +101,14 @@ class CrocoBackbone(nn.Module):
             return rope_tables(positions, head_dim, self.config.rope_base)
         return grid_rope_tables(*grid, head_dim, self.config.rope_base, positions.device)
 
-    def decode(self, views: Sequence[ViewTokens]) -> list[list[Tensor]]:
+    def decode(self, views: Sequence[ViewTokens], embedded: Sequence[Tensor] | None = None) -> list[list[Tensor]]:
         """Let the views attend to each other.
 
         Each layer of every view reads the layer before of all other views, concatenated in the order of the views.
 
         Args:
             views: V >= 2 encoded views of equal batch size; view 0 is the reference.
+            embedded: per view what enters the decoder, [B, N, dec_dim]; `decoder_embed` of the tokens by default.
 
         Returns:
             Per view dec_depth + 1 tensors: the encoder's tokens [B, N, enc_dim], then each layer's output
@@ -120,7 +121,7 @@ class CrocoBackbone(nn.Module):
             tuple(torch.cat(parts, 2) for parts in zip(*others(ropes, v), strict=True)) for v in range(len(views))
         ]
         layers = [[view.tokens] for view in views]
-        now = [self.decoder_embed(view.tokens).float() for view in views]
+        now = list(embedded or (self.decoder_embed(view.tokens).float() for view in views))
         for first, rest in zip(self.dec_blocks, self.dec_blocks2, strict=True):
             now = [
                 (first if v == 0 else rest)(x, torch.cat(others(now, v), 1), ropes[v], memory_ropes[v])

@@ -151,9 +151,14 @@ def pointmap_from_raw(
     if depth == "linear":
         points = vector
     else:
-        length = vector.norm(dim=-1, keepdim=True)
-        points = vector / length.clamp(min=1e-8) * (torch.expm1(length) if depth == "exp" else length.square())
+        points = exponential_points(vector) if depth == "exp" else vector * vector.norm(dim=-1, keepdim=True)
     return Pointmap(points, confidence_from_raw(c, confidence, confidence_range))
+
+
+def exponential_points(vector: Tensor) -> Tensor:
+    """Return points in the direction of raw vectors [..., 3], at the distance expm1 of their length."""
+    length = vector.norm(dim=-1, keepdim=True)
+    return vector / length.clamp(min=1e-8) * torch.expm1(length)
 
 
 def confidence_from_raw(raw: Tensor, mode: ConfidenceMode, limits: tuple[float, float]) -> Tensor:

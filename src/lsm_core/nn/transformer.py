@@ -48,10 +48,17 @@ class CrossAttention(nn.Module):
         self, x: Tensor, memory: Tensor, rope: Rope | None = None, memory_rope: Rope | None = None
     ) -> Tensor:
         """Attend from x [B, N, dim] to memory [B, M, dim], each with its own positions."""
-        q, k, v = self._split(self.projq(x)), self._split(self.projk(memory)), self._split(self.projv(memory))
-        if rope is not None and memory_rope is not None:
-            q, k = apply_rope(q, rope), apply_rope(k, memory_rope)
-        mixed = F.scaled_dot_product_attention(q, k, v)
+        return self.attend(x, *self.keys_values(memory, memory_rope), rope)
+
+    def keys_values(self, memory: Tensor, rope: Rope | None = None) -> tuple[Tensor, Tensor]:
+        """Return keys and values [B, heads, M, dim / heads] of a memory [B, M, dim]."""
+        k, v = self._split(self.projk(memory)), self._split(self.projv(memory))
+        return (k if rope is None else apply_rope(k, rope)), v
+
+    def attend(self, x: Tensor, keys: Tensor, values: Tensor, rope: Rope | None = None) -> Tensor:
+        """Attend from x [B, N, dim] to keys and values, see `keys_values`."""
+        q = self._split(self.projq(x))
+        mixed = F.scaled_dot_product_attention(q if rope is None else apply_rope(q, rope), keys, values)
         return self.proj(mixed.transpose(1, 2).reshape(x.shape))
 
     def _split(self, x: Tensor) -> Tensor:
