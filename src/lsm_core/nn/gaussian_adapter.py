@@ -1,26 +1,28 @@
-"""From raw numbers per pixel to Gaussians, as pixelSplat and NoPoSplat share it.
+"""From raw numbers per pixel to Gaussians around points that are known: NoPoSplat's unified Gaussian adapter.
 
-Raw channels are scale 3, quaternion 4 (x, y, z, w), harmonics colour by colour.
+Raw channels are scale 3, quaternion 4 (x, y, z, w), harmonics colour by colour, as pixelSplat's (`ray_gaussians`).
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lsm_core.nn.gaussian_head import PixelGaussians
+from lsm_core.geometry.permuted_harmonics import degree_mask
+from lsm_core.nn.pixel_gaussians import PixelGaussians
+from lsm_core.nn.ray_gaussians import QUATERNION_EPS
 
 SHAPE_CHANNELS = 7  # scale and quaternion
 SCALE_STEP, MAX_SCALE = 0.001, 0.3  # of the unified adapter, scene units
-QUATERNION_EPS = 1e-8
 
 
 @dataclass(frozen=True)
 class OpacityMapping:
-    """How a probability becomes an opacity while training goes on.
+    """How a probability becomes an opacity while training goes on, see `opacity_of_probability`.
 
     The exponent grows from 2^initial to 2^final over the first `warm_up` steps. The released NoPoSplat has 0, 0, 1:
     nothing is changed.
@@ -31,21 +33,8 @@ class OpacityMapping:
     warm_up: int = 1
 
     def exponent(self, step: int) -> float:
-        """Return the exponent at a training step."""
-        return float(2.0 ** (self.initial + min(step / self.warm_up, 1.0) * (self.final - self.initial)))
-
-
-def mapped_opacity(probability: Tensor, exponent: float) -> Tensor:
-    """Return 0.5 * (1 - (1 - p)^e + p^(1/e)) of probabilities in [0, 1]; the identity for e = 1."""
-    if exponent == 1.0:
-        return probability
-    return 0.5 * (1 - (1 - probability) ** exponent + probability ** (1 / exponent))
-
-
-def harmonics_mask(count: int, like: Tensor) -> Tensor:
-    """Return the weight of each coefficient, [count]: 1, then 0.1 * 0.25^degree."""
-    degree = torch.arange(count, device=like.device).sqrt().floor().to(like.dtype)
-    return torch.where(degree == 0, 1.0, 0.1 * 0.25**degree)
+        """Return the exponent's logarithm to base 2 at a training step."""
+        return self.initial + min(step / self.warm_up, 1.0) * (self.final - self.initial)
 
 
 def unit_quaternions(raw: Tensor) -> Tensor:
@@ -60,7 +49,7 @@ def unified_gaussians(means: Tensor, opacities: Tensor, raw: Tensor, masked: boo
         means: [..., 3] scene frame and unit.
         opacities: [...] in [0, 1].
         raw: [..., 7 + 3 K] as in the module's docstring.
-        masked: the weights that made `raw` have `harmonics_mask` in them already.
+        masked: the weights that made `raw` have the `degree_mask` in them already.
 
     Returns:
         Quaternions wxyz; coefficients [..., K, 3]; no features.
@@ -68,9 +57,8 @@ def unified_gaussians(means: Tensor, opacities: Tensor, raw: Tensor, masked: boo
     s, q, sh = raw.split((3, 4, raw.shape[-1] - SHAPE_CHANNELS), -1)
     harmonics = sh.unflatten(-1, (3, -1)).transpose(-1, -2)
     if not masked:
-        harmonics = harmonics * harmonics_mask(harmonics.shape[-2], raw)[:, None]
-    empty = means.new_zeros(*means.shape[:-1], 0)
-    return PixelGaussians(means, unified_scales(s), unit_quaternions(q).roll(1, -1), opacities, harmonics, empty)
+        harmonics = harmonics * degree_mask(math.isqrt(harmonics.shape[-2]) - 1).to(harmonics)[:, None]
+    return PixelGaussians(means, unified_scales(s), unit_quaternions(q).roll(1, -1), opacities, harmonics)
 
 
 def unified_scales(raw: Tensor) -> Tensor:

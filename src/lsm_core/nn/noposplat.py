@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 
+from lsm_core.geometry.permuted_harmonics import degree_mask
 from lsm_core.nn.croco import CrocoBackbone, CrocoConfig, ViewTokens
 from lsm_core.nn.dpt import DptConfig, DptRegression, hooked
 from lsm_core.nn.dust3r import exponential_points
-from lsm_core.nn.gaussian_adapter import (
-    SHAPE_CHANNELS,
-    OpacityMapping,
-    harmonics_mask,
-    mapped_opacity,
-    unified_gaussians,
-)
-from lsm_core.nn.gaussian_head import PixelGaussians
+from lsm_core.nn.gaussian_adapter import SHAPE_CHANNELS, OpacityMapping, unified_gaussians
 from lsm_core.nn.intrinsics_embedding import IntrinsicsMode, ray_embedding
+from lsm_core.nn.pixel_gaussians import PixelGaussians
 from lsm_core.nn.precision import full_precision
+from lsm_core.nn.ray_gaussians import opacity_of_probability
 from lsm_core.nn.rgb_shortcut_head import RgbShortcutHead
 from lsm_core.nn.shared_memory_decoder import decode_together
 from lsm_core.sh import MAX_DEGREE
@@ -55,10 +52,10 @@ class NoposplatConfig:
         """Numbers per pixel of the parameter head."""
         return OPACITY + SHAPE_CHANNELS + 3 * (self.sh_degree + 1) ** 2
 
-    def dpt(self) -> DptConfig:
+    def dpt(self, reference: bool) -> DptConfig:
         """Return the sizes of a head's trunk."""
         enc, dec = self.croco.enc_dim, self.croco.dec_dim
-        return DptConfig((enc, dec, dec, dec), self.layer_dims, self.feature_dim)
+        return DptConfig((enc, dec, dec, dec), self.layer_dims, self.feature_dim, reference=reference)
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,17 +118,17 @@ class NoposplatBackbone(CrocoBackbone):
 class PointHead(nn.Module):
     """The centres: a DPT with three values per pixel."""
 
-    def __init__(self, config: NoposplatConfig) -> None:
+    def __init__(self, config: NoposplatConfig, reference: bool) -> None:
         super().__init__()
-        self.dpt = DptRegression(config.dpt(), 3, config.last_dim)
+        self.dpt = DptRegression(config.dpt(reference), 3, config.last_dim)
 
 
 class ParameterHead(nn.Module):
     """Everything but the centres."""
 
-    def __init__(self, config: NoposplatConfig) -> None:
+    def __init__(self, config: NoposplatConfig, reference: bool) -> None:
         super().__init__()
-        self.dpt = RgbShortcutHead(config.dpt(), config.raw_channels, config.croco.channels)
+        self.dpt = RgbShortcutHead(config.dpt(reference), config.raw_channels, config.croco.channels)
 
 
 class Noposplat(nn.Module):
@@ -145,8 +142,8 @@ class Noposplat(nn.Module):
         super().__init__()
         self.config, self.reference = config, reference
         self.backbone = NoposplatBackbone(config.croco, config.intrinsics)
-        self.downstream_head1, self.downstream_head2 = PointHead(config), PointHead(config)
-        self.gaussian_param_head, self.gaussian_param_head2 = ParameterHead(config), ParameterHead(config)
+        self.downstream_head1, self.downstream_head2 = (PointHead(config, reference) for _ in range(2))
+        self.gaussian_param_head, self.gaussian_param_head2 = (ParameterHead(config, reference) for _ in range(2))
         self.masked = False
 
     def encode(self, image: Tensor, K: Tensor) -> EncodedImage:
@@ -200,12 +197,12 @@ class Noposplat(nn.Module):
         mapping = self.config.opacity
         exponent = mapping.exponent(mapping.warm_up if step is None else step)
         with full_precision(raw):
-            opacities = mapped_opacity(raw[..., 0].sigmoid(), exponent)
+            opacities = opacity_of_probability(raw[..., 0].sigmoid(), exponent)
             return unified_gaussians(means, opacities, raw[..., OPACITY:], self.masked)
 
     def _split(self, joined: PixelGaussians, count: int) -> list[PixelGaussians]:
         """Return the views of a batch that holds `count` of them, one after the other."""
-        parts = (joined.means, joined.scales, joined.rotations, joined.opacities, joined.sh, joined.features)
+        parts = (joined.means, joined.scales, joined.rotations, joined.opacities, joined.sh)
         return [PixelGaussians(*view) for view in zip(*(part.chunk(count) for part in parts), strict=True)]
 
     def forward(self, images: Sequence[Tensor], K: Sequence[Tensor]) -> list[PixelGaussians]:
@@ -229,7 +226,9 @@ class Noposplat(nn.Module):
             last = head.dpt.last
             assert last.bias is not None
             rows = [*range(first), *(first + c * stored + k for c in range(3) for k in range(kept))]
-            scale = torch.cat((last.weight.new_ones(first), harmonics_mask(kept, last.weight).repeat(3)))
+            scale = torch.cat(
+                (last.weight.new_ones(first), degree_mask(math.isqrt(kept) - 1).to(last.weight).repeat(3))
+            )
             dropped += last.out_channels - len(rows)
             fewer = nn.Conv2d(last.in_channels, len(rows), 1, device="meta")
             fewer.weight = nn.Parameter(last.weight[rows] * scale[:, None, None, None])

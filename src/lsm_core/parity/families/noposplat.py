@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -12,19 +13,19 @@ from torch import Tensor
 from lsm_core.backends.noposplat_files import RULES
 from lsm_core.backends.noposplat_sizes import noposplat_sizes
 from lsm_core.errors import UnsupportedError
+from lsm_core.geometry.permuted_harmonics import degree_mask
 from lsm_core.nn.croco import CrocoConfig
 from lsm_core.nn.dpt import hooked
 from lsm_core.nn.gaussian_adapter import (
     OpacityMapping,
     covariances,
-    harmonics_mask,
-    mapped_opacity,
     symmetric_matrices,
     unified_gaussians,
 )
-from lsm_core.nn.gaussian_head import PixelGaussians
 from lsm_core.nn.intrinsics_embedding import IntrinsicsMode, ray_embedding
 from lsm_core.nn.noposplat import Noposplat, NoposplatConfig
+from lsm_core.nn.pixel_gaussians import PixelGaussians
+from lsm_core.nn.ray_gaussians import opacity_of_probability
 from lsm_core.parity.fixture import Fixture
 from lsm_core.parity.recipe import fill_by_recipe
 from lsm_core.parity.registry import Family, prefixed_answer
@@ -105,7 +106,7 @@ def _run(model: Noposplat, images: Tensor, K: Tensor, index: Tensor) -> dict[str
         torch.cat([getattr(view, part).flatten(1, 2) for view in found], 1)
         for part in ("means", "scales", "rotations", "opacities", "sh")
     )
-    rows = _named(PixelGaussians(means, scales, quats, opacities, sh, means[..., :0]))
+    rows = _named(PixelGaussians(means, scales, quats, opacities, sh))
     at = {f"{name}{AT_INDEX}": tensor[:, index] for name, tensor in rows.items()}
     return out | rows | at
 
@@ -126,7 +127,7 @@ def answer_adapter(fixture: Fixture, inputs: Mapping[str, Tensor]) -> dict[str, 
     """Make Gaussians of raw numbers."""
     raw = inputs["in.raw"]
     found = unified_gaussians(inputs["in.means"], inputs["in.opacities"], raw)
-    return _named(found) | {"out.sh_mask": harmonics_mask(found.sh.shape[-2], raw)}
+    return _named(found) | {"out.sh_mask": degree_mask(math.isqrt(found.sh.shape[-2]) - 1)}
 
 
 def answer_rays(fixture: Fixture, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -148,7 +149,7 @@ def answer_opacity(fixture: Fixture, inputs: Mapping[str, Tensor]) -> dict[str, 
     for name in fixture.spec["tensors"]:
         if case := OPACITY_CASE.fullmatch(name):
             mapping = OpacityMapping(float(case[1]), float(case[2]), int(case[3]))
-            out[name] = mapped_opacity(inputs["in.pdf"], mapping.exponent(int(case[4])))
+            out[name] = opacity_of_probability(inputs["in.pdf"], mapping.exponent(int(case[4])))
     return out
 
 
