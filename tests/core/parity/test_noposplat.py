@@ -36,7 +36,8 @@ TOLERANCE = {
 }
 SIZES = {
     "enc_embed_dim": 40, "enc_depth": 1, "enc_num_heads": 5,
-    "dec_embed_dim": 24, "dec_depth": 4, "dec_num_heads": 2, "feature_dim": 6, "last_dim": 5, "layer_dims": [4, 6, 10, 7], "sh_degree": 4,
+    "dec_embed_dim": 24, "dec_depth": 4, "dec_num_heads": 2,
+    "feature_dim": 6, "last_dim": 5, "layer_dims": [4, 6, 10, 7], "sh_degree": 4,
     "intrinsics_embed": "token in encoder",
 }  # fmt: skip
 

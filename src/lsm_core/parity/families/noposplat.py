@@ -26,6 +26,7 @@ from lsm_core.nn.intrinsics_embedding import IntrinsicsMode, ray_embedding
 from lsm_core.nn.noposplat import Noposplat, NoposplatConfig
 from lsm_core.nn.pixel_gaussians import PixelGaussians
 from lsm_core.nn.ray_gaussians import opacity_of_probability
+from lsm_core.parity.families.dust3r import rope_base
 from lsm_core.parity.fixture import Fixture
 from lsm_core.parity.recipe import fill_by_recipe
 from lsm_core.parity.registry import Family, prefixed_answer
@@ -49,6 +50,7 @@ def noposplat_config(stated: Mapping[str, Any], weights: Mapping[str, Tensor], s
         dec_dim=stated.get("dec_embed_dim", shown.croco.dec_dim),
         dec_depth=stated.get("dec_depth", shown.croco.dec_depth),
         dec_heads=stated.get("dec_num_heads", shown.croco.dec_heads),
+        rope_base=rope_base(stated.get("pos_embed", "")),
     )
     dims: Any = tuple(stated.get("layer_dims", shown.layer_dims))
     return NoposplatConfig(
