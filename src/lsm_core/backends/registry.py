@@ -20,6 +20,7 @@ _MODULES: dict[str, str] = {
     "lsm-tiny": "lsm_core.backends.tiny",
     "lsm": "lsm_core.backends.lsm",
     "dust3r": "lsm_core.backends.dust3r",
+    "pixelsplat": "lsm_core.backends.pixelsplat",
 }
 
 # semantic sources: `load(device, weights) -> SemanticSource`

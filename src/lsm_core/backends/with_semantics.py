@@ -37,6 +37,8 @@ class SemanticBackend(Backend):
         self.name = f"{geometry.name}+{source.name}"  # type: ignore[misc]  # of the class elsewhere
         self.embedding_dim = source.embedding_dim  # type: ignore[misc]
         self.max_views = geometry.max_views  # type: ignore[misc]
+        self.needs_poses = geometry.needs_poses  # type: ignore[misc]
+        self.needs_intrinsics = geometry.needs_intrinsics  # type: ignore[misc]
 
     @property
     def text_logit_scale(self) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-SMALLEST_BASELINE = 1e-6
+SMALLEST_BASELINE = 1e-6  # what the reference's bounds are made of at least
 
 
 def largest_baseline(T_world_cam: Tensor) -> Tensor:
@@ -28,17 +28,16 @@ def pixel_footprint(K: Tensor, size: tuple[int, int]) -> Tensor:
     return torch.linalg.inv(K[..., :2, :2]) @ K.new_tensor([1 / width, 1 / height])
 
 
-def depth_of_disparity(T_world_cam: Tensor, K: Tensor, size: tuple[int, int], disparity_px: float) -> Tensor:
-    """Return the depth at which the widest pair of cameras sees a disparity.
+def depth_of_disparity(baseline: Tensor, K: Tensor, size: tuple[int, int], disparity_px: float) -> Tensor:
+    """Return the depth at which two cameras see a disparity.
 
     Args:
-        T_world_cam: [..., V, 4, 4].
+        baseline: [...] between them; the reference takes `largest_baseline`, at least `SMALLEST_BASELINE`.
         K: [..., V, 3, 3] normalised.
         size: (height, width) of the images, pixels.
         disparity_px: mean of both axes and all views.
 
     Returns:
-        [...] in the unit of the poses.
+        [...] in the unit of the baseline.
     """
-    spans = pixel_footprint(K, size).mean((-1, -2))
-    return largest_baseline(T_world_cam).clamp(min=SMALLEST_BASELINE) / (disparity_px * spans)
+    return baseline / (disparity_px * pixel_footprint(K, size).mean((-1, -2)))
