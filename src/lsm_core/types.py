@@ -171,8 +171,8 @@ class Gaussians:
             features=self.features,
         )
 
-    def select(self, index: Tensor) -> Gaussians:
-        """Return the Gaussians picked by a bool mask [N] or an index tensor."""
+    def select(self, index: Tensor | slice) -> Gaussians:
+        """Return the Gaussians picked by a bool mask [N] or an index tensor; those of a slice share memory."""
         return Gaussians(
             self.means[index],
             self.quats[index],

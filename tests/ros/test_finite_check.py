@@ -38,6 +38,17 @@ def test_one_bad_number_is_found_and_named(prediction: Prediction, part: str, va
     assert found is not None and found.split(" ")[0].lower() == part.split(" ")[0].lower()
 
 
+def test_numbers_whose_sum_is_not_finite_pass_where_each_of_them_is(prediction: Prediction) -> None:
+    huge = [torch.full_like(c, 3e38) for c in prediction.confidence]
+    assert non_finite_prediction(replace(prediction, confidence=huge)) is None
+
+
+def test_infinities_of_both_signs_do_not_cancel(prediction: Prediction) -> None:
+    bad = poisoned(prediction, "confidence", math.inf)
+    bad.confidence[1][0, 0] = -math.inf
+    assert non_finite_prediction(bad) == "confidence 1"
+
+
 def test_geometry_of_a_view_without_a_pose_is_not_looked_at(prediction: Prediction) -> None:
     lost = replace(poisoned(prediction, "pose", math.nan), pose_valid=[True, False])
     assert non_finite_prediction(poisoned(lost, "pointmap 1", math.nan)) is None

@@ -30,7 +30,8 @@ def depth_ratio(
     log_ratio = np.log(target[valid].astype(np.float64)) - np.log(source[valid].astype(np.float64))
     if log_ratio.size < max(1, min_pixels):
         return math.nan, math.nan, int(log_ratio.size)
-    w = weight[valid].astype(np.float64)
+    order = np.argsort(log_ratio)  # once: a stable sort of what is in order, or in two runs, takes no time
+    log_ratio, w = log_ratio[order], weight[valid].astype(np.float64)[order]
     median = lower_weighted_median(log_ratio, w)
     spread = MAD_TO_STD * lower_weighted_median(np.abs(log_ratio - median), w)
     # Outliers on one side push the median towards them; without them it is taken once more.

@@ -26,7 +26,7 @@ def view_gaussians(prediction: Prediction, view: int) -> Gaussians | None:
     alone = view == 0 and len(found) == sizes[0]  # the other view's pose is not known
     if alone or len(found) == sum(sizes):
         start = sum(sizes[:view])
-        found = found.select(torch.arange(start, start + sizes[view], device=found.means.device))
+        found = found.select(slice(start, start + sizes[view]))
         if prediction.features is not None:
             found = replace(found, features=None)
     return _moved(found)

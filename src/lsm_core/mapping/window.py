@@ -61,6 +61,7 @@ class KeyframeWindow:
     def __init__(self, config: WindowConfig | None = None) -> None:
         self._config = config or WindowConfig()
         self._records: dict[int, KeyframeRecord] = {}
+        self._bytes: dict[int, int] = {}
 
     def __len__(self) -> int:
         return len(self._records)
@@ -73,7 +74,7 @@ class KeyframeWindow:
     @property
     def bytes(self) -> int:
         """Memory of the arrays held."""
-        return sum(record_bytes(record) for record in self._records.values())
+        return sum(self._bytes.values())
 
     def add(self, record: KeyframeRecord) -> list[KeyframeRecord]:
         """Store a keyframe; a record with the same id is replaced.
@@ -82,6 +83,7 @@ class KeyframeWindow:
             The records pushed out, oldest first.
         """
         self._records[record.id] = record
+        self._bytes[record.id] = record_bytes(record)
         return self._push_out()
 
     def keep_half(self) -> list[KeyframeRecord]:
@@ -94,7 +96,9 @@ class KeyframeWindow:
         while len(self._records) > 1 and (
             len(self._records) > self._config.max_keyframes or self.bytes > self._config.max_bytes
         ):
-            pushed_out.append(self._records.pop(min(self._records)))
+            oldest = min(self._records)
+            del self._bytes[oldest]
+            pushed_out.append(self._records.pop(oldest))
         return pushed_out
 
     def get(self, keyframe_id: int) -> KeyframeRecord | None:
@@ -122,6 +126,7 @@ class KeyframeWindow:
         """Drop everything and return what was held, oldest first."""
         held = sorted(self._records.values(), key=lambda r: r.id)
         self._records.clear()
+        self._bytes.clear()
         return held
 
     def _of_camera(self, camera: str | None) -> list[KeyframeRecord]:
