@@ -69,16 +69,21 @@ def test_points_gaussians_and_pose_of_a_pair_move_together_into_the_segment(view
     walker = Walker(views)
     for view in views[:6]:
         update = walker.step(view)
-        if update.prediction is None:
+        if update.placed is None:
             continue
-        assert update.prediction.gaussians is not None and update.pair is not None
-        points, means = update.prediction.pointmaps[1].reshape(-1, 3), update.prediction.gaussians.means[-4800:]
+        in_map = update.placed.in_map
+        assert in_map.gaussians is not None and update.pair is not None
+        points, means = in_map.pointmaps[1].reshape(-1, 3), in_map.gaussians.means[-4800:]
         assert np.allclose(points, means, atol=1e-5)
         # A Gaussian of the stub is one hundredth of a metre: in every pair the same share of the segment's unit.
         truth = np.linalg.inv(views[0].T_world_cam) @ view.T_world_cam
         unit = np.linalg.norm(walker.mapper.path()[1][-1]) / np.linalg.norm(truth[:3, 3])
-        assert np.allclose(update.prediction.gaussians.scales, 0.03 * unit, rtol=0.02)
-        assert np.allclose(update.prediction.poses[1], update.keyframe.T_map_cam, atol=1e-5)
+        assert np.allclose(in_map.gaussians.scales, 0.03 * unit, rtol=0.02)
+        assert np.allclose(in_map.poses[1], update.keyframe.T_map_cam, atol=1e-5)
+        kept = update.keyframe.prediction
+        assert kept is not None and kept.gaussians is not None
+        assert np.allclose(kept.pointmaps[0], in_map.pointmaps[1], atol=1e-6)
+        assert np.allclose(kept.gaussians.means, means, atol=1e-6)
 
 
 def test_odometry_gives_metres_after_three_samples(views: list[View]) -> None:
@@ -96,7 +101,7 @@ def test_one_bad_pair_does_not_break_the_chain(views: list[View]) -> None:
         walker.step(view)
     walker.backend.validity = 0.0
     rejected = walker.step(views[4])
-    assert rejected.pair is not None and rejected.pair.reason == "low_validity" and rejected.prediction is None
+    assert rejected.pair is not None and rejected.pair.reason == "low_validity" and rejected.placed is None
     assert rejected.keyframe.prediction is not None and rejected.keyframe.T_map_cam is None
     walker.backend.validity = 1.0
     update = walker.step(views[5])

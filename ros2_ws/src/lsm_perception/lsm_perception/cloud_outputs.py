@@ -135,10 +135,13 @@ class CloudOutputs:
         if not self._publishers.wants("gaussians"):
             return
         keyframe, metric, factor = products.keyframe, is_metric(products.scale), metres(products.scale)
-        if products.prediction is None or products.prediction.gaussians is None or keyframe.T_map_cam is None:
+        if products.placed is None or keyframe.T_map_cam is None:
+            return
+        gaussians = products.placed.in_map.gaussians
+        if gaussians is None:
             return
         frame = keyframe.frame_id if metric else self._names.unscaled.camera
-        moved = products.prediction.gaussians.transform(similarity(np.linalg.inv(keyframe.T_map_cam), factor))
+        moved = gaussians.transform(similarity(np.linalg.inv(keyframe.T_map_cam), factor))
         message = gaussians_message(moved, header(keyframe.stamp_ns, frame))
         if self._cap.allow(len(message.data)):
             self._publishers.publish("gaussians", message)

@@ -27,11 +27,11 @@ from lsm_core.mapping import (
 from lsm_core.types import Prediction
 from lsm_perception.pair_check import PairJudge, PairVerdict
 from lsm_perception.parameters import NodeParameters
-from lsm_perception.products import Keyframe, Matrix, PairReport
+from lsm_perception.products import Keyframe, Matrix, PairReport, PlacedPair
 from lsm_perception.rig_pair import NOT_KEPT, RigPair
 from lsm_perception.rig_place import rig_report, second_look
 from lsm_perception.scale_sampling import pair_samples
-from lsm_perception.units import is_metric, scaled_covariance
+from lsm_perception.units import is_metric
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +41,7 @@ class MapUpdate:
     Attributes:
         keyframe: as stored now.
         pair: the report on its pair, None when it had none.
-        prediction: of the pair in map frame and segment unit, None when it was not accepted.
+        placed: the pair in the map, None when it was not accepted.
         scale: after it.
         cleared: the map before it holds no more.
         removed: keyframes pushed out of the store.
@@ -50,7 +50,7 @@ class MapUpdate:
 
     keyframe: Keyframe
     pair: PairReport | None
-    prediction: Prediction | None
+    placed: PlacedPair | None
     scale: ScaleEstimate
     cleared: bool
     removed: tuple[Keyframe, ...]
@@ -346,13 +346,12 @@ class Mapper:
         overlap: float,
         rig: RigPair | None,
     ) -> MapUpdate:
-        report = verdict.report(older, newer, verdict.T_older_newer, verdict.covariance, False, 0)
+        report = verdict.report(older, newer, verdict.T_older_newer, 1.0, False, 0)
         self._rejections += 1
         limits = self._parameters.keyframes
-        measured = verdict.stats.get("overlap", math.nan)
-        if measured > 0:  # by the matches of this very pair
-            self._overlap = measured
-            out_of_view = measured < limits.hard_overlap
+        if verdict.overlap > 0:  # by the matches of this very pair
+            self._overlap = verdict.overlap
+            out_of_view = verdict.overlap < limits.hard_overlap
         else:
             self._overlap *= overlap if math.isfinite(overlap) else limits.target_overlap
             out_of_view = self._overlap * limits.target_overlap < limits.hard_overlap
@@ -376,11 +375,11 @@ class Mapper:
             return None
         if self._take_samples([look.sample]):
             return self._begin_with_rig(keyframe, rig)
-        kept = self._placed(keyframe, look.prediction, 1, anchor.T_map_cam, anchor.segment)
+        kept = self._placed(keyframe, look.placed.view(1), anchor.T_map_cam, anchor.segment)
         kept = replace(kept, in_map=False)
         removed = self._store(kept)
-        report = rig.verdict.report(rig.second, kept, look.T_second_primary, look.covariance, True, kept.segment)
-        return MapUpdate(kept, report, look.prediction, self._scale.estimate, False, removed)
+        report = rig.verdict.report(rig.second, kept, look.T_second_primary, look.scale, True, kept.segment)
+        return MapUpdate(kept, report, look.placed, self._scale.estimate, False, removed)
 
     def _rig_report(self, rig: RigPair | None, newer: Keyframe) -> PairReport | None:
         return rig_report(rig, newer, self._scale.estimate.metres_per_unit)
@@ -405,27 +404,24 @@ class Mapper:
             self._scale.change_unit(step.scale)  # the new segment's unit is this pair's
             step = self._chain.add(PairGeometry.from_prediction(prediction, older.id, newer.id))
             cleared = True
-        in_map = prediction.transform(step.map_from_pair)
+        placed = PlacedPair(prediction, step.map_from_pair)
         removed: tuple[Keyframe, ...] = ()
         if step.new_segment and older.id != NOT_KEPT:
-            first = self._placed(older, in_map, 0, step.T_map_older, step.segment)
+            first = self._placed(older, placed.view(0), step.T_map_older, step.segment)
             removed += self._store(first)
             self._trajectory.add(first.stamp_ns, step.T_map_older, step.segment)
-        kept = self._placed(newer, in_map, 1, step.T_map_newer, step.segment)
+        kept = self._placed(newer, placed.view(1), step.T_map_newer, step.segment)
         removed += self._store(kept)
         self._trajectory.add(kept.stamp_ns, step.T_map_newer, step.segment)
         self._anchor, self._rejections, self._overlap = kept, 0, 1.0
         T_older_newer = np.linalg.inv(step.T_map_older) @ step.T_map_newer
-        covariance = scaled_covariance(verdict.covariance, step.scale)
-        report = verdict.report(older, kept, T_older_newer, covariance, True, step.segment)
-        return MapUpdate(kept, report, in_map, self._scale.estimate, cleared, removed)
+        report = verdict.report(older, kept, T_older_newer, step.scale, True, step.segment)
+        return MapUpdate(kept, report, placed, self._scale.estimate, cleared, removed)
 
-    def _placed(
-        self, keyframe: Keyframe, in_map: Prediction, view: int, T_map_cam: Matrix, segment: int
-    ) -> Keyframe:
+    def _placed(self, keyframe: Keyframe, in_map: Prediction, T_map_cam: Matrix, segment: int) -> Keyframe:
         return replace(
             keyframe,
-            prediction=single_view(in_map, view, keep_gaussians=True),
+            prediction=in_map,
             view=0,
             T_map_cam=T_map_cam,
             segment=segment,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,7 @@ from lsm_core.types import Prediction
 from lsm_perception.parameters import NodeParameters
 from lsm_perception.products import Keyframe, Matrix, PairReport
 from lsm_perception.two_view_check import TwoViewChecker
+from lsm_perception.units import scaled_covariance
 
 logger = logging.getLogger(__name__)
 COVARIANCE_POINTS = 400
@@ -31,41 +33,56 @@ class PairVerdict:
     Attributes:
         gate: accepted or the reason.
         T_older_newer: [4, 4] in the pair's unit; the identity when the model gave no pose.
-        covariance: [6, 6] in the pair's unit.
-        validity: of the prediction.
-        stats: figures of the model by name.
+        prediction: of the pair.
     """
 
     gate: GateVerdict
     T_older_newer: Matrix
-    covariance: Matrix
-    validity: float
-    stats: dict[str, float]
+    prediction: Prediction
 
     @property
     def accepted(self) -> bool:
         """Whether the pose may be used."""
         return self.gate.accepted
 
+    @property
+    def overlap(self) -> float:
+        """Of the two views by their matches, NaN when unknown."""
+        return self.prediction.stats.get("overlap", math.nan)
+
+    @cached_property
+    def covariance(self) -> Matrix:
+        """[6, 6] in the pair's unit; unknown for a rejected pose."""
+        return pair_covariance(self.prediction) if self.accepted else unknown_covariance()
+
     def report(
-        self, older: Keyframe, newer: Keyframe, T: Matrix, covariance: Matrix, in_segment: bool, segment: int
+        self, older: Keyframe, newer: Keyframe, T: Matrix, scale: float, in_segment: bool, segment: int
     ) -> PairReport:
-        """Return the report for ~/pair_pose."""
-        inliers = self.stats.get("inliers", 0.0)
-        matches = self.stats.get("matches", math.nan)
+        """Return the report for ~/pair_pose.
+
+        Args:
+            older, newer: the keyframes.
+            T: [4, 4] of the newer in the older, in the unit reported.
+            scale: that unit per unit of the pair.
+            in_segment: the unit is the segment's.
+            segment: it is part of, 0 for none.
+        """
+        stats = self.prediction.stats
+        inliers = stats.get("inliers", 0.0)
+        matches = stats.get("matches", math.nan)
         return PairReport(
             older=older,
             newer=newer,
             T_older_newer=T,
             unit_is_segment=in_segment,
-            covariance=covariance,
+            find_covariance=lambda: scaled_covariance(self.covariance, scale),
             accepted=self.accepted,
             reason=str(self.gate.reason.value),
-            validity=self.validity,
+            validity=float(self.prediction.validity),
             inliers=int(inliers),
             inlier_ratio=inliers / matches if matches > 0 else math.nan,
-            overlap=self.stats.get("overlap", math.nan),
-            parallax_deg=self.stats.get("parallax_deg", math.nan),
+            overlap=self.overlap,
+            parallax_deg=stats.get("parallax_deg", math.nan),
             segment=segment,
         )
 
@@ -107,13 +124,7 @@ class PairJudge:
             self._config,
             T_rig,
         )
-        return PairVerdict(
-            gate,
-            T if valid else np.eye(4),
-            pair_covariance(prediction) if gate.accepted else unknown_covariance(),
-            float(prediction.validity),
-            dict(prediction.stats),
-        )
+        return PairVerdict(gate, T if valid else np.eye(4), prediction)
 
 
 def pair_covariance(prediction: Prediction) -> NDArray[np.float64]:

@@ -290,7 +290,7 @@ class Pipeline:
             decision=candidate.decision,
             refreshed=refresh,
             pair=update.pair,
-            prediction=update.prediction,
+            placed=update.placed,
             scale=update.scale,
             cleared=update.cleared,
             segmentation=segmentation,

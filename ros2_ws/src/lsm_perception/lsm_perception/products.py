@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lsm_core.mapping import KeyframeDecision, KeyframeRecord, ScaleEstimate
-from lsm_core.types import Prediction
+from lsm_core.mapping import KeyframeDecision, KeyframeRecord, ScaleEstimate, single_view
+from lsm_core.types import Prediction, Sim3
 from lsm_perception.calibration import Calibration
 from lsm_perception.dynamic_pixels import DynamicPixels
 from lsm_perception.source_image import Rgb, SourceImage
@@ -59,6 +61,28 @@ class Candidate:
 
 
 @dataclass(frozen=True, eq=False)
+class PlacedPair:
+    """A pair's prediction and its place in the map; it is moved there where that is asked for.
+
+    Attributes:
+        prediction: in its own frame and unit.
+        map_from_pair: to the map frame and the segment's unit.
+    """
+
+    prediction: Prediction
+    map_from_pair: Sim3
+
+    @cached_property
+    def in_map(self) -> Prediction:
+        """Both views and all Gaussians in the map frame and the segment's unit."""
+        return self.prediction.transform(self.map_from_pair)
+
+    def view(self, view: int) -> Prediction:
+        """Return one view with its Gaussians in the map frame and the segment's unit: what a keyframe keeps."""
+        return single_view(self.prediction, view, keep_gaussians=True).transform(self.map_from_pair)
+
+
+@dataclass(frozen=True, eq=False)
 class PairReport:
     """The relative pose of two keyframes, accepted or not.
 
@@ -66,7 +90,7 @@ class PairReport:
         older, newer: the keyframes.
         T_older_newer: [4, 4] rigid, translation in `unit_is_segment`'s unit.
         unit_is_segment: True: the segment's unit (accepted); False: the pair's own (rejected).
-        covariance: [6, 6] in that unit; -1 in the first element when unknown.
+        find_covariance: gives `covariance`; called when that is first asked for, which no cloud waits for.
         accepted, reason: the verdict.
         validity, inliers, inlier_ratio, overlap, parallax_deg: figures behind it, NaN when unknown.
         segment: chain segment it is part of, 0 when rejected.
@@ -76,7 +100,7 @@ class PairReport:
     newer: Keyframe
     T_older_newer: Matrix
     unit_is_segment: bool
-    covariance: Matrix
+    find_covariance: Callable[[], Matrix]
     accepted: bool
     reason: str
     validity: float
@@ -85,6 +109,11 @@ class PairReport:
     overlap: float
     parallax_deg: float
     segment: int
+
+    @cached_property
+    def covariance(self) -> Matrix:
+        """[6, 6] in the unit of the pose; -1 in the first element when unknown."""
+        return self.find_covariance()
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,7 +147,7 @@ class Products:
         decision: why it became a keyframe.
         refreshed: it serves masks only.
         pair: its pose relative to an older keyframe, None for a first one or a refresh.
-        prediction: view 1 is this keyframe; in the map frame and unit when `pair` is accepted, None otherwise.
+        placed: the pair, view 1 is this keyframe; None where `pair` is not accepted.
         scale: the scale now.
         cleared: the map and path before it hold no more (new segment or epoch).
         segmentation: of the standing queries, None when nobody listens or there are none.
@@ -134,7 +163,7 @@ class Products:
     decision: KeyframeDecision
     refreshed: bool
     pair: PairReport | None
-    prediction: Prediction | None
+    placed: PlacedPair | None
     scale: ScaleEstimate
     cleared: bool
     segmentation: Segmentation | None

@@ -9,11 +9,11 @@ import numpy as np
 import torch
 
 from lsm_core.mapping import SampleConfig, ScaleSample
-from lsm_core.types import Prediction, Sim3
-from lsm_perception.products import Keyframe, Matrix, PairReport
+from lsm_core.types import Sim3
+from lsm_perception.products import Keyframe, Matrix, PairReport, PlacedPair
 from lsm_perception.rig_pair import RigPair
 from lsm_perception.scale_sampling import confidence_map, depth_map, rig_sample
-from lsm_perception.units import scaled_covariance, scaled_pose
+from lsm_perception.units import scaled_pose
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,14 +23,14 @@ class SecondLook:
     Attributes:
         sample: metres per segment unit, from the depths of the two.
         T_second_primary: [4, 4], segment units.
-        covariance: [6, 6] of it.
-        prediction: of the rig's pair, in the map frame and segment unit.
+        scale: segment units per unit of the rig's pair.
+        placed: the rig's pair in the map.
     """
 
     sample: ScaleSample
     T_second_primary: Matrix
-    covariance: Matrix
-    prediction: Prediction
+    scale: float
+    placed: PlacedPair
 
 
 def second_look(anchor: Keyframe, rig: RigPair, stamp_ns: int, config: SampleConfig) -> SecondLook | None:
@@ -53,8 +53,8 @@ def second_look(anchor: Keyframe, rig: RigPair, stamp_ns: int, config: SampleCon
     scale = rig.metres_per_unit / found.sample.metres_per_unit  # segment units per unit of the rig's pair
     T_second_primary = scaled_pose(rig.verdict.T_older_newer, scale)
     T = torch.from_numpy(anchor.T_map_cam @ np.linalg.inv(T_second_primary))
-    in_map = rig.prediction.transform(Sim3(scale, T[:3, :3], T[:3, 3]))
-    return SecondLook(found.sample, T_second_primary, scaled_covariance(rig.verdict.covariance, scale), in_map)
+    placed = PlacedPair(rig.prediction, Sim3(scale, T[:3, :3], T[:3, 3]))
+    return SecondLook(found.sample, T_second_primary, scale, placed)
 
 
 def rig_report(rig: RigPair | None, newer: Keyframe, metres_per_unit: float) -> PairReport | None:
@@ -69,7 +69,6 @@ def rig_report(rig: RigPair | None, newer: Keyframe, metres_per_unit: float) -> 
         return None
     factor = rig.metres_per_unit / metres_per_unit
     known = math.isfinite(factor)
-    T, covariance = rig.verdict.T_older_newer, rig.verdict.covariance
-    if known:
-        T, covariance = scaled_pose(T, factor), scaled_covariance(covariance, factor)
-    return rig.verdict.report(rig.second, newer, T, covariance, known, newer.segment if rig.accepted else 0)
+    scale = factor if known else 1.0
+    T = scaled_pose(rig.verdict.T_older_newer, scale)
+    return rig.verdict.report(rig.second, newer, T, scale, known, newer.segment if rig.accepted else 0)
