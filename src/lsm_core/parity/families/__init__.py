@@ -18,6 +18,7 @@ from lsm_core.parity.families import (
     pose,
     projection,
     rasterizer,
+    ssim,
 )
 from lsm_core.parity.registry import register_family
 
@@ -39,6 +40,7 @@ for _module in (
     pose,
     projection,
     rasterizer,
+    ssim,
 ):
     for _family in _module.FAMILIES:
         register_family(_family)
