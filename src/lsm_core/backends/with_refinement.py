@@ -40,6 +40,8 @@ class RefiningBackend(Backend):
         self.has_language = backend.has_language  # type: ignore[misc]
         self.embedding_dim = backend.embedding_dim  # type: ignore[misc]
         self.max_views = backend.max_views  # type: ignore[misc]
+        self.needs_poses = backend.needs_poses  # type: ignore[misc]
+        self.needs_intrinsics = backend.needs_intrinsics  # type: ignore[misc]
 
     def __getattr__(self, name: str) -> Any:
         """Return what the backend has beside the common API, such as its text temperature."""

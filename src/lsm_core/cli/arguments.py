@@ -29,6 +29,18 @@ IntrinsicsOption = Annotated[
 ]
 
 
+RefineOption = Annotated[
+    str | None,
+    typer.Option(
+        "--refine-pose",
+        help="Make poses fit the model's own Gaussians: adam (200 steps, as NoPoSplat) or gauss-newton (fast).",
+    ),
+]
+PatienceOption = Annotated[
+    int | None, typer.Option("--patience", min=1, help="With adam: stop after this many steps without gain.")
+]
+
+
 def numbers(text: str, count: int, what: str) -> list[float]:
     """Read `count` finite comma-separated numbers.
 

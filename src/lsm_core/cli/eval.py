@@ -1,4 +1,4 @@
-"""`lsm eval hololens | rooms | semantic | presence | views`: a backend against ground truth and baselines."""
+"""`lsm eval hololens | rooms | semantic | presence | refine | views`: backends against ground truth."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ import typer
 from rich.progress import Progress
 
 from lsm_core.backends import Backend, load_backend
-from lsm_core.cli.arguments import BackendOption, DeviceOption, WeightsOption
+from lsm_core.cli.arguments import BackendOption, DeviceOption, PatienceOption, RefineOption, WeightsOption
 from lsm_core.cli.console import out, print_json, progress_bar
+from lsm_core.cli.loading import refined
 from lsm_core.evaluation.presence import study_presence
 from lsm_core.evaluation.records import PairRecord
 from lsm_core.evaluation.report import EvalReport, read_records
@@ -53,6 +54,8 @@ def hololens(
     intrinsics: IntrinsicsOption = True,
     baselines: BaselinesOption = True,
     baselines_from: BaselinesFromOption = None,
+    refine_pose: RefineOption = None,
+    patience: PatienceOption = None,
     as_json: JsonOption = None,
     md: MarkdownOption = None,
     sheet: SheetOption = None,
@@ -62,6 +65,7 @@ def hololens(
     folder = find_shared(shared)
     with _progress("hololens") as bar:
         model = _load(backend, weights, device, threads)
+        model = model if refine_pose is None else refined(model, refine_pose, patience)
         options = StudyOptions(limit, intrinsics, baselines, _known(baselines_from), rows if sheet else 0, bar)
         report = study_hololens(model, folder, options)
     _deliver(report, as_json, md, sheet)
@@ -78,6 +82,8 @@ def rooms(
     intrinsics: IntrinsicsOption = True,
     baselines: BaselinesOption = True,
     baselines_from: BaselinesFromOption = None,
+    refine_pose: RefineOption = None,
+    patience: PatienceOption = None,
     as_json: JsonOption = None,
     md: MarkdownOption = None,
     sheet: SheetOption = None,
@@ -86,6 +92,7 @@ def rooms(
     """Poses, depth and labels in rendered rooms with held-out furniture."""
     with _progress("rooms") as bar:
         model = _load(backend, weights, device, threads)
+        model = model if refine_pose is None else refined(model, refine_pose, patience)
         options = StudyOptions(limit, intrinsics, baselines, _known(baselines_from), rows if sheet else 0, bar)
         report = study_rooms(model, data, options)
     _deliver(report, as_json, md, sheet)
@@ -123,6 +130,31 @@ def presence(
     """Whether things named are in view at all, on a few real photographs: precision and recall."""
     folder = find_shared(shared)
     report = study_presence(_load(backend, weights, device, threads), folder)
+    _deliver(report, as_json, md, None)
+
+
+@app.command()
+def refine(
+    backend: BackendOption = "lsm-tiny",
+    weights: WeightsOption = None,
+    device: DeviceOption = "auto",
+    threads: ThreadsOption = None,
+    limit: LimitOption = 40,
+    shared: SharedOption = None,
+    intrinsics: IntrinsicsOption = True,
+    lpips: Annotated[bool, typer.Option(help="Also with LPIPS, where its weights are installed (slow).")] = False,
+    as_json: JsonOption = None,
+    md: MarkdownOption = None,
+) -> None:
+    """What refining poses does on a real recording: Adam as NoPoSplat does it, and Gauss-Newton."""
+    from lsm_core.evaluation.refinement_study import study_refinement  # numba is imported by what draws
+    from lsm_core.weights.lpips_package import load_lpips
+
+    folder = find_shared(shared)
+    with _progress("refine") as bar:
+        model = _load(backend, weights, device, threads)
+        network = load_lpips(model.device) if lpips else None
+        report = study_refinement(model, folder, StudyOptions(limit, intrinsics, progress=bar), network)
     _deliver(report, as_json, md, None)
 
 

@@ -37,6 +37,8 @@ class ModelChoice:
     weights: Path | None = None
     semantics: str | None = None
     semantics_weights: Path | None = None
+    refine: str | None = None
+    patience: int | None = None
 
 
 def load_model(choice: ModelChoice, texts: Sequence[str] = ()) -> Backend:
@@ -55,4 +57,20 @@ def load_model(choice: ModelChoice, texts: Sequence[str] = ()) -> Backend:
             f"Backend '{choice.name}' has no language features, so it cannot look for words.",
             "Leave the query out, use lsm-tiny or lsm, or add words with --semantics lsm-tiny or --semantics lseg.",
         )
-    return backend
+    return backend if choice.refine is None else refined(backend, choice.refine, choice.patience)
+
+
+def refined(backend: Backend, method: str, patience: int | None = None) -> Backend:
+    """Return the backend with its poses refined; say so where LPIPS cannot be part of it.
+
+    Raises:
+        InputError: there is no such method.
+    """
+    from lsm_core.backends.with_refinement import with_refinement
+    from lsm_core.geometry.refined_prediction import refine_method
+    from lsm_core.weights.lpips_package import INSTALL
+
+    found = with_refinement(backend, refine_method(method), patience)
+    if found.method == "adam" and found.lpips is None:
+        err.print(f"[yellow]Without LPIPS, whose weights are not installed:[/] {INSTALL}")
+    return found

@@ -12,7 +12,9 @@ from lsm_core.cli.arguments import (
     DeviceOption,
     IntrinsicsOption,
     JsonOption,
+    PatienceOption,
     QueryOption,
+    RefineOption,
     SemanticsOption,
     SemanticsWeightsOption,
     WeightsOption,
@@ -39,6 +41,8 @@ def reconstruct(
     semantics: SemanticsOption = None,
     semantics_weights: SemanticsWeightsOption = None,
     camera: IntrinsicsOption = None,
+    refine_pose: RefineOption = None,
+    patience: PatienceOption = None,
     topic: Annotated[str | None, typer.Option(help="Bag: image topic; default: the one with most images.")] = None,
     max_seconds: Annotated[float, typer.Option(min=0, help="Bag: stop after this much of it; 0 for all.")] = 0.0,
     use_odometry: Annotated[bool, typer.Option("--odometry/--no-odometry", help="Bag: use its odometry.")] = True,
@@ -47,7 +51,7 @@ def reconstruct(
     """Reconstruct a scene from two images, or map a ROS bag."""
     from lsm_core.cli.loading import ModelChoice
 
-    choice = ModelChoice(backend, device, weights, semantics, semantics_weights)
+    choice = ModelChoice(backend, device, weights, semantics, semantics_weights, refine_pose, patience)
     if len(inputs) == 1 and (inputs[0].is_dir() or inputs[0].suffix in BAG_ENDINGS):
         if query or camera:
             raise InputError("--query and --intrinsics are for images.", "For a bag with queries use `./run demo`.")
@@ -68,6 +72,7 @@ def _reconstruct_images(
     from lsm_core.cli.loading import load_images, load_model
     from lsm_core.cli.pair_files import write_masks, write_pair
     from lsm_core.cli.pair_sheet import pair_sheet
+    from lsm_core.cli.refinement_files import write_refinement
     from lsm_core.io import write_png
 
     images = load_images(paths)
@@ -80,6 +85,7 @@ def _reconstruct_images(
         if found is not None:
             write_masks(output, found, images)
             record["presence"] = dict(zip(found.texts, map(float, found.presence), strict=True))
+        record |= write_refinement(output, prediction)
         title = " + ".join(path.name for path in paths)
         write_png(output / "sheet.png", pair_sheet(prediction, images, title, found))
     complete = all(view["pose_valid"] for view in record["views"])
@@ -103,6 +109,11 @@ def _print_pair(record: dict[str, Any], output: Path) -> None:
             out.print(
                 f"Camera {index}: {x:+.3f} {y:+.3f} {z:+.3f} {'m' if metres else '(arbitrary unit)'} from camera 0"
             )
+    for found in record.get("pose_refinement", []):
+        out.print(
+            f"Pose {found['view']} refined ({found['method']}{', with LPIPS' if found['lpips'] else ''}): "
+            f"the drawn view has {found['psnr_before']:.2f} -> {found['psnr_after']:.2f} dB"
+        )
     for text, presence in record.get("presence", {}).items():
         out.print(f"'{text}': {'in view' if presence >= 0.5 else 'not seen'} ({presence:.2f})")
     gaussians = f", {record['gaussians']:,} Gaussians" if record["gaussians"] else ""

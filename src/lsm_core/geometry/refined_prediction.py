@@ -1,4 +1,4 @@
-"""Poses of any model's prediction, made to fit its own Gaussians: what they show from a pose should be the image."""
+"""Poses of any model's prediction, made to fit its own Gaussians: what these show from there is the image."""
 
 from __future__ import annotations
 
@@ -48,6 +48,18 @@ class PoseRefinement:
     lpips: bool
 
 
+def refine_method(name: str) -> RefineMethod:
+    """Return the method of a name.
+
+    Raises:
+        InputError: there is none.
+    """
+    found = next((method for method in METHODS if method == name), None)
+    if found is None:
+        raise InputError(f"There is no way to refine poses called '{name}'.", f"Use {' or '.join(METHODS)}.")
+    return found
+
+
 def refine_prediction(
     prediction: Prediction,
     method: RefineMethod = "adam",
@@ -70,8 +82,7 @@ def refine_prediction(
         UnsupportedError: the prediction has no Gaussians.
         InputError: there is no such method.
     """
-    if method not in METHODS:
-        raise InputError(f"There is no way to refine poses called {method!r}.", f"Use {' or '.join(METHODS)}.")
+    refine_method(method)
     if prediction.gaussians is None:
         raise UnsupportedError(
             f"'{prediction.backend}' gave no Gaussians, so no view can be drawn to compare.", "Do not refine poses."
@@ -115,9 +126,7 @@ def _refined_view(
     end = moved if better else camera
     after = drawn_psnr(scene, end, image)
     start = camera.T_scene_cam.detach().clone()
-    return PoseRefinement(
-        view, method, coarse, start, end.T_scene_cam.detach(), before, after, steps, with_lpips
-    )
+    return PoseRefinement(view, method, coarse, start, end.T_scene_cam.detach(), before, after, steps, with_lpips)
 
 
 def _starts(prediction: Prediction, view: int) -> Sequence[tuple[Literal["given", "pnp"], Camera]]:

@@ -28,6 +28,8 @@ class Lpips(nn.Module):
                 before = width
             self.blocks.append(block)
         self.weights = nn.ParameterList([nn.Parameter(torch.ones(widths[-1])) for widths in WIDTHS])
+        self.shift: Tensor
+        self.scale: Tensor
         self.register_buffer("shift", torch.tensor(SHIFT).reshape(1, 3, 1, 1), persistent=False)
         self.register_buffer("scale", torch.tensor(SCALE).reshape(1, 3, 1, 1), persistent=False)
 

@@ -17,7 +17,7 @@ SAMPLES = WINDOW * WINDOW
 
 @dataclass(frozen=True, eq=False)
 class Moments:
-    """Local mean and variance [..., H - 10, W - 10] of an image [..., H, W]; what a fixed image has once for all."""
+    """Local mean and variance [..., H - 10, W - 10] of an image [..., H, W]; a fixed one needs them once."""
 
     image: Tensor
     mean: Tensor

@@ -121,3 +121,15 @@ def test_real_pairs_are_reconstructed(lsm: Lsm, shared_dir: Path, tmp_path: Path
     cloud = read_point_cloud(tmp_path / "o" / "points.ply")
     assert (cloud.points[:, 2] > 0).mean() > 0.95  # nearly all in front of the first camera
     assert cloud.rgb.std() > 20
+
+
+def test_poses_can_be_made_to_fit_the_gaussians(lsm: Lsm, pair: Pair, tmp_path: Path) -> None:
+    folder = tmp_path / "o"
+    code, text, _ = lsm("reconstruct", *pair, "-o", folder, "-b", "wall", "--refine-pose", "gauss-newton")
+    assert code == 0 and "Pose 1 refined (gauss-newton)" in text
+    record = json.loads((folder / "poses.json").read_text())
+    (found,) = record["pose_refinement"]
+    assert found["psnr_after"] >= found["psnr_before"] and found["lpips"] is False
+    assert read_image(folder / "pose_refinement.png").shape[1] == 1600
+    code, _, errors = lsm("reconstruct", *pair, "-o", folder, "-b", "wall", "--refine-pose", "magic")
+    assert code == 1 and "Use adam or gauss-newton" in errors
