@@ -90,7 +90,7 @@ class ScaleEstimate:
         source: of the samples behind it; NONE while UNKNOWN.
         metres_per_unit: NaN while UNKNOWN.
         spread: robust standard deviation / median of the samples; NaN without.
-        epoch: 0 until the first scale; grows when an earlier scale stops to hold.
+        epoch: 0 until the first scale or reset; grows with each reset and when an earlier scale stops to hold.
         samples: number behind the value.
         stamp_ns: stamp of the last sample used.
     """
@@ -209,8 +209,11 @@ class ScaleEstimator:
         return self._estimate
 
     def reset(self) -> ScaleEstimate:
-        """Same as a new segment (service ~/reset); the epoch is never set back."""
-        return self.on_new_segment()
+        """Same as a new segment, and always a new epoch, which tells of each ~/reset, even without a scale."""
+        epoch = self._estimate.epoch + 1
+        self.on_new_segment()
+        self._estimate = _unknown(epoch)
+        return self._estimate
 
     def adopt(self, claimed: ScaleEstimate) -> ScaleEstimate:
         """Take the scale of a map that comes from elsewhere: a claim, so DEGRADED at best, and a new epoch.

@@ -144,10 +144,19 @@ def test_new_segment_forgets_the_scale_and_grows_the_epoch_once() -> None:
         estimator.add_sample(s)
     void = estimator.on_new_segment()
     assert (void.state, void.epoch, void.samples) == (ScaleState.UNKNOWN, 2, 0)
-    assert estimator.reset().epoch == 2  # nothing was claimed in between
+    assert estimator.on_new_segment().epoch == 2  # nothing was claimed in between
     for s in samples([7.0] * 3):
         estimator.add_sample(s)
     assert estimator.estimate.metres_per_unit == pytest.approx(7.0) and estimator.estimate.epoch == 2
+
+
+def test_each_reset_is_a_new_epoch_and_a_first_scale_is_none() -> None:
+    estimator = ScaleEstimator()
+    assert [estimator.reset().epoch for _ in range(3)] == [1, 2, 3]
+    for s in samples([0.4] * 3):
+        estimator.add_sample(s)
+    assert (estimator.estimate.state, estimator.estimate.epoch) == (ScaleState.METRIC, 3)
+    assert estimator.reset().state is ScaleState.UNKNOWN and estimator.estimate.epoch == 4
 
 
 def test_better_source_takes_over() -> None:
