@@ -26,6 +26,11 @@ def sh_degree(n_coefficients: int) -> int:
     return degree
 
 
+def drawable(n_coefficients: int) -> int:
+    """Return how many of the first coefficients make up whole degrees that are drawn: 1, 4, 9 or 16."""
+    return (min(math.isqrt(n_coefficients) - 1, MAX_DEGREE) + 1) ** 2
+
+
 def sh_basis(directions: Tensor, degree: int) -> Tensor:
     """Evaluate the basis.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,28 +10,22 @@ import torch
 from torch import Tensor, nn
 
 from lsm_core.backends import lseg_keys, lsm_keys
+from lsm_core.backends.checkpoint_kinds import TITLES, kind_of
 from lsm_core.backends.lsm_files import HEADS, OWN_PREFIXES, POINTS, part_of
 from lsm_core.backends.lsm_sizes import clip_sizes, dust3r_sizes, lseg_sizes, point_sizes, shape
+from lsm_core.backends.mast3r_files import mast3r_sizes, splatt3r_sizes
+from lsm_core.backends.mast3r_keys import FOREIGN, MAST3R_RULES, PREFIX, SPLATT3R_RULES
 from lsm_core.errors import WeightsError
 from lsm_core.nn.clip_text import ClipText
 from lsm_core.nn.dust3r import Dust3r, Dust3rConfig
 from lsm_core.nn.gaussian_head import GaussianHead
 from lsm_core.nn.lseg import Lseg, LsegConfig
+from lsm_core.nn.mast3r import Mast3r, Mast3rConfig
+from lsm_core.nn.splatt3r import Splatt3r, Splatt3rConfig
 from lsm_core.points.ptv3 import FusionConfig, PointTransformer, PointTransformerConfig
 from lsm_core.weights import Differences, KeyRules, differences, renamed
 from lsm_core.weights.files import CheckpointFile, read_checkpoint
 
-# a key that only this kind of file has
-SIGNATURES = {
-    "lsm": "point_transformer.embedding.stem.conv.weight",
-    "lseg": "net.pretrained.model.cls_token",
-    "dust3r": "dec_blocks.0.norm_y.weight",
-}
-TITLES = {
-    "dust3r": "DUSt3R (dpt heads)",
-    "lseg": "LSeg with CLIP's text tower",
-    "lsm": "Large Spatial Model",
-}
 State = Mapping[str, Tensor]
 
 
@@ -50,7 +44,7 @@ class Identity:
 
     Attributes:
         path: of the file.
-        kind: "dust3r", "lseg" or "lsm".
+        kind: a key of `checkpoint_kinds.SIGNATURES`.
         released_size: whether its sizes are those of the release.
         parts: the networks in it.
         foreign: keys of none of them.
@@ -80,7 +74,7 @@ def identify(path: Path) -> Identity:
         WeightsError: it is unreadable, or none of those known here.
     """
     file = read_checkpoint(path)
-    kind = next((kind for kind, key in SIGNATURES.items() if key in file.tensors), None)
+    kind = kind_of(file.tensors)
     if kind is None:
         some = ", ".join(list(file.tensors)[:3])
         raise WeightsError(
@@ -88,13 +82,27 @@ def identify(path: Path) -> Identity:
             "See lsm weights list for those that are.",
         )
     with torch.device("meta"):
-        return {"dust3r": _dust3r, "lseg": _lseg, "lsm": _lsm}[kind](file)
+        return READERS[kind](file)
 
 
 def _dust3r(file: CheckpointFile) -> Identity:
     sizes = dust3r_sizes(file.tensors, file.path.name)
     part = _part("dust3r", Dust3r(sizes), file.tensors, lsm_keys.DUST3R_RULES)
     return Identity(file.path, "dust3r", sizes == Dust3rConfig(), (part,))
+
+
+def _mast3r(file: CheckpointFile) -> Identity:
+    sizes = mast3r_sizes(file.tensors, file.path.name)
+    part = _part("mast3r", Mast3r(sizes), file.tensors, MAST3R_RULES)
+    return Identity(file.path, "mast3r", sizes == Mast3rConfig(), (part,))
+
+
+def _splatt3r(file: CheckpointFile) -> Identity:
+    state = file.under(PREFIX)
+    sizes = splatt3r_sizes(state, file.path.name)
+    part = _part("splatt3r", Splatt3r(sizes), state, SPLATT3R_RULES)
+    foreign = tuple(key for key in file.tensors if not key.startswith((PREFIX, *FOREIGN)))
+    return Identity(file.path, "splatt3r", sizes == Splatt3rConfig(), (part,), foreign)
 
 
 def _lseg(file: CheckpointFile) -> Identity:
@@ -129,6 +137,15 @@ def _lsm(file: CheckpointFile) -> Identity:
     released = sizes == PointTransformerConfig(fusion=FusionConfig())
     foreign = tuple(key for key in own if not key.startswith(OWN_PREFIXES))
     return Identity(file.path, "lsm", released, parts, foreign)
+
+
+READERS: dict[str, Callable[[CheckpointFile], Identity]] = {
+    "dust3r": _dust3r,
+    "lseg": _lseg,
+    "lsm": _lsm,
+    "mast3r": _mast3r,
+    "splatt3r": _splatt3r,
+}
 
 
 def _part(name: str, module: nn.Module, state: State, rules: KeyRules | None = None) -> PartReport:

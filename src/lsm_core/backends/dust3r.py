@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lsm_core.backends.base import Image
+from lsm_core.backends.checkpoint_kinds import check_kind
 from lsm_core.backends.lsm_files import bring, file_in, with_second_decoder
 from lsm_core.backends.lsm_keys import DUST3R_RULES
 from lsm_core.backends.lsm_sizes import dust3r_sizes
@@ -114,7 +115,9 @@ def load(device: torch.device, weights: Path | None, options: Dust3rOptions | No
             bring("dust3r"),
         )
     path = file_in(weights, "dust3r")
-    state = with_second_decoder(read_checkpoint(path).tensors)
+    file = read_checkpoint(path)
+    check_kind(file, "dust3r")
+    state = with_second_decoder(file.tensors)
     with torch.device("meta"):
         network = Dust3r(dust3r_sizes(state, str(path))).eval()
     load_strict(network, state, DUST3R_RULES, str(path))

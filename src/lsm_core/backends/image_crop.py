@@ -58,7 +58,13 @@ class CropPlan:
 
 
 def crop_plan(
-    width: int, height: int, size: int, square_ok: bool = False, multiple: int = 32, exact_ratio: bool = False
+    width: int,
+    height: int,
+    size: int,
+    square_ok: bool = False,
+    multiple: int = 32,
+    exact_ratio: bool = False,
+    square: bool | None = None,
 ) -> CropPlan:
     """Plan the crop of the reference's loader.
 
@@ -68,8 +74,10 @@ def crop_plan(
         square_ok: keep a square at other sizes; by default it becomes 4:3, as in the reference.
         multiple: the sides of the result are multiples of this (32 with LSeg, 16 without); at least one each.
         exact_ratio: a square becomes exactly 4:3, as in the reference, also where that is no such multiple.
+        square: a square of side `size`, whatever the size; by default as said there. Rounding may leave it a little
+            smaller, as in the reference.
     """
-    square = size in SQUARE_SIZES
+    square = size in SQUARE_SIZES if square is None else square
     longest = round(size * max(width / height, height / width)) if square else size
     # In this order of operations, as in the reference: a half is rounded the same way.
     w, h = (max(1, round(side * longest / max(width, height))) for side in (width, height))
@@ -84,7 +92,9 @@ def crop_plan(
     return CropPlan((w, h), (cx - half_w, cy - half_h, cx + half_w, cy + half_h))
 
 
-def dataset_plan(width: int, height: int, principal_point: tuple[float, float], size: int) -> CropPlan:
+def dataset_plan(
+    width: int, height: int, principal_point: tuple[float, float], size: int, square: bool | None = None
+) -> CropPlan:
     """Plan the crop of the reference's data sets: about the principal point, scaled to cover the resolution, cut.
 
     The result is a camera whose principal point is in the middle, as the models were trained. A nearly square image
@@ -94,6 +104,7 @@ def dataset_plan(width: int, height: int, principal_point: tuple[float, float], 
         width, height: of the image, pixels.
         principal_point: (x, y), pixels.
         size: 224 or 256 for a square of that side, else the long edge of a 4:3 resolution.
+        square: a square of that side, whatever the size; by default as said there.
 
     Raises:
         InputError: the principal point is so near the border that too little is left.
@@ -106,7 +117,8 @@ def dataset_plan(width: int, height: int, principal_point: tuple[float, float], 
             "is too near its border to crop about it.",
             "Check the intrinsics, or crop about the middle (crop='middle').",
         )
-    wanted = (size, size if size in SQUARE_SIZES else round(size / LONG_EDGE_ASPECT))
+    square = size in SQUARE_SIZES if square is None else square
+    wanted = (size, size if square else round(size / LONG_EDGE_ASPECT))
     if half_h > PORTRAIT * half_w:
         wanted = (wanted[1], wanted[0])
     scale = max(wanted[0] / (2 * half_w), wanted[1] / (2 * half_h)) + 1e-8

@@ -2,36 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from lsm_core.backends.base import Image
 from lsm_core.backends.clip_texts import ClipTexts
 from lsm_core.backends.lsm_files import Backbone, bring, build, open_files
+from lsm_core.backends.numerics import Precision, attention_kernels, dense_numerics, half_dtype
 from lsm_core.backends.pair_backend import Crop, PairBackend, both_orders
 from lsm_core.backends.pair_geometry import CameraOptions
-from lsm_core.errors import InputError, WeightsError
+from lsm_core.errors import WeightsError
 from lsm_core.nn.clip_text import ClipText
 from lsm_core.nn.croco import ViewTokens
 from lsm_core.nn.folding import fold_batch_norms
 from lsm_core.nn.lseg import LOGIT_SCALE, MULTIPLE
 from lsm_core.nn.lsm import EncodedView, Lsm
 from lsm_core.nn.pixel_gaussians import joined
-from lsm_core.nn.precision import LANGUAGE, TRUNK, store_half, strict_float32
+from lsm_core.nn.precision import LANGUAGE, TRUNK, store_half
 from lsm_core.points.ptv3 import AttentionMode
 from lsm_core.types import Prediction, ViewFeatures
 
-Precision = Literal["float32", "bfloat16", "float16"]
-PRECISIONS = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
 DEFAULT_SEED = 0
 TRAINED_COEFFICIENTS = 1  # of the colour: only the constant part was trained
 
@@ -84,26 +82,11 @@ class LsmBackend(PairBackend):
         self.options = options or LsmOptions()
         super().__init__(device, self.options.size, MULTIPLE, self.options.crop)
         self.network, self._texts = network, ClipTexts(texts, device)
-        self._half = half_dtype(self.options)
+        self._half = half_dtype(self.options.precision, self.options.reference)
 
-    @contextmanager
-    def numerics(self) -> Iterator[None]:
-        """Return the context of the dense part.
-
-        That is autocast, or float32 without TF32; and attention written out for the twin.
-        """
-        with ExitStack() as stack:
-            if self._half is not None:
-                # Weights are stored in half: there is nothing to cache, and a graph can be captured.
-                stack.enter_context(torch.autocast(self.device.type, self._half, cache_enabled=False))
-            else:
-                stack.enter_context(strict_float32())
-            stack.enter_context(self.attention_kernels())
-            yield
-
-    def attention_kernels(self) -> AbstractContextManager[object]:
-        """Return the context of all attention: written out for the twin, fused where torch can else."""
-        return sdpa_kernel(SDPBackend.MATH) if self.options.reference else nullcontext()
+    def numerics(self) -> AbstractContextManager[object]:
+        """Return the context of the dense part."""
+        return dense_numerics(self.device, self._half, self.options.reference)
 
     def _view_tensors(self, image: Tensor) -> Mapping[str, Tensor]:
         """Run DUSt3R's encoder and LSeg."""
@@ -138,7 +121,7 @@ class LsmBackend(PairBackend):
         attention = self.options.attention
         if self._half is not None and self.device.type == "cuda":
             attention = replace(attention, half=True)  # as the reference's kernel
-        with self.attention_kernels():
+        with attention_kernels(self.options.reference):
             found = self.network.fuse([encoded_view(v) for v in (first, second)], pointmaps, drawn, attention)
         gaussians = joined(found.gaussians, TRAINED_COEFFICIENTS)
         features = [g.features[0] for g in found.gaussians if g.features is not None]
@@ -174,7 +157,7 @@ def load(device: torch.device, weights: Path | None, options: LsmOptions | None 
             bring("lsm"),
         )
     chosen = options or LsmOptions()
-    half = half_dtype(chosen)
+    half = half_dtype(chosen.precision, chosen.reference)
     network, texts = build(open_files(weights), chosen.backbone, chosen.reference)
     if not chosen.reference:
         fold_batch_norms(network)
@@ -184,20 +167,6 @@ def load(device: torch.device, weights: Path | None, options: LsmOptions | None 
     network.requires_grad_(False)
     texts.requires_grad_(False)
     return LsmBackend(network.to(device), texts.to(device), device, chosen)
-
-
-def half_dtype(options: LsmOptions) -> torch.dtype | None:
-    """Return the dtype of the dense part, None for float32.
-
-    Raises:
-        InputError: there is no such precision, or the twin is asked for in half.
-    """
-    if options.precision not in PRECISIONS:
-        raise InputError(f"There is no precision '{options.precision}'.", f"Choose {', '.join(PRECISIONS)}.")
-    half = PRECISIONS[options.precision]
-    if options.reference and half is not None:
-        raise InputError("The reference twin works in float32.", "Leave out reference or precision.")
-    return half
 
 
 def encoded_view(view: ViewFeatures) -> EncodedView:

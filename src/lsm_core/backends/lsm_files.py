@@ -18,7 +18,7 @@ from lsm_core.nn.clip_text import ClipText
 from lsm_core.nn.lsm import Lsm, LsmConfig
 from lsm_core.weights import Part, load_parts, renamed
 from lsm_core.weights.files import CheckpointFile, read_checkpoint
-from lsm_core.weights.table import usage
+from lsm_core.weights.table import checkpoints_of, usage
 
 Backbone = Literal["original", "finetuned"]
 FILES = {
@@ -131,12 +131,19 @@ def file_in(place: Path, part: str) -> Path:
     """Return the file of a part that serves alone: the one named, or the one in the folder named.
 
     Raises:
-        WeightsError: there is none.
+        WeightsError: there is none, or a folder holds more than one variant.
     """
-    path = place / FILES[part] if place.is_dir() else place
-    if not path.is_file():
-        raise WeightsError(f"There is no file {path}.", bring(part, place.parent if place.suffix else place))
-    return path
+    if not place.is_dir():
+        if not place.is_file():
+            raise WeightsError(f"There is no file {place}.", bring(part, place.parent if place.suffix else place))
+        return place
+    names = [checkpoint.name for checkpoint in checkpoints_of(part)]
+    found = [place / name for name in names if (place / name).is_file()]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise WeightsError(f"{place} holds {', '.join(p.name for p in found)}.", "Name the file that is meant.")
+    raise WeightsError(f"There is no file {' or '.join(str(place / name) for name in names)}.", bring(part, place))
 
 
 def bring(backend: str, folder: Path | None = None) -> str:

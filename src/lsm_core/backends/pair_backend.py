@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -16,6 +17,7 @@ from lsm_core.backends.image_crop import CropPlan, cover_plan, crop_plan, datase
 from lsm_core.backends.pair_content import pair_content
 from lsm_core.backends.pair_geometry import CameraOptions, PairGeometry, pair_geometry
 from lsm_core.errors import InputError, UnsupportedError
+from lsm_core.geometry.features import Matches
 from lsm_core.geometry.pair_cameras import OrderedPrediction
 from lsm_core.nn.croco import ViewTokens
 from lsm_core.nn.dust3r import Dust3r, Pointmap
@@ -34,13 +36,17 @@ class PairBackend(Backend):
         multiple: of the sides of the grid.
         crop: "middle", as the reference's demo; "keep_square", the same, but a square image is not cut to 4:3;
             "principal_point", as its data sets, where intrinsics are given.
+        square: a square crop whatever the size; by default it depends on the size.
     """
 
     max_views: ClassVar[int] = 2
+    unit: ClassVar[Literal["metric", "relative"]] = "relative"
 
-    def __init__(self, device: torch.device, size: int, multiple: int, crop: Crop = "middle") -> None:
+    def __init__(
+        self, device: torch.device, size: int, multiple: int, crop: Crop = "middle", square: bool | None = None
+    ) -> None:
         super().__init__(device)
-        self._size, self._multiple, self._crop = size, multiple, crop
+        self._size, self._multiple, self._crop, self._square = size, multiple, crop, square
 
     @abstractmethod
     def _view_tensors(self, image: Tensor) -> Mapping[str, Tensor]:
@@ -60,8 +66,12 @@ class PairBackend(Backend):
 
     def _plan(self, width: int, height: int, K: Tensor | None) -> CropPlan:
         if self._crop == "principal_point" and K is not None:
-            return dataset_plan(width, height, (float(K[0, 2]), float(K[1, 2])), self._size)
-        plan = crop_plan(width, height, self._size, self._crop == "keep_square", self._multiple)
+            return dataset_plan(width, height, (float(K[0, 2]), float(K[1, 2])), self._size, self._square)
+        keep = self._crop == "keep_square"
+        plan = crop_plan(width, height, self._size, keep, self._multiple, square=self._square)
+        if self._square and plan.size != (self._size, self._size):
+            # An odd short side loses a pixel to the reference's rounding; the network wants whole patches.
+            plan = cover_plan(width, height, (self._size, self._size))
         if min(plan.size) < self._multiple:
             least = self._multiple
             plan = cover_plan(width, height, (max(plan.size[0], least), max(plan.size[1], least)))
@@ -96,11 +106,15 @@ class PairBackend(Backend):
         return first, second
 
     def _cameras(
-        self, orders: Sequence[OrderedPrediction], views: Sequence[ViewFeatures], options: CameraOptions
+        self,
+        orders: Sequence[OrderedPrediction],
+        views: Sequence[ViewFeatures],
+        options: CameraOptions,
+        matches: Matches | None = None,
     ) -> PairGeometry:
-        """Find the cameras of two encoded views from both orders."""
+        """Find the cameras of two encoded views; see `pair_geometry`."""
         known = [grid_intrinsics(view) for view in views]
-        return pair_geometry(orders, known, options, pair_content(views[0].image, views[1].image))
+        return pair_geometry(orders, known, options, pair_content(views[0].image, views[1].image), matches)
 
     def _prediction(
         self,
@@ -113,7 +127,7 @@ class PairBackend(Backend):
         """Put together what was found of two encoded views; pointmaps have a batch of one."""
         return Prediction(
             backend=self.name,
-            unit="relative",
+            unit=self.unit,
             image_sizes=[(view.image.shape[0], view.image.shape[1]) for view in views],
             pointmaps=[p.points[0] for p in pointmaps],
             confidence=[p.confidence[0] for p in pointmaps],
@@ -129,30 +143,60 @@ class PairBackend(Backend):
         )
 
 
+@dataclass(frozen=True, eq=False)
+class DecodedPair:
+    """What the trunk says of two views.
+
+    Attributes:
+        layers: per view its token sets in the order (view 0, view 1), batch of one; see `CrocoBackbone.decode`.
+        pointmaps: per view [1, H, W, 3] in camera 0's frame.
+        orders: that order, and the other one where it was decoded; float32 on the CPU.
+    """
+
+    layers: list[list[Tensor]]
+    pointmaps: list[Pointmap]
+    orders: list[OrderedPrediction]
+
+
 def both_orders(
     trunk: Dust3r, first: ViewFeatures, second: ViewFeatures, at_once: bool = True
 ) -> tuple[list[Pointmap], list[OrderedPrediction]]:
-    """Decode both orders of two encoded views.
-
-    Args:
-        trunk: the network.
-        first, second: encoded on one grid.
-        at_once: in one batch; else one after the other, as the reference does.
+    """Decode both orders of two encoded views; see `decode_pair`.
 
     Returns:
         The pointmaps [1, H, W, 3] of both views in camera 0's frame, and both orders in float32 on the CPU.
     """
+    found = decode_pair(trunk, first, second, 2, at_once)
+    return found.pointmaps, found.orders
+
+
+def decode_pair(
+    trunk: Dust3r, first: ViewFeatures, second: ViewFeatures, count: int = 2, at_once: bool = True
+) -> DecodedPair:
+    """Decode two encoded views.
+
+    Args:
+        trunk: the network.
+        first, second: encoded on one grid.
+        count: 2 for both orders, 1 for (first, second) alone: half the work.
+        at_once: both in one batch; else one after the other, as the reference does.
+    """
     height, width = first.tensors["image"].shape[2:]
-    grid = (height // trunk.config.patch_size, width // trunk.config.patch_size)
+    grid = trunk.grid((height, width))
     a, b = (ViewTokens(view.tensors["tokens"], view.tensors["positions"], grid) for view in (first, second))
-    if at_once:
-        own, other = trunk.pointmaps([_batched(a, b), _batched(b, a)], (height, width))
-    else:
-        singles = [trunk.pointmaps(order, (height, width)) for order in ((a, b), (b, a))]
-        own, other = (_batched_maps([maps[i] for maps in singles]) for i in (0, 1))
-    maps = [t.float().cpu() for t in (own.points, own.confidence, other.points, other.confidence)]
-    orders = [OrderedPrediction(*(t[i] for t in maps)) for i in (0, 1)]
-    return [Pointmap(p.points[:1], p.confidence[:1]) for p in (own, other)], orders
+    batches = [[a, b], [b, a]][:count]
+    if count == 2 and at_once:
+        batches = [[_batched(a, b), _batched(b, a)]]
+    layers: list[list[Tensor]] = []
+    maps: list[list[Pointmap]] = []
+    for views in batches:
+        decoded = trunk.decode(views)
+        maps.append([trunk.pointmap(trunk.head(v, decoded[v], (height, width))) for v in (0, 1)])
+        layers = layers or [[t[:1] for t in tokens] for tokens in decoded]
+    flat = [torch.cat([getattr(m[v], part) for m in maps]) for v in (0, 1) for part in ("points", "confidence")]
+    on_cpu = [t.float().cpu() for t in flat]
+    orders = [OrderedPrediction(*(t[i] for t in on_cpu)) for i in range(count)]
+    return DecodedPair(layers, [Pointmap(maps[0][v].points[:1], maps[0][v].confidence[:1]) for v in (0, 1)], orders)
 
 
 def grid_intrinsics(view: ViewFeatures) -> Tensor | None:
@@ -165,7 +209,3 @@ def grid_intrinsics(view: ViewFeatures) -> Tensor | None:
 def _batched(first: ViewTokens, second: ViewTokens) -> ViewTokens:
     positions = torch.cat((first.positions, second.positions))
     return ViewTokens(torch.cat((first.tokens, second.tokens)), positions, first.grid)
-
-
-def _batched_maps(maps: Sequence[Pointmap]) -> Pointmap:
-    return Pointmap(torch.cat([m.points for m in maps]), torch.cat([m.confidence for m in maps]))

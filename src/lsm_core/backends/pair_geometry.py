@@ -13,9 +13,10 @@ from torch import Tensor
 from lsm_core.backends.pair_content import PairContent
 from lsm_core.errors import GeometryError
 from lsm_core.geometry import invert, transform_points, view_overlap
+from lsm_core.geometry.features import Matches
 from lsm_core.geometry.focal import FocalMethod, focal_from_pointmap
 from lsm_core.geometry.pair_cameras import MIN_CONFIDENCE, MIN_INLIER_SHARE, OrderedPrediction
-from lsm_core.geometry.pnp import PnpOptions, PnpResult, pnp_from_pointmap
+from lsm_core.geometry.pnp import PnpOptions, PnpResult, pnp_from_pointmap, solve_pnp
 
 MAX_CORRESPONDENCES = 5000
 
@@ -70,33 +71,40 @@ def pair_geometry(
     known: Sequence[Tensor | None],
     options: CameraOptions | None = None,
     content: PairContent = "two views",
+    matches: Matches | None = None,
 ) -> PairGeometry:
     """Find focal lengths and the pose of camera 1.
 
     Args:
-        orders: the prediction in the frame of image 0, and the one in the frame of image 1; float32 on the CPU.
+        orders: the prediction in the frame of image 0, and the one in the frame of image 1, which may be left out
+            where view 1's intrinsics are known; float32 on the CPU.
         known: per view intrinsics [3, 3] on the model grid, or None.
         options: thresholds and choices.
         content: of the images. Blank ones give no pose; the same image twice gives the identity, which is its pose,
             and no validity.
+        matches: pixels of the model grid that show the same point: view 1 is found from where it sees view 0's
+            points. Without, from the points that the network gives its pixels.
     """
     limits = options or CameraOptions()
     K = intrinsics_of(orders, known, limits)
     if content == "one view":
         one = {"inliers": 0.0, "matches": 0.0, "overlap": 1.0, "parallax_deg": 0.0}
         return PairGeometry([torch.eye(4), torch.eye(4)], [True, True], K, 0.0, one)
-    masks = [
-        torch.maximum(orders[i].own_confidence, orders[1 - i].other_confidence) > limits.min_confidence
-        for i in (0, 1)
-    ]
-    swapped = limits.reference == "confidence" and orders[0].score <= orders[1].score
+    masks = _trusted(orders, limits)
+    both = len(orders) == 2 and matches is None
+    swapped = limits.reference == "confidence" and both and orders[0].score <= orders[1].score
     try:
         if content == "blank":
             raise GeometryError("The images show nothing.")
-        found = _pnp(orders[1 if swapped else 0].other, K[0 if swapped else 1], masks[0 if swapped else 1], limits)
+        if matches is None:
+            view = 0 if swapped else 1
+            found = _pnp(orders[1 - view].other, K[view], masks[view], limits)
+        else:
+            found = _pnp_of_matches(orders[0].own, K[1], matches, limits)
         T_0_1 = _in_first_unit(found, orders, masks[0]) if swapped else found.T_scene_cam
     except GeometryError:
-        stats = {"inliers": 0.0, "matches": float(masks[1].sum()), "overlap": 0.0, "parallax_deg": 0.0}
+        tried = float(masks[1].sum()) if matches is None else float(len(matches))
+        stats = {"inliers": 0.0, "matches": tried, "overlap": 0.0, "parallax_deg": 0.0}
         return PairGeometry([torch.eye(4), torch.full((4, 4), torch.nan)], [True, False], K, 0.0, stats)
     stats = _stats(found, orders[0].own, masks[0], T_0_1, K)
     share = stats["inliers"] / max(stats["matches"], 1.0)
@@ -113,18 +121,39 @@ def pair_geometry(
 def intrinsics_of(
     orders: Sequence[OrderedPrediction], known: Sequence[Tensor | None], options: CameraOptions
 ) -> list[Tensor]:
-    """Return intrinsics [3, 3] per view: those known, else from each image's points in its own frame."""
+    """Return intrinsics [3, 3] per view: those known, else from each image's points in its own frame.
+
+    Without the other order, view 1 has the focal length of view 0 where its own is not known.
+    """
     focals = [float(focal_from_pointmap(order.own, method=options.focal)) for order in orders]
+    focals += focals[: 2 - len(focals)]
     if options.average_focal and known[0] is None and known[1] is None:
         focals = [sum(focals) / 2] * 2
     found = []
-    for focal, given, order in zip(focals, known, orders, strict=True):
-        height, width = order.own.shape[:2]
+    height, width = orders[0].own.shape[:2]
+    for focal, given in zip(focals, known, strict=True):
         # A focal length that is no number or zero would spoil everything after it: a wide view instead.
         usable = focal if math.isfinite(focal) and focal > 1e-3 * width else float(max(height, width))
         K = torch.tensor([[usable, 0, width / 2], [0, usable, height / 2], [0, 0, 1]])
         found.append(K if given is None else given.float())
     return found
+
+
+def _trusted(orders: Sequence[OrderedPrediction], options: CameraOptions) -> list[Tensor]:
+    """Return [H, W] bool per view: pixels of which one order is sure enough."""
+    sure = [[orders[0].own_confidence], [orders[0].other_confidence]]
+    if len(orders) == 2:
+        sure[0].append(orders[1].other_confidence)
+        sure[1].append(orders[1].own_confidence)
+    return [torch.stack(parts).amax(0) > options.min_confidence for parts in sure]
+
+
+def _pnp_of_matches(points: Tensor, K: Tensor, matches: Matches, options: CameraOptions) -> PnpResult:
+    """Find view 1 from pixels of it that show points [H, W, 3] of view 0's pixels, both on the model grid."""
+    column, row = torch.from_numpy(matches.pixels0).long().unbind(1)
+    enough = max(12, int(MIN_INLIER_SHARE * len(matches)))
+    search = PnpOptions(max_error_px=options.max_error_px, min_inliers=enough)
+    return solve_pnp(points[row, column], matches.pixels1, K, search)
 
 
 def _pnp(points: Tensor, K: Tensor, mask: Tensor, options: CameraOptions) -> PnpResult:

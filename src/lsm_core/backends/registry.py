@@ -20,6 +20,8 @@ _MODULES: dict[str, str] = {
     "lsm-tiny": "lsm_core.backends.tiny",
     "lsm": "lsm_core.backends.lsm",
     "dust3r": "lsm_core.backends.dust3r",
+    "mast3r": "lsm_core.backends.mast3r",
+    "splatt3r": "lsm_core.backends.splatt3r",
     "pixelsplat": "lsm_core.backends.pixelsplat",
 }
 

@@ -73,11 +73,17 @@ def dust3r_state(network: Lsm) -> dict[str, Tensor]:
 
 def dust3r_extras(state: dict[str, Tensor], dec_dim: int) -> dict[str, Tensor]:
     """Return DUSt3R's tensors and those that its file has beside: aliases, and what is never used."""
-    for head in ("downstream_head1.dpt.", "downstream_head2.dpt."):
-        state |= {head + alias: state[head + key] for alias, key in ALIASES.items()}
-        unit = f"{head}scratch.refinenet4.resConfUnit2."
-        state |= {k.replace("Unit2", "Unit1"): v.clone() for k, v in state.items() if k.startswith(unit)}
+    for place in ("downstream_head1.dpt.", "downstream_head2.dpt."):
+        state = dpt_extras(state, place)
     return state | {"mask_token": torch.zeros(1, 1, dec_dim)}
+
+
+def dpt_extras(state: dict[str, Tensor], place: str) -> dict[str, Tensor]:
+    """Return tensors and those that a file has beside them of the DPT under a prefix."""
+    aliases = {place + alias: state[place + key] for alias, key in ALIASES.items()}
+    unit = f"{place}scratch.refinenet4.resConfUnit2."
+    unused = {k.replace("Unit2", "Unit1"): v.clone() for k, v in state.items() if k.startswith(unit)}
+    return state | aliases | unused
 
 
 def lseg_state(network: Lsm, texts: ClipText | None) -> dict[str, Tensor]:

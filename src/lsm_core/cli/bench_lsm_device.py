@@ -11,7 +11,8 @@ import torch
 import typer
 from torch import Tensor
 
-from lsm_core.backends.lsm import PRECISIONS, LsmOptions, Precision, load
+from lsm_core.backends.lsm import LsmOptions, load
+from lsm_core.backends.numerics import PRECISIONS, Precision
 from lsm_core.backends.registry import resolve_device
 from lsm_core.cli.arguments import DeviceOption, WeightsOption
 from lsm_core.cli.bench_lsm import SeedOption, ThreadsOption, checkpoints, notes, parse_precisions

@@ -9,7 +9,6 @@ from typing import Annotated, Any
 
 import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
-from rich.table import Table
 
 from lsm_core.backends.checkpoint_identity import Identity, identify
 from lsm_core.cli.console import err, out, print_json
@@ -32,12 +31,14 @@ def list_checkpoints(as_json: JsonOption = False) -> None:
     """Show the checkpoints that are known, with source and licence."""
     rows = [(backend, c) for backend, checkpoints in CHECKPOINTS.items() for c in checkpoints]
     if as_json:
-        print_json([{"backend": backend, **vars(c)} for backend, c in rows])
+        more = [{"gigabytes": c.gigabytes, "non_commercial": c.non_commercial} for _, c in rows]
+        print_json([{"backend": b, **vars(c), **m} for (b, c), m in zip(rows, more, strict=True)])
         return
-    table = Table("backend", "file", "licence of the weights", "described at")
     for backend, checkpoint in rows:
-        table.add_row(backend, checkpoint.name, checkpoint.licence, checkpoint.page)
-    out.print(table)
+        size = "" if checkpoint.gigabytes is None else f"  {checkpoint.gigabytes:.2f} GB in float32"
+        mark = "  [yellow]not for commercial use[/]" if checkpoint.non_commercial else ""
+        out.print(f"[bold]{backend}[/]  {checkpoint.name}{size}{mark}", soft_wrap=True, highlight=False)
+        out.print(f"    {checkpoint.licence}; {checkpoint.page}", soft_wrap=True, markup=False, highlight=False)
     out.print("lsm-tiny comes with the package (Apache-2.0). No other weights are shipped.")
 
 

@@ -25,6 +25,13 @@ TRUNK = (
     "downstream_head2.dpt.act_postprocess.",
     "downstream_head2.dpt.scratch.",
 )
+# below a Splatt3R, beside the trunk
+GAUSSIANS = (
+    "downstream_head1.gaussian_dpt.dpt.act_postprocess.",
+    "downstream_head1.gaussian_dpt.dpt.scratch.",
+    "downstream_head2.gaussian_dpt.dpt.act_postprocess.",
+    "downstream_head2.gaussian_dpt.dpt.scratch.",
+)
 LANGUAGE = ("vit.patch_embed.", "vit.blocks.", "readout.", "dpt.")  # below an LSeg
 PRODUCTS = (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)
 

@@ -21,6 +21,10 @@ def _descriptors() -> DescriptorConfig:
     return DescriptorConfig(confidence_range=(1.0, float("inf")))
 
 
+# of the last layer when training starts from MASt3R: gain of the weights and value of the biases
+STARTS = ((0.001, 0.001), (0.00003, -7.0), (1.0, 0.0), (1.0, 0.0), (1.0, -2.0))
+
+
 @dataclass(frozen=True)
 class Splatt3rConfig(Mast3rConfig):
     """Sizes of a Splatt3R; the defaults are those of the release.
@@ -80,12 +84,31 @@ class Splatt3r(Mast3r):
         means = points.detach()
         if self.sizes.use_offsets:
             means = means + offset_from_raw(offset, self.sizes.offset_shift)
-        xyzw = q / (q.norm(dim=-1, keepdim=True) + EPS)
+        length = q.norm(dim=-1, keepdim=True)
+        # No rotation at all is none: the reference's covariance of a zero quaternion is not turned either.
+        xyzw = torch.where(length > 0, q / (length + EPS), q.new_tensor([0.0, 0, 0, 1]))
         # stored colour by colour; coefficients come first here
         coefficients = sh.unflatten(-1, (3, self.sizes.sh_coefficients)).transpose(-1, -2)
         colour = (0.5 * image.permute(0, 2, 3, 1)) / C0
         coloured = torch.cat((coefficients[..., :1, :] + colour[..., None, :], coefficients[..., 1:, :]), -2)
         return PixelGaussians(means, s.exp(), xyzw.roll(1, -1), o.sigmoid()[..., 0], coloured)
+
+    @torch.no_grad()
+    def start_gaussians(self, generator: torch.Generator | None = None) -> None:
+        """Give the last layers of the Gaussian heads the values that training starts with.
+
+        Gaussians are then small, faint and near their points.
+        """
+        for head in (self.head_of(0), self.head_of(1)):
+            assert isinstance(head, Splatt3rHead)
+            last = head.gaussian_dpt.dpt.head[-1]
+            assert isinstance(last, nn.Conv2d) and last.bias is not None
+            groups = self.sizes.gaussian_channels
+            for weight, bias, (gain, value) in zip(
+                last.weight.split(groups), last.bias.split(groups), STARTS, strict=True
+            ):
+                nn.init.xavier_uniform_(weight, gain, generator)
+                bias.fill_(value)
 
     def scene(
         self,

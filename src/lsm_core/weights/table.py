@@ -8,6 +8,7 @@ from pathlib import Path
 from lsm_core.errors import UnknownBackendError
 
 DRIVE = "https://drive.usercontent.google.com/download?export=download&confirm=t&id="
+HUGGING_FACE = "https://huggingface.co/"
 NAVER = "https://download.europe.naverlabs.com/ComputerVision/"
 NON_COMMERCIAL = "CC BY-NC-SA 4.0 (non-commercial)"
 
@@ -23,6 +24,7 @@ class Checkpoint:
         page: where it and its licence are described.
         licence: of the weights.
         sha256: of the file, None where the source does not state one.
+        parameters_m: million of different parameters.
     """
 
     name: str
@@ -31,6 +33,17 @@ class Checkpoint:
     page: str
     licence: str
     sha256: str | None = None
+    parameters_m: float | None = None
+
+    @property
+    def gigabytes(self) -> float | None:
+        """Size of the weights in float32; a file may hold more, such as an optimizer's state."""
+        return None if self.parameters_m is None else round(self.parameters_m * 4e-3, 2)
+
+    @property
+    def non_commercial(self) -> bool:
+        """Whether the licence forbids commercial use."""
+        return "non-commercial" in self.licence
 
 
 DUST3R = Checkpoint(
@@ -39,6 +52,7 @@ DUST3R = Checkpoint(
     f"{NAVER}DUSt3R/DUSt3R_ViTLarge_BaseDecoder_512_dpt.pth",
     "https://github.com/naver/dust3r",
     NON_COMMERCIAL,
+    parameters_m=571.17,
 )
 LSEG = Checkpoint(
     "demo_e200.ckpt",
@@ -46,6 +60,7 @@ LSEG = Checkpoint(
     f"{DRIVE}1FTuHY1xPUkM-5gaDtMfgCl3D0gR89WV7",
     "https://github.com/isl-org/lang-seg",
     "MIT (code); the page states no other for the weights",
+    parameters_m=495.14,
 )
 LSM = Checkpoint(
     "checkpoint-final.pth",
@@ -53,6 +68,24 @@ LSM = Checkpoint(
     f"{DRIVE}1q57nbRJpPhrdf1m7XZTkBfUIskpgnbri",
     "https://github.com/NVlabs/LSM",
     f"as its page states; it contains DUSt3R's weights, {NON_COMMERCIAL}",
+    parameters_m=1100.07,
+)
+
+MAST3R = Checkpoint(
+    "MASt3R_ViTLarge_BaseDecoder_512_catmlpdpt_metric.pth",
+    "mast3r",
+    f"{NAVER}MASt3R/MASt3R_ViTLarge_BaseDecoder_512_catmlpdpt_metric.pth",
+    "https://github.com/naver/mast3r",
+    NON_COMMERCIAL,
+    parameters_m=688.64,
+)
+SPLATT3R = Checkpoint(
+    "epoch=19-step=1200.ckpt",
+    "splatt3r",
+    f"{HUGGING_FACE}brandonsmart/splatt3r_v1.0/resolve/main/epoch%3D19-step%3D1200.ckpt",
+    "https://github.com/btsmart/splatt3r",
+    f"CC BY-NC 4.0 (non-commercial); it contains MASt3R's weights, {NON_COMMERCIAL}",
+    parameters_m=729.04,
 )
 
 # backend or semantic source -> the files it needs, all in one folder
@@ -60,6 +93,8 @@ CHECKPOINTS: dict[str, tuple[Checkpoint, ...]] = {
     "lsm": (DUST3R, LSEG, LSM),
     "dust3r": (DUST3R,),
     "lseg": (LSEG,),
+    "mast3r": (MAST3R,),
+    "splatt3r": (SPLATT3R,),
 }
 
 

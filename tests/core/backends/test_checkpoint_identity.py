@@ -17,6 +17,7 @@ from lsm_core.backends.seeded_checkpoints import write_checkpoints
 from lsm_core.cli.main import main
 from lsm_core.errors import WeightsError
 from lsm_core.weights.files import CheckpointFile
+from lsm_core.weights.table import SPLATT3R
 
 SHARED = Path(os.environ.get("LSM_SHARED", Path(__file__).resolve().parents[4] / "shared"))
 
@@ -79,7 +80,8 @@ def test_fetch_needs_the_licence_accepted_and_then_works_from_a_folder(
 def test_list_names_file_licence_and_page(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["weights", "list", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)
-    assert {row["name"] for row in rows} == set(FILES.values())
+    assert {row["name"] for row in rows} >= {*FILES.values(), SPLATT3R.name}
+    assert next(row for row in rows if row["name"] == SPLATT3R.name)["non_commercial"]
     assert all(row["licence"] and row["page"].startswith("https://") for row in rows)
 
 
