@@ -97,7 +97,13 @@ def released(manifest: str, prefix: str = "") -> dict[str, torch.Tensor]:
 @pytest.mark.shared
 @pytest.mark.parametrize(
     ("kind", "manifest", "prefix"),
-    [("dust3r", "dust3r_512_dpt", ""), ("lseg", "lseg", lseg_keys.PREFIX), ("lsm", "lsm", "")],
+    [
+        ("dust3r", "dust3r_512_dpt", ""),
+        ("lseg", "lseg", lseg_keys.PREFIX),
+        ("lsm", "lsm", ""),
+        ("mast3r", "mast3r", ""),
+        ("splatt3r", "splatt3r", ""),
+    ],
 )
 def test_the_released_key_lists_fit_exactly(
     kind: str, manifest: str, prefix: str, monkeypatch: pytest.MonkeyPatch
