@@ -296,6 +296,19 @@ class Prediction:
         """Number of views V."""
         return len(self.pointmaps)
 
+    def gaussians_per_pixel(self) -> int:
+        """Return how many Gaussians each pixel gave, in the order (view, row, column, Gaussian of the pixel).
+
+        Views without a pose may have given none. 0 where the Gaussians are of another kind.
+        """
+        count = 0 if self.gaussians is None else len(self.gaussians)
+        sizes = [int(p.shape[0] * p.shape[1]) for p in self.pointmaps]
+        placed = sum(size for size, valid in zip(sizes, self.pose_valid, strict=True) if valid)
+        for pixels in (sum(sizes), placed):
+            if pixels and count and count % pixels == 0:
+                return count // pixels
+        return 0
+
     def depth(self, view: int) -> Tensor:
         """Return z-depth [h, w] float32 of a view in its own camera, in the prediction's unit."""
         T_cam_cam0 = torch.linalg.inv(self.poses[view].double()).to(self.pointmaps[view])

@@ -98,7 +98,7 @@ class SemanticBackend(Backend):
         """Return the prediction with language features on its Gaussians, those of the pixels they came from.
 
         Raises:
-            UnsupportedError: the Gaussians are not one per pixel of the views.
+            UnsupportedError: the Gaussians are not those of the views' pixels.
         """
         gaussians = prediction.gaussians
         if gaussians is None or gaussians.features is not None:
@@ -119,16 +119,17 @@ class SemanticBackend(Backend):
 def _pixel_features(prediction: Prediction, gaussians: Gaussians) -> Tensor:
     """Return [N, D] float32: the feature nearest to the pixel of each Gaussian; they are in order of the pixels."""
     assert prediction.features is not None
-    parts, found = [], 0
-    for view in range(prediction.views):
+    each, parts, found = prediction.gaussians_per_pixel(), list[Tensor](), 0
+    for view in range(prediction.views if each else 0):
         if found == len(gaussians):
             break  # a view without a pose may have given none
         row, column = (index.to(gaussians.means.device) for index in nearest_features(prediction, view))
-        parts.append(prediction.features[view].to(gaussians.means.device)[row, column].flatten(0, 1).float())
-        found += row.numel()
+        pixels = prediction.features[view].to(gaussians.means.device)[row, column].flatten(0, 1).float()
+        parts.append(pixels.repeat_interleave(each, 0))
+        found += each * row.numel()
     if found != len(gaussians):
         raise UnsupportedError(
-            f"These {len(gaussians)} Gaussians are not one per pixel of the views, so their words are not known.",
+            f"These {len(gaussians)} Gaussians are not those of the views' pixels, so their words are not known.",
             "Ask on the input views.",
         )
     return torch.cat(parts)

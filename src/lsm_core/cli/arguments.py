@@ -27,6 +27,18 @@ IntrinsicsOption = Annotated[
     str | None,
     typer.Option("--intrinsics", help="fx,fy,cx,cy in pixels of the images as they are shown; default: estimated."),
 ]
+PosesOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="For models that need poses: poses.json of a reconstruction, a JSON list of 4x4 matrices (camera to a "
+        "frame they share), or a TUM file, one pose per image."
+    ),
+]
+PosesFromOption = Annotated[
+    str | None,
+    typer.Option(help="For models that need poses: take them from this model; default without --poses: lsm-tiny."),
+]
+TurntableOption = Annotated[bool, typer.Option(help="Also draw the Gaussians from around: turntable.webp.")]
 
 
 RefineOption = Annotated[

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lsm_core.backends import Backend
+from lsm_core.errors import InputError
 from lsm_core.evaluation.odometry_check import TimedPair
 from lsm_core.io import Frame, Trajectory
 from lsm_core.mapping import (
@@ -33,6 +34,7 @@ from lsm_core.types import Camera, Gaussians, Prediction, Sim3, ViewFeatures
 MAX_REJECTIONS = 5  # in a row; then the newest frame becomes the start of a new segment
 MIN_SCALE_SAMPLES = 3
 MAP_POINTS = 1_000_000
+NO_ODOMETRY = "no_odometry"  # why a pair was not made, for models that need poses
 MIN_OPACITY = 0.02  # fainter Gaussians are left out of a map
 
 Labels = tuple[NDArray[np.int32], NDArray[np.float32]]  # [H, W] index of the text or -1, and its score
@@ -85,7 +87,21 @@ class BagMapper:
     def __init__(
         self, backend: Backend, odometry: Trajectory | None = None, labeller: Labeller | None = None
     ) -> None:
-        """Begin with nothing; `labeller` labels the points of each keyframe that gets a place."""
+        """Begin with nothing.
+
+        Args:
+            backend: the model.
+            odometry: of the camera, metres; models that need poses get them from here.
+            labeller: labels the points of each keyframe that gets a place.
+
+        Raises:
+            InputError: the model needs poses, and there is no odometry.
+        """
+        if backend.needs_poses and odometry is None:
+            raise InputError(
+                f"{backend.name} needs poses, and there is no odometry to take them from.",
+                "Use a bag with the camera's poses in tf or on an odometry topic, or another backend.",
+            )
         self._backend = backend
         self._odometry = odometry
         self._labeller = labeller
@@ -125,18 +141,25 @@ class BagMapper:
         self.keyframes += 1
         if self._reference is not None:
             older_id, older_ns, older = self._reference
-            prediction = self._backend.predict([older, features])
-            reason = self._gate(prediction, older_ns, frame.stamp_ns)
+            prediction = self._predict(older, features, older_ns, frame.stamp_ns)
+            reason = NO_ODOMETRY if prediction is None else self._gate(prediction, older_ns, frame.stamp_ns)
             if reason:
                 self.rejected[reason] += 1
                 self._rejections += 1
                 if self._rejections < MAX_REJECTIONS:
                     return False
-            else:
+            elif prediction is not None:
                 self._place(prediction, (older, features), (older_id, keyframe[0]), (older_ns, frame.stamp_ns))
         self._rejections = 0
         self._reference = keyframe
         return True
+
+    def _predict(self, older: ViewFeatures, newer: ViewFeatures, older_ns: int, newer_ns: int) -> Prediction | None:
+        """Reconstruct a pair; None where the model needs the motion and odometry does not tell it."""
+        if not self._backend.needs_poses:
+            return self._backend.predict([older, newer])
+        motion = self._true_motion(older_ns, newer_ns)
+        return None if motion is None else self._backend.predict([older, newer], poses=[np.eye(4), motion])
 
     def _true_motion(self, older_ns: int, newer_ns: int) -> NDArray[np.float64] | None:
         """Return T_older_newer by odometry, metres, or None."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +48,11 @@ def _labels(query: QueryResult | None, view: int) -> tuple[NDArray[np.int32] | N
 
 
 def write_pair(
-    folder: Path, prediction: Prediction, names: Sequence[str], query: QueryResult | None = None
+    folder: Path,
+    prediction: Prediction,
+    names: Sequence[str],
+    query: QueryResult | None = None,
+    sources: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Write everything a prediction supports; what needs a pose is left out where there is none.
 
@@ -57,6 +61,7 @@ def write_pair(
         prediction: of the images.
         names: per view, what to call the image in poses.json.
         query: found texts, for labels of the points.
+        sources: where poses and intrinsics come from ("poses_from", "intrinsics_from"), if not from the backend.
 
     Returns:
         The contents of poses.json.
@@ -68,6 +73,7 @@ def write_pair(
         write_gaussians(folder / "gaussians.ply", prediction.gaussians)
     record: dict[str, Any] = {
         "backend": prediction.backend,
+        **(sources or {}),
         "unit": "metre" if prediction.unit == "metric" else "relative",
         "frame": "camera of the first image (x right, y down, z forward); T_cam0_cam maps points into it",
         "validity": prediction.validity,

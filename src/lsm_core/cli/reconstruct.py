@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,10 +14,13 @@ from lsm_core.cli.arguments import (
     IntrinsicsOption,
     JsonOption,
     PatienceOption,
+    PosesFromOption,
+    PosesOption,
     QueryOption,
     RefineOption,
     SemanticsOption,
     SemanticsWeightsOption,
+    TurntableOption,
     WeightsOption,
     intrinsics,
 )
@@ -27,6 +31,7 @@ if TYPE_CHECKING:
     from lsm_core.cli.loading import ModelChoice
 
 BAG_ENDINGS = (".mcap", ".db3")
+TURNTABLE = "turntable.webp"
 
 
 def reconstruct(
@@ -43,6 +48,9 @@ def reconstruct(
     camera: IntrinsicsOption = None,
     refine_pose: RefineOption = None,
     patience: PatienceOption = None,
+    poses: PosesOption = None,
+    poses_from: PosesFromOption = None,
+    turntable: TurntableOption = True,
     topic: Annotated[str | None, typer.Option(help="Bag: image topic; default: the one with most images.")] = None,
     max_seconds: Annotated[float, typer.Option(min=0, help="Bag: stop after this much of it; 0 for all.")] = 0.0,
     use_odometry: Annotated[bool, typer.Option("--odometry/--no-odometry", help="Bag: use its odometry.")] = True,
@@ -55,9 +63,21 @@ def reconstruct(
     if len(inputs) == 1 and (inputs[0].is_dir() or inputs[0].suffix in BAG_ENDINGS):
         if query or camera:
             raise InputError("--query and --intrinsics are for images.", "For a bag with queries use `./run demo`.")
+        if poses or poses_from:
+            raise InputError("--poses and --poses-from are for images.", "A bag's poses are its odometry.")
         _reconstruct_bag(inputs[0], output, choice, topic, max_seconds, use_odometry, as_json)
     else:
-        _reconstruct_images(inputs, output, query or [], choice, camera, as_json)
+        given = GivenCameras(camera, poses, poses_from)
+        _reconstruct_images(inputs, output, query or [], choice, given, turntable, as_json)
+
+
+@dataclass(frozen=True)
+class GivenCameras:
+    """What the options say of the cameras: `--intrinsics`, `--poses`, `--poses-from`."""
+
+    intrinsics: str | None
+    poses: Path | None
+    poses_from: str | None
 
 
 def _reconstruct_images(
@@ -65,10 +85,13 @@ def _reconstruct_images(
     output: Path,
     texts: list[str],
     choice: ModelChoice,
-    camera: str | None,
+    given: GivenCameras,
+    turntable: bool,
     as_json: bool,
 ) -> None:
     """Reconstruct from image files."""
+    from lsm_core.cli.film_files import write_turntable
+    from lsm_core.cli.known_cameras import known_cameras
     from lsm_core.cli.loading import load_images, load_model
     from lsm_core.cli.pair_files import write_masks, write_pair
     from lsm_core.cli.pair_sheet import pair_sheet
@@ -76,12 +99,12 @@ def _reconstruct_images(
     from lsm_core.io import write_png
 
     images = load_images(paths)
-    K = intrinsics(camera)
     model = load_model(choice, texts)
+    known = known_cameras(model, images, intrinsics(given.intrinsics), given.poses, given.poses_from)
     with err.status("Reconstructing ..."):
-        prediction = model.predict(images, None if K is None else [K] * len(images))
+        prediction = model.predict(images, known.intrinsics, known.poses)
         found = model.query(prediction, texts) if texts else None
-        record = write_pair(output, prediction, [str(path) for path in paths], found)
+        record = write_pair(output, prediction, [str(path) for path in paths], found, known.sources)
         if found is not None:
             write_masks(output, found, images)
             record["presence"] = dict(zip(found.texts, map(float, found.presence), strict=True))
@@ -89,6 +112,8 @@ def _reconstruct_images(
         title = " + ".join(path.name for path in paths)
         write_png(output / "sheet.png", pair_sheet(prediction, images, title, found))
     complete = all(view["pose_valid"] for view in record["views"])
+    if turntable and record["gaussians"]:
+        write_turntable(output / TURNTABLE, prediction, images, title, as_json)
     if as_json and complete:
         print_json({"ok": True, "folder": str(output), **record})
     elif not as_json:
@@ -116,6 +141,9 @@ def _print_pair(record: dict[str, Any], output: Path) -> None:
         )
     for text, presence in record.get("presence", {}).items():
         out.print(f"'{text}': {'in view' if presence >= 0.5 else 'not seen'} ({presence:.2f})")
+    for key, what in (("poses_from", "Poses"), ("intrinsics_from", "Intrinsics")):
+        if record.get(key, "given") != "given":
+            out.print(f"{what} from {record[key]}.")
     gaussians = f", {record['gaussians']:,} Gaussians" if record["gaussians"] else ""
     out.print(f"{record['points']:,} points{gaussians}, validity {record['validity']:.2f}: {output}")
 

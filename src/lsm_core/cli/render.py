@@ -17,12 +17,12 @@ from lsm_core.cli.arguments import (
     WeightsOption,
     image_size,
 )
-from lsm_core.cli.console import err, out, print_json, progress_bar
+from lsm_core.cli.console import err, out, print_json
+from lsm_core.cli.film_files import FILMS, write_film
 from lsm_core.cli.render_request import Request, choose_cameras, default_kinds, frame, read_scene
 from lsm_core.errors import InputError
 
 TOUCHING = 1.25  # times the near plane's distance: a surface this near is being cut
-FILMS = {".mp4": "mp4", ".webp": "webp", ".gif": "gif"}
 
 
 def render(
@@ -79,7 +79,7 @@ def render(
     if request.path == "still":
         record = _still(output, scene, cameras[0], kinds, question)
     else:
-        record = _film(output, scene, cameras, kinds, question, request.path, form, fps, as_json)
+        record = write_film(output, scene, cameras, kinds, question, request.path, form, fps, as_json)
     record |= _judge(scene, cameras)
     if as_json:
         print_json({"ok": True, "gaussians": len(scene.gaussians), "unit": scene.unit, **record})
@@ -110,49 +110,6 @@ def _still(output: Path, scene: Any, camera: Any, kinds: Any, question: Any) -> 
         write_png(file, picture)
         files.append(str(file))
     return {"path": "still", "frames": 1, "files": files}
-
-
-def _film(
-    output: Path, scene: Any, cameras: Any, kinds: Any, question: Any, path: str, form: str, fps: float, quiet: bool
-) -> dict[str, Any]:
-    """Write films into a folder, or one film to a file."""
-    from lsm_core.views import FilmPlan, Form, make_film
-
-    ending = output.suffix.lower()
-    if ending == ".png":
-        raise InputError("A film does not fit into one PNG.", "Name a folder or a .mp4, or use --path still.")
-    if form not in list(Form):
-        raise InputError(f"There is no format '{form}'.", f"Known: {', '.join(Form)}.")
-    one_file = ending in FILMS
-    folder = output.with_name(f".{output.stem}-film") if one_file else output
-    plan = FilmPlan(tuple(kinds), Form(FILMS[ending] if one_file else form), fps, path, sheet=not one_file)
-    with progress_bar(disable=quiet) as bar:
-        task = bar.add_task("Drawing", total=len(cameras))
-
-        def show(stage: str, done: int, total: int) -> None:
-            bar.update(task, description=stage, completed=done, total=total)
-
-        film = make_film(scene, cameras, folder, plan, question, show)
-    files = [str(file) for file in film.files.values()]
-    if one_file:
-        files = _only_file(film.files, output, folder)
-    elif film.sheet is not None:
-        files += [str(film.sheet), str(film.path)]
-    return {"path": path, "frames": film.frames, "resumed": film.resumed, "format": film.form.value, "files": files}
-
-
-def _only_file(made: dict[str, Path], output: Path, folder: Path) -> list[str]:
-    """Move the one film of a folder to its place."""
-    import shutil
-
-    names = list(made)
-    files = []
-    for index, name in enumerate(names):
-        target = output if index == 0 else output.with_name(f"{output.stem}_{name}{output.suffix}")
-        made[name].replace(target)
-        files.append(str(target))
-    shutil.rmtree(folder, ignore_errors=True)
-    return files
 
 
 def _judge(scene: Any, cameras: Any) -> dict[str, Any]:

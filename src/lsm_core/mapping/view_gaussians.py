@@ -15,17 +15,17 @@ from lsm_core.types import Gaussians, Prediction
 def view_gaussians(prediction: Prediction, view: int) -> Gaussians | None:
     """Return the Gaussians of one view on the CPU, in the prediction's frame; None where it has none.
 
-    Where there is one per pixel of the views, in their order, only the view's own are kept, and without features:
+    Where each pixel of the views gave as many, in their order, only the view's own are kept, and without features:
     those are the pixels', which the prediction holds already (`drawn_gaussians` puts them back). Otherwise all
     are kept.
     """
     found = prediction.gaussians
     if found is None:
         return None
-    sizes = [int(p.shape[0] * p.shape[1]) for p in prediction.pointmaps]
-    alone = view == 0 and len(found) == sizes[0]  # the other view's pose is not known
-    if alone or len(found) == sum(sizes):
-        start = sum(sizes[:view])
+    each = prediction.gaussians_per_pixel()
+    sizes = [each * int(p.shape[0] * p.shape[1]) for p in prediction.pointmaps]
+    start = sum(sizes[:view])
+    if each and start + sizes[view] <= len(found):  # a view without a pose may have given none
         found = found.select(slice(start, start + sizes[view]))
         if prediction.features is not None:
             found = replace(found, features=None)
@@ -55,9 +55,10 @@ def _whole(prediction: Prediction) -> Gaussians:
     h, w = (int(n) for n in prediction.pointmaps[0].shape[:2])
     if gaussians.features is not None:
         return replace(gaussians, features=gaussians.features.float())
-    if prediction.features is None or len(gaussians) != h * w:
+    if prediction.features is None or len(gaussians) % (h * w):
         return gaussians
-    return replace(gaussians, features=_pixel_features(prediction, h, w))
+    features = _pixel_features(prediction, h, w).repeat_interleave(len(gaussians) // (h * w), 0)
+    return replace(gaussians, features=features)
 
 
 def _pixel_features(prediction: Prediction, h: int, w: int) -> Tensor:
