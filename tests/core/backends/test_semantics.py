@@ -103,7 +103,7 @@ def test_a_free_camera_sees_the_words_on_the_gaussians(combined: SemanticBackend
 def test_gaussians_that_are_not_pixels_are_refused(combined: SemanticBackend, found: Prediction) -> None:
     assert found.gaussians is not None
     fewer = replace(found, gaussians=found.gaussians.select(torch.arange(100)))
-    with pytest.raises(UnsupportedError, match="those of the views. pixels"):
+    with pytest.raises(UnsupportedError, match="words are not known"):
         combined.query(fewer, CLASSES, camera=found.camera(0))
 
 
