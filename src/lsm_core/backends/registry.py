@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import torch
 
@@ -38,6 +38,17 @@ SemanticLoader = Callable[[torch.device, Path | None], SemanticSource]
 def backend_names() -> tuple[str, ...]:
     """Return the names that `load_backend` knows."""
     return tuple(_MODULES)
+
+
+def backend_options(name: str) -> type[Any]:
+    """Return the class of a backend's options, a frozen dataclass.
+
+    Raises:
+        UnknownBackendError: no such backend.
+    """
+    if name not in _MODULES:
+        raise UnknownBackendError(f"There is no backend '{name}'.{_hint(name)}", _choices(backend_names()))
+    return cast(type[Any], importlib.import_module(_MODULES[name]).OPTIONS)
 
 
 def resolve_device(device: str | torch.device) -> torch.device:
