@@ -33,16 +33,26 @@ def write_seeded(name: str, folder: Path, full: bool = False, seed: int = 0) -> 
     folder.mkdir(parents=True, exist_ok=True)
     if name == "lsm-tiny":
         return None
+    path = folder / f"{name}.ckpt"
     if name in ("lsm", "dust3r"):
         from lsm_core.backends import seeded_checkpoints as lsm
 
         sizes = (lsm.LsmConfig(), lsm.ClipTextConfig()) if full else (lsm.SMALL, lsm.SMALL_TEXT)
         lsm.write_checkpoints(folder, *sizes, seed)
         return folder
+    if name == "mast3r":
+        from lsm_core.backends import seeded_mast3r as mast3r
+
+        mast3r.write_mast3r(path, mast3r.Mast3rConfig() if full else mast3r.SMALL_MAST3R, seed)
+        return path
+    if name == "splatt3r":
+        from lsm_core.backends import seeded_mast3r as splatt3r
+
+        splatt3r.write_splatt3r(path, splatt3r.Splatt3rConfig() if full else splatt3r.SMALL_SPLATT3R, seed)
+        return path
     if name == "pixelsplat":
         from lsm_core.backends import seeded_pixelsplat as pixelsplat
 
-        path = folder / "re10k.ckpt"
         pixelsplat.write_pixelsplat(path, pixelsplat.PixelsplatConfig() if full else pixelsplat.SMALL, seed)
         return path
     raise UnknownBackendError(f"There are no random weights of '{name}'.", "Pass weights of your own.")
