@@ -143,12 +143,12 @@ def stretch_plan(width: int, height: int, size: int, multiple: int) -> CropPlan:
     return CropPlan((w, h), (0, 0, w, h))
 
 
-def prepare(image: NDArray[np.uint8], plan: CropPlan) -> PreparedImage:
-    """Resize and crop [H, W, 3] uint8 RGB; Lanczos where the image shrinks, bicubic where it grows."""
+def prepare(image: NDArray[np.uint8], plan: CropPlan, resampling: Image.Resampling | None = None) -> PreparedImage:
+    """Resize and crop [H, W, 3] uint8 RGB; by default Lanczos where the image shrinks, bicubic where it grows."""
     x0, y0, x1, y1 = plan.window or (0, 0, image.shape[1], image.shape[0])
     width, height = x1 - x0, y1 - y0
     shrinks = max(width, height) > max(plan.resized)
-    method = Image.Resampling.LANCZOS if shrinks else Image.Resampling.BICUBIC
+    method = resampling or (Image.Resampling.LANCZOS if shrinks else Image.Resampling.BICUBIC)
     seen = Image.fromarray(np.ascontiguousarray(image[y0:y1, x0:x1]))
     cut = seen.resize(plan.resized, method).crop(plan.box)
     sx, sy = width / plan.resized[0], height / plan.resized[1]

@@ -55,7 +55,7 @@ def build(path: Path, reference: bool = False) -> Noposplat:
     return network
 
 
-def file_in(place: Path | None) -> Path:
+def chosen_file(place: Path | None) -> Path:
     """Return the file named, or the only checkpoint of the folder named.
 
     Raises:

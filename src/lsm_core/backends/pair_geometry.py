@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -98,7 +98,7 @@ def pair_geometry(
             raise GeometryError("The images show nothing.")
         if matches is None:
             view = 0 if swapped else 1
-            found = _pnp(orders[1 - view].other, K[view], masks[view], limits)
+            found = search_pose(orders[1 - view].other, K[view], masks[view], limits)
         else:
             found = _pnp_of_matches(orders[0].own, K[1], matches, limits)
         T_0_1 = _in_first_unit(found, orders, masks[0]) if swapped else found.T_scene_cam
@@ -106,7 +106,13 @@ def pair_geometry(
         tried = float(masks[1].sum()) if matches is None else float(len(matches))
         stats = {"inliers": 0.0, "matches": tried, "overlap": 0.0, "parallax_deg": 0.0}
         return PairGeometry([torch.eye(4), torch.full((4, 4), torch.nan)], [True, False], K, 0.0, stats)
-    stats = _stats(found, orders[0].own, masks[0], T_0_1, K)
+    stats = {"inliers": float(found.inlier_count), "matches": float(len(found.inliers))}
+    stats |= pose_figures(orders[0].own, masks[0], T_0_1, K)
+    return PairGeometry([torch.eye(4), T_0_1], [True, True], K, support(stats, limits), stats)
+
+
+def support(stats: Mapping[str, float], limits: CameraOptions) -> float:
+    """Return how far the figures of a pose support it, in [0, 1]."""
     share = stats["inliers"] / max(stats["matches"], 1.0)
     figures = (
         stats["inliers"] / limits.full_support,
@@ -114,8 +120,7 @@ def pair_geometry(
         stats["overlap"] / limits.full_overlap,
         stats["parallax_deg"] / limits.full_parallax_deg,
     )
-    validity = math.prod(min(figure, 1.0) for figure in figures) ** (1 / len(figures))
-    return PairGeometry([torch.eye(4), T_0_1], [True, True], K, validity, stats)
+    return math.prod(min(figure, 1.0) for figure in figures) ** (1 / len(figures))
 
 
 def intrinsics_of(
@@ -156,7 +161,12 @@ def _pnp_of_matches(points: Tensor, K: Tensor, matches: Matches, options: Camera
     return solve_pnp(points[row, column], matches.pixels1, K, search)
 
 
-def _pnp(points: Tensor, K: Tensor, mask: Tensor, options: CameraOptions) -> PnpResult:
+def search_pose(points: Tensor, K: Tensor, mask: Tensor, options: CameraOptions) -> PnpResult:
+    """Find the camera that saw points [H, W, 3] of another frame, on the pixels of a mask [H, W].
+
+    Raises:
+        GeometryError: no pose has enough inliers.
+    """
     stride = max(1, math.ceil(math.sqrt(mask.numel() / MAX_CORRESPONDENCES)))
     used = int(mask[::stride, ::stride].sum())
     enough = max(12, int(MIN_INLIER_SHARE * used))
@@ -175,8 +185,18 @@ def _in_first_unit(found: PnpResult, orders: Sequence[OrderedPrediction], mask: 
     return T_0_1
 
 
-def _stats(found: PnpResult, points: Tensor, mask: Tensor, T_0_1: Tensor, K: Sequence[Tensor]) -> dict[str, float]:
-    """Return the figures of the pose; parallax is the median angle between the rays to view 0's trusted points."""
+def pose_figures(points: Tensor, mask: Tensor, T_0_1: Tensor, K: Sequence[Tensor]) -> dict[str, float]:
+    """Return "overlap" and "parallax_deg" of a pose.
+
+    Args:
+        points: [H, W, 3] of view 0 in its own frame.
+        mask: [H, W] bool, those that are trusted.
+        T_0_1: [4, 4] pose of camera 1 in camera 0.
+        K: [3, 3] of both views.
+
+    Returns:
+        Share of view 0's trusted points that view 1 sees, and the median angle between the rays to them.
+    """
     depth = torch.where(mask, points[..., 2], 0.0)
     trusted = points[mask & (depth > 0)]
     overlap, parallax = 0.0, 0.0
@@ -184,9 +204,4 @@ def _stats(found: PnpResult, points: Tensor, mask: Tensor, T_0_1: Tensor, K: Seq
         overlap = view_overlap(depth, K[0], T_0_1, K[1], (points.shape[0], points.shape[1]))
         cosine = torch.cosine_similarity(trusted, trusted - T_0_1[:3, 3], dim=-1)
         parallax = math.degrees(float(cosine.clamp(-1, 1).acos().median()))
-    return {
-        "inliers": float(found.inlier_count),
-        "matches": float(len(found.inliers)),
-        "overlap": overlap,
-        "parallax_deg": parallax,
-    }
+    return {"overlap": overlap, "parallax_deg": parallax}

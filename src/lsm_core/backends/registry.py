@@ -22,6 +22,7 @@ _MODULES: dict[str, str] = {
     "dust3r": "lsm_core.backends.dust3r",
     "mast3r": "lsm_core.backends.mast3r",
     "splatt3r": "lsm_core.backends.splatt3r",
+    "noposplat": "lsm_core.backends.noposplat",
     "pixelsplat": "lsm_core.backends.pixelsplat",
 }
 

@@ -32,6 +32,23 @@ GAUSSIANS = (
     "downstream_head2.gaussian_dpt.dpt.act_postprocess.",
     "downstream_head2.gaussian_dpt.dpt.scratch.",
 )
+# below a NoPoSplat; the values of a Gaussian end in float32 like the centres
+NOPOSPLAT = (
+    "backbone.patch_embed.",
+    "backbone.enc_blocks.",
+    "backbone.decoder_embed",
+    "backbone.dec_blocks.",
+    "backbone.dec_blocks2.",
+    "downstream_head1.dpt.act_postprocess.",
+    "downstream_head1.dpt.scratch.",
+    "downstream_head2.dpt.act_postprocess.",
+    "downstream_head2.dpt.scratch.",
+    *(
+        f"{head}.dpt.{part}"
+        for head in ("gaussian_param_head", "gaussian_param_head2")
+        for part in ("act_postprocess.", "scratch.", "input_merger.", "head.0")
+    ),
+)
 LANGUAGE = ("vit.patch_embed.", "vit.blocks.", "readout.", "dpt.")  # below an LSeg
 PRODUCTS = (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)
 
