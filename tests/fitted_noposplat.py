@@ -40,7 +40,7 @@ SMALL = NoposplatConfig(
     CrocoConfig(enc_dim=WIDTH, enc_depth=1, enc_heads=6, dec_dim=WIDTH, dec_depth=2, dec_heads=6),
     (8, FITTED, 8, 8), 2 * VALUES, 2 * VALUES,
 )  # fmt: skip
-OPACITY, SPAN = 0.95, 0.01  # of every Gaussian; its standard deviation in scene units
+OPACITY, SPAN = 0.95, 0.003  # of every Gaussian; its standard deviation in scene units
 
 
 def write_fitted(path: Path, views: Sequence[KnownView], config: NoposplatConfig = SMALL) -> None:
