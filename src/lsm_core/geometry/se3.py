@@ -53,6 +53,12 @@ def se3_log(T: Tensor) -> Tensor:
     return torch.cat([rho, theta], -1)
 
 
+def mirrored(T_world_cam: Tensor) -> Tensor:
+    """Return the poses [..., 4, 4] of cameras that see the world flipped left to right, x to -x."""
+    flip = torch.diag(T_world_cam.new_tensor([-1.0, 1, 1, 1]))
+    return flip @ T_world_cam @ flip
+
+
 def rigid(R: Tensor, t: Tensor) -> Tensor:
     """Assemble [..., 4, 4] from rotations [..., 3, 3] and translations [..., 3]."""
     T = torch.zeros(*R.shape[:-2], 4, 4, dtype=R.dtype, device=R.device)

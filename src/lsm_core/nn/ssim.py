@@ -64,13 +64,30 @@ def sample_ssim(first: Tensor, second: Tensor) -> Tensor:
 
     Variances are those of samples; the border that the window does not fit into is left out; float64.
     """
-    x, y = first.double(), second.double()
+    return _sample_map(first.double(), second.double()).flatten(1).mean(1)
+
+
+def full_ssim_map(first: Tensor, second: Tensor) -> Tensor:
+    """Return the SSIM [B, C, H, W] of each pixel, float64; beyond the border the image goes on mirrored."""
+    return _sample_map(*(_mirrored_border(image.double()) for image in (first, second)))
+
+
+def _mirrored_border(image: Tensor) -> Tensor:
+    """Return [..., H + 10, W + 10]: the outermost pixels are repeated first, as scipy's `reflect` does."""
+    reach = WINDOW // 2
+    for axis in (-2, -1):
+        size = image.shape[axis]
+        at = torch.arange(-reach, size + reach, device=image.device) % (2 * size)
+        image = image.index_select(axis, torch.minimum(at, 2 * size - 1 - at))
+    return image
+
+
+def _sample_map(x: Tensor, y: Tensor) -> Tensor:
     mx, my = window_mean(x), window_mean(y)
     unbiased = SAMPLES / (SAMPLES - 1)
     vx, vy = (unbiased * (window_mean(a * a) - m * m) for a, m in ((x, mx), (y, my)))
     covariance = unbiased * (window_mean(x * y) - mx * my)
-    alike = (2 * mx * my + C1) * (2 * covariance + C2) / ((mx * mx + my * my + C1) * (vx + vy + C2))
-    return alike.flatten(1).mean(1)
+    return (2 * mx * my + C1) * (2 * covariance + C2) / ((mx * mx + my * my + C1) * (vx + vy + C2))
 
 
 def window_mean(image: Tensor) -> Tensor:

@@ -14,14 +14,21 @@ from torch import Tensor
 WEISZFELD_STEPS = 10
 MIN_SCALE = 1e-3
 EPS = 1e-8
+SKY_DISTANCE = 2.0
 
 
 @dataclass(frozen=True, eq=False)
 class RegressionLoss:
-    """Per view the mean distance of normalised points and the confidence-weighted loss; the sum of the latter."""
+    """Per view the mean distance of normalised points and the confidence-weighted loss; the sum of the latter.
+
+    Attributes:
+        distances, confident: means over the pixels that count.
+        pixels: [N] distances of those pixels, in the order (sample, row, column).
+    """
 
     distances: list[Tensor]
     confident: list[Tensor]
+    pixels: list[Tensor]
 
     @property
     def total(self) -> Tensor:
@@ -35,20 +42,35 @@ def confidence_loss(
     truth: Sequence[Tensor],
     valid: Sequence[Tensor],
     alpha: float = 0.2,
+    metric: Tensor | None = None,
+    sky: Sequence[Tensor] | None = None,
 ) -> RegressionLoss:
-    """Return mean(d * c - alpha * log c) over valid pixels, d the distance of normalised points.
+    """Return mean(d * c - alpha * log c) over the pixels that count, d the distance of normalised points.
 
     Prediction and truth are each divided by the mean distance of their valid points from the origin, all views
     together.
+
+    Args:
+        predicted, confidence, truth, valid: per view.
+        alpha: what confidence is worth.
+        metric: [B] bool, samples whose truth is in metres: there the prediction is divided by the truth's distance,
+            so that its own scale counts (MASt3R, arXiv:2406.09756, section 3.1).
+        sky: per view pixels without depth that count all the same, at a distance of `SKY_DISTANCE`.
     """
     p_norm, t_norm = mean_distance(predicted, valid), mean_distance(truth, valid)
-    distances, confident = [], []
-    for p, c, t, mask in zip(predicted, confidence, truth, valid, strict=True):
-        d = (p / p_norm[:, None, None, None] - t / t_norm[:, None, None, None]).norm(dim=-1)[mask]
-        c = c[mask]
+    if metric is not None:
+        p_norm = torch.where(metric, t_norm, p_norm)
+    distances, confident, pixels = [], [], []
+    for v, (p, c, t, mask) in enumerate(zip(predicted, confidence, truth, valid, strict=True)):
+        d = (p / p_norm[:, None, None, None] - t / t_norm[:, None, None, None]).norm(dim=-1)
+        if sky is not None:
+            d = torch.where(sky[v] & ~mask, SKY_DISTANCE, d)
+            mask = mask | sky[v]
+        d, c = d[mask], c[mask]
         distances.append(d.mean())
         confident.append((d * c - alpha * c.log()).mean())
-    return RegressionLoss(distances, confident)
+        pixels.append(d)
+    return RegressionLoss(distances, confident, pixels)
 
 
 def mean_distance(points: Sequence[Tensor], valid: Sequence[Tensor]) -> Tensor:

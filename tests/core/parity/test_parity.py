@@ -61,7 +61,12 @@ FAMILY_FIXTURES = {
         "se3_pose",
         "sh_basis",
         "sh_rotation",
+        "shims",
         "splatt3r",
+        "splatt3r_masked_loss",
+        "splatt3r_preprocess",
+        "splatt3r_pts_loss_metric",
+        "splatt3r_pts_loss_relative",
     ),
 }
 

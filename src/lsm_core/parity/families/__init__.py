@@ -18,6 +18,8 @@ from lsm_core.parity.families import (
     pose,
     projection,
     rasterizer,
+    shims,
+    splatt3r_losses,
     ssim,
 )
 from lsm_core.parity.registry import register_family
@@ -40,6 +42,8 @@ for _module in (
     pose,
     projection,
     rasterizer,
+    shims,
+    splatt3r_losses,
     ssim,
 ):
     for _family in _module.FAMILIES:

@@ -156,7 +156,7 @@ def _gaussians(view: int, g: PixelGaussians) -> dict[str, Tensor]:
 
 def _thinned(fixture: Fixture, name: str, tensor: Tensor) -> Tensor:
     """Return every n-th pixel of descriptors that were recorded so."""
-    recorded = fixture.spec["tensors"].get(name)
+    recorded = fixture.spec.get("tensors", {}).get(name)
     if recorded is None or not name.endswith(".desc"):
         return tensor
     rows, columns = (tensor.shape[i] // recorded["shape"][i] for i in (1, 2))
