@@ -9,18 +9,21 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from lsm_core.backends import lseg_keys, lsm_keys
+from lsm_core.backends import lseg_keys, lsm_keys, pixelsplat_files
 from lsm_core.backends.checkpoint_kinds import TITLES, kind_of
 from lsm_core.backends.lsm_files import HEADS, OWN_PREFIXES, POINTS, part_of
 from lsm_core.backends.lsm_sizes import clip_sizes, dust3r_sizes, lseg_sizes, point_sizes, shape
 from lsm_core.backends.mast3r_files import mast3r_sizes, splatt3r_sizes
 from lsm_core.backends.mast3r_keys import FOREIGN, MAST3R_RULES, PREFIX, SPLATT3R_RULES
+from lsm_core.backends.pixelsplat_keys import RULES as PIXELSPLAT_RULES
+from lsm_core.backends.pixelsplat_sizes import pixelsplat_sizes
 from lsm_core.errors import WeightsError
 from lsm_core.nn.clip_text import ClipText
 from lsm_core.nn.dust3r import Dust3r, Dust3rConfig
 from lsm_core.nn.gaussian_head import GaussianHead
 from lsm_core.nn.lseg import Lseg, LsegConfig
 from lsm_core.nn.mast3r import Mast3r, Mast3rConfig
+from lsm_core.nn.pixelsplat import Pixelsplat, PixelsplatConfig
 from lsm_core.nn.splatt3r import Splatt3r, Splatt3rConfig
 from lsm_core.points.ptv3 import FusionConfig, PointTransformer, PointTransformerConfig
 from lsm_core.weights import Differences, KeyRules, differences, renamed
@@ -105,6 +108,14 @@ def _splatt3r(file: CheckpointFile) -> Identity:
     return Identity(file.path, "splatt3r", sizes == Splatt3rConfig(), (part,), foreign)
 
 
+def _pixelsplat(file: CheckpointFile) -> Identity:
+    state = pixelsplat_files.network_state(file)
+    sizes = pixelsplat_sizes(state, file.path.name)
+    part = _part("pixelsplat", Pixelsplat(sizes), state, PIXELSPLAT_RULES)
+    released = sizes in (PixelsplatConfig(), pixelsplat_files.three_views(PixelsplatConfig()))
+    return Identity(file.path, "pixelsplat", released, (part,))
+
+
 def _lseg(file: CheckpointFile) -> Identity:
     state = file.under(lseg_keys.PREFIX)
     sizes = lseg_sizes(state, file.path.name)
@@ -144,6 +155,7 @@ READERS: dict[str, Callable[[CheckpointFile], Identity]] = {
     "lseg": _lseg,
     "lsm": _lsm,
     "mast3r": _mast3r,
+    "pixelsplat": _pixelsplat,
     "splatt3r": _splatt3r,
 }
 

@@ -14,6 +14,7 @@ SIGNATURES = {
     "lsm": "point_transformer.embedding.stem.conv.weight",
     "lseg": "net.pretrained.model.cls_token",
     "splatt3r": "encoder.downstream_head1.gaussian_dpt.dpt.head.4.weight",
+    "pixelsplat": "encoder.depth_predictor.projection.1.weight",
     "mast3r": "downstream_head1.head_local_features.fc1.weight",
     "dust3r": "dec_blocks.0.norm_y.weight",
 }
@@ -22,6 +23,7 @@ TITLES = {
     "lseg": "LSeg with CLIP's text tower",
     "lsm": "Large Spatial Model",
     "mast3r": "MASt3R (catmlp+dpt heads)",
+    "pixelsplat": "pixelSplat",
     "splatt3r": "Splatt3R",
 }
 

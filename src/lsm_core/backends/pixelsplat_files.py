@@ -3,29 +3,37 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from lsm_core.backends.checkpoint_kinds import check_kind
 from lsm_core.backends.lsm_files import bring
 from lsm_core.backends.pixelsplat_keys import OLD, PREFIX, RULES
 from lsm_core.backends.pixelsplat_sizes import pixelsplat_sizes
 from lsm_core.errors import WeightsError
-from lsm_core.nn.pixelsplat import Pixelsplat
+from lsm_core.nn.pixelsplat import Pixelsplat, PixelsplatConfig
 from lsm_core.weights import load_strict
 from lsm_core.weights.files import CheckpointFile, read_checkpoint
 
 NAME = "pixelsplat"
+VIEW_EMBEDDINGS = 3  # of the model for three views
 FIRST_CHOICE = "re10k.ckpt"  # of a folder that holds several
 ENDINGS = (".ckpt", ".pth", ".pt", ".safetensors")
+
+
+def three_views(config: PixelsplatConfig) -> PixelsplatConfig:
+    """Return the sizes of the model that was trained on three views."""
+    return replace(config, epipolar=replace(config.epipolar, view_embeddings=VIEW_EMBEDDINGS))
 
 
 def network_state(file: CheckpointFile) -> dict[str, Tensor]:
     """Return the tensors of a file without the prefix that all of them have.
 
     Raises:
-        WeightsError: it is an old pixelSplat checkpoint, or a tensor has another prefix.
+        WeightsError: it is an old pixelSplat checkpoint, of another model, or a tensor has another prefix.
     """
     if is_old(file):
         raise WeightsError(
@@ -33,6 +41,7 @@ def network_state(file: CheckpointFile) -> dict[str, Tensor]:
             "convolutions after its self attention and gives other results, so it cannot be loaded.",
             "Fetch the present file of that name (lsm weights list says where).",
         )
+    check_kind(file, NAME)
     foreign = [key for key in file.tensors if not key.startswith(PREFIX)]
     if foreign:
         raise WeightsError(

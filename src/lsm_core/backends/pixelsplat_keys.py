@@ -9,6 +9,5 @@ from lsm_core.weights import KeyRules
 
 PREFIX = "encoder."
 RULES = KeyRules(unused=("backbone.resnet_backbone.model.layer4.", "backbone.resnet_backbone.model.fc."))
-SIGNATURE = "encoder.epipolar_transformer.upscale_refinement.0.weight"
 # Convolutions after the self attention, which only the checkpoints before the camera-ready retraining have.
 OLD = r"epipolar_transformer\.transformer\.layers\.\d+\.1\.fn\.layers\."

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -29,12 +28,6 @@ SMALL = PixelsplatConfig(
     buckets=16,
 )
 LAST_STAGE_BLOCKS, LAST_STAGE_STRIDE = 3, 2
-VIEW_EMBEDDINGS = 3  # of the model for three views
-
-
-def with_three_views(config: PixelsplatConfig) -> PixelsplatConfig:
-    """Return the sizes of the model that was trained on three views."""
-    return replace(config, epipolar=replace(config.epipolar, view_embeddings=VIEW_EMBEDDINGS))
 
 
 def pixelsplat_state(network: Pixelsplat) -> dict[str, Tensor]:

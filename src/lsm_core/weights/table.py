@@ -87,6 +87,19 @@ SPLATT3R = Checkpoint(
     f"CC BY-NC 4.0 (non-commercial); it contains MASt3R's weights, {NON_COMMERCIAL}",
     parameters_m=729.04,
 )
+# The files are in one folder of the authors' drive; nothing states addresses of their own.
+PIXELSPLAT_FOLDER = "https://drive.google.com/drive/folders/18nGNWIn8RN0aEWLR6MC2mshAkx2uN6fL"
+PIXELSPLAT_RE10K, PIXELSPLAT_ACID, PIXELSPLAT_RE10K_3_VIEW = (
+    Checkpoint(
+        name,
+        "pixelsplat",
+        PIXELSPLAT_FOLDER,
+        "https://github.com/dcharatan/pixelsplat",
+        "MIT (code); the page states no other for the weights",
+        parameters_m=118.98,
+    )
+    for name in ("re10k.ckpt", "acid.ckpt", "re10k_3_view.ckpt")
+)
 
 # backend or semantic source -> the files it needs, all in one folder
 CHECKPOINTS: dict[str, tuple[Checkpoint, ...]] = {
@@ -95,6 +108,7 @@ CHECKPOINTS: dict[str, tuple[Checkpoint, ...]] = {
     "lseg": (LSEG,),
     "mast3r": (MAST3R,),
     "splatt3r": (SPLATT3R,),
+    "pixelsplat": (PIXELSPLAT_RE10K, PIXELSPLAT_ACID, PIXELSPLAT_RE10K_3_VIEW),
 }
 
 

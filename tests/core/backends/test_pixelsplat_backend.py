@@ -15,7 +15,8 @@ from torch import Tensor
 
 from lsm_core import load_backend
 from lsm_core.backends.pixelsplat import PixelsplatBackend, PixelsplatOptions, load, standard_gaussians
-from lsm_core.backends.seeded_pixelsplat import SMALL, with_three_views, write_pixelsplat
+from lsm_core.backends.pixelsplat_files import three_views
+from lsm_core.backends.seeded_pixelsplat import SMALL, write_pixelsplat
 from lsm_core.errors import InputError
 from lsm_core.geometry import invert, project, se3_exp, transform_points
 from lsm_core.geometry.permuted_harmonics import degree_mask, permuted_basis
@@ -35,7 +36,7 @@ K = np.array([[110.0, 0, 61], [0, 105.0, 47], [0, 0, 1]])
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("pixelsplat") / "three.ckpt"
-    write_pixelsplat(path, with_three_views(SMALL))
+    write_pixelsplat(path, three_views(SMALL))
     return path
 
 
