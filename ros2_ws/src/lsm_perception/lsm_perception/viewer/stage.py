@@ -77,6 +77,9 @@ class Stage:
     def show(self, layer: str, visible: bool) -> None:
         """Show or hide a layer; a hidden one is not sent."""
         self._parents[layer].visible = visible
+        if layer == scene.ANSWER:
+            with self._lock:
+                self._drawn.pop(scene.BOXES, None)
 
     def set_point_size(self, factor: float) -> None:
         """Draw points so many times larger than usual."""
@@ -148,23 +151,30 @@ class Stage:
 
     def _draw_detections(self) -> None:
         self._remove(scene.BOXES)
-        self._add_boxes(scene.BOXES, self._scene.get(scene.BOXES))
+        answer_shows = self._parents[scene.ANSWER].visible and self._scene.answer_in_place() is not None
+        found: Boxes | None = self._scene.get(scene.BOXES)
+        if found is not None and not answer_shows:  # two sets of boxes in one another cannot be read
+            self._add_boxes(scene.BOXES, found, {})
 
     def _draw_answer(self) -> None:
         self._remove(scene.ANSWER)
+        self._drawn.pop(scene.BOXES, None)
         found = self._scene.answer_in_place()
         if found is None:
             return
         answer, T = found
         cloud = answer.cloud
+        colours = palette(len(answer.texts))
         if len(cloud):
-            colours = palette(len(answer.texts))[np.minimum(cloud.labels, len(answer.texts) - 1)]
-            self._add_points(scene.ANSWER, cloud.points, colours, 2.5, T)
-        self._add_boxes(scene.ANSWER, answer.boxes)
+            chosen = colours[np.minimum(cloud.labels, len(answer.texts) - 1)]
+            self._add_points(scene.ANSWER, cloud.points, chosen, 2.5, T)
+        named = {text: tuple(int(c) for c in colour) for text, colour in zip(answer.texts, colours, strict=True)}
+        self._add_boxes(scene.ANSWER, answer.boxes, named)
 
-    def _add_boxes(self, layer: str, found: Boxes | None) -> None:
-        T = None if found is None else self._scene.place(found.source)
-        if found is None or T is None:
+    def _add_boxes(self, layer: str, found: Boxes, colours: dict[str, tuple[int, ...]]) -> None:
+        """Add boxes with their names, in the colours of these, BOX_COLOUR for others."""
+        T = self._scene.place(found.source)
+        if T is None:
             return
         handles = self._handles.setdefault(layer, [])
         for index, box in enumerate(found.boxes):
@@ -172,7 +182,11 @@ class Stage:
             name = f"/{layer}/box_{index}"
             handles.append(
                 self._server.scene.add_box(
-                    name, BOX_COLOUR, tuple(box.size), wireframe=True, **pose_arguments(placed)
+                    name,
+                    colours.get(box.name, BOX_COLOUR),
+                    tuple(box.size),
+                    wireframe=True,
+                    **pose_arguments(placed),
                 )
             )
             number = f" #{box.number}" if box.number else ""
