@@ -9,12 +9,13 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from lsm_core.backends import lseg_keys, lsm_keys, pixelsplat_files
+from lsm_core.backends import lseg_keys, lsm_keys, noposplat_files, pixelsplat_files
 from lsm_core.backends.checkpoint_kinds import TITLES, kind_of
 from lsm_core.backends.lsm_files import HEADS, OWN_PREFIXES, POINTS, part_of
 from lsm_core.backends.lsm_sizes import clip_sizes, dust3r_sizes, lseg_sizes, point_sizes, shape
 from lsm_core.backends.mast3r_files import mast3r_sizes, splatt3r_sizes
 from lsm_core.backends.mast3r_keys import FOREIGN, MAST3R_RULES, PREFIX, SPLATT3R_RULES
+from lsm_core.backends.noposplat_sizes import noposplat_sizes
 from lsm_core.backends.pixelsplat_keys import RULES as PIXELSPLAT_RULES
 from lsm_core.backends.pixelsplat_sizes import pixelsplat_sizes
 from lsm_core.errors import WeightsError
@@ -23,6 +24,7 @@ from lsm_core.nn.dust3r import Dust3r, Dust3rConfig
 from lsm_core.nn.gaussian_head import GaussianHead
 from lsm_core.nn.lseg import Lseg, LsegConfig
 from lsm_core.nn.mast3r import Mast3r, Mast3rConfig
+from lsm_core.nn.noposplat import Noposplat, NoposplatConfig
 from lsm_core.nn.pixelsplat import Pixelsplat, PixelsplatConfig
 from lsm_core.nn.splatt3r import Splatt3r, Splatt3rConfig
 from lsm_core.points.ptv3 import FusionConfig, PointTransformer, PointTransformerConfig
@@ -116,6 +118,14 @@ def _pixelsplat(file: CheckpointFile) -> Identity:
     return Identity(file.path, "pixelsplat", released, (part,))
 
 
+def _noposplat(file: CheckpointFile) -> Identity:
+    state = file.under(noposplat_files.PREFIX)
+    sizes = noposplat_sizes(state, file.path.name)
+    part = _part("noposplat", Noposplat(sizes), state, noposplat_files.RULES)
+    foreign = tuple(key for key in file.tensors if not key.startswith(noposplat_files.PREFIX))
+    return Identity(file.path, "noposplat", sizes == NoposplatConfig(), (part,), foreign)
+
+
 def _lseg(file: CheckpointFile) -> Identity:
     state = file.under(lseg_keys.PREFIX)
     sizes = lseg_sizes(state, file.path.name)
@@ -156,6 +166,7 @@ READERS: dict[str, Callable[[CheckpointFile], Identity]] = {
     "lsm": _lsm,
     "mast3r": _mast3r,
     "pixelsplat": _pixelsplat,
+    "noposplat": _noposplat,
     "splatt3r": _splatt3r,
 }
 

@@ -15,6 +15,7 @@ SIGNATURES = {
     "lseg": "net.pretrained.model.cls_token",
     "splatt3r": "encoder.downstream_head1.gaussian_dpt.dpt.head.4.weight",
     "pixelsplat": "encoder.depth_predictor.projection.1.weight",
+    "noposplat": "encoder.gaussian_param_head.dpt.head.4.weight",
     "mast3r": "downstream_head1.head_local_features.fc1.weight",
     "dust3r": "dec_blocks.0.norm_y.weight",
 }
@@ -25,6 +26,7 @@ TITLES = {
     "mast3r": "MASt3R (catmlp+dpt heads)",
     "pixelsplat": "pixelSplat",
     "splatt3r": "Splatt3R",
+    "noposplat": "NoPoSplat",
 }
 
 

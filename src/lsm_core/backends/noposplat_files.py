@@ -7,7 +7,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from lsm_core.backends.lsm_files import bring
+from lsm_core.backends.checkpoint_kinds import TITLES, check_kind
+from lsm_core.backends.lsm_files import bring, file_in
 from lsm_core.backends.noposplat_sizes import noposplat_sizes
 from lsm_core.errors import WeightsError
 from lsm_core.nn.dpt import ALIASES, UNUSED_PREFIX
@@ -31,12 +32,13 @@ def network_state(file: CheckpointFile) -> dict[str, Tensor]:
     """Return the tensors of a file without the prefix that all of them have.
 
     Raises:
-        WeightsError: a tensor has another one.
+        WeightsError: the file is of another model, or a tensor has another prefix.
     """
+    check_kind(file, NAME)
     foreign = [key for key in file.tensors if not key.startswith(PREFIX)]
     if foreign:
         raise WeightsError(
-            f"{file.path} is no NoPoSplat checkpoint: it has the tensor '{foreign[0]}', not under '{PREFIX}'.",
+            f"{file.path} has the tensor '{foreign[0]}', which is not under '{PREFIX}' like all of {TITLES[NAME]}.",
             "Name one of its released files (lsm weights list); lsm weights verify FILE says what a file is.",
         )
     return file.under(PREFIX)
@@ -56,7 +58,7 @@ def build(path: Path, reference: bool = False) -> Noposplat:
 
 
 def chosen_file(place: Path | None) -> Path:
-    """Return the file named, or the only checkpoint of the folder named.
+    """Return the file named, or the only released one in the folder named.
 
     Raises:
         WeightsError: none was named, there is none, or there are several to choose from.
@@ -65,15 +67,7 @@ def chosen_file(place: Path | None) -> Path:
         raise WeightsError(
             f"Backend '{NAME}' needs one of the official checkpoints, which this package may not ship.", bring(NAME)
         )
-    if not place.is_dir():
-        if not place.is_file():
-            raise WeightsError(f"There is no file {place}.", bring(NAME, place.parent if place.suffix else place))
-        return place
-    found = sorted(p for p in place.iterdir() if p.suffix in (".ckpt", ".pth", ".pt", ".safetensors"))
-    if len(found) != 1:
-        what = f"holds {len(found)} checkpoints: {', '.join(p.name for p in found)}" if found else "holds none"
-        raise WeightsError(f"The folder {place} {what}.", "Name the file." if found else bring(NAME, place))
-    return found[0]
+    return file_in(place, NAME)
 
 
 def trained_size(path: Path) -> int:

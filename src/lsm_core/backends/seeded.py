@@ -50,6 +50,11 @@ def write_seeded(name: str, folder: Path, full: bool = False, seed: int = 0) -> 
 
         splatt3r.write_splatt3r(path, splatt3r.Splatt3rConfig() if full else splatt3r.SMALL_SPLATT3R, seed)
         return path
+    if name == "noposplat":
+        from lsm_core.backends import seeded_noposplat as noposplat
+
+        noposplat.write_noposplat(path, noposplat.NoposplatConfig() if full else noposplat.SMALL, seed)
+        return path
     if name == "pixelsplat":
         from lsm_core.backends import seeded_pixelsplat as pixelsplat
 

@@ -14,7 +14,7 @@ from lsm_core.backends.checkpoint_identity import Identity, identify
 from lsm_core.cli.console import err, out, print_json
 from lsm_core.errors import InputError, WeightsError
 from lsm_core.weights.fetch import check_hash, fetch
-from lsm_core.weights.table import CHECKPOINTS, Checkpoint, checkpoints_of, usage
+from lsm_core.weights.table import CHECKPOINTS, Checkpoint, checkpoints_of, checkpoints_to_bring, usage
 
 app = typer.Typer(help="Official checkpoints: where they are, bring them, check them.", no_args_is_help=True)
 
@@ -49,11 +49,15 @@ def fetch_checkpoints(
     source: Annotated[
         str | None, typer.Option("--from", help="A folder that holds the files, or the URL of a mirror.")
     ] = None,
+    files: Annotated[
+        list[str] | None,
+        typer.Option("--file", help="Only this file (repeatable); of variants of one model the first by default."),
+    ] = None,
     accept_licence: Annotated[bool, typer.Option(help="I have read the licences and accept them.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Bring the files of a backend into one folder; goes on where it was interrupted."""
-    checkpoints = checkpoints_of(backend)
+    checkpoints = checkpoints_to_bring(backend, files or ())
     for checkpoint in checkpoints:
         err.print(f"{checkpoint.name}: {checkpoint.licence}; {checkpoint.page}", soft_wrap=True)
     if not accept_licence:
@@ -61,6 +65,9 @@ def fetch_checkpoints(
             "These weights are not this project's; nothing was fetched.",
             "Read the licences above and run the command again with --accept-licence.",
         )
+    others = [c.name for c in checkpoints_of(backend) if c not in checkpoints]
+    if others and not files:
+        err.print(f"Other variants, with --file NAME: {', '.join(others)}.", soft_wrap=True)
     folder = to or Path("weights") / backend
     found = []
     with _transfer_bar(as_json) as bar:

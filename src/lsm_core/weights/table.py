@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lsm_core.errors import UnknownBackendError
+from lsm_core.errors import InputError, UnknownBackendError
 
 DRIVE = "https://drive.usercontent.google.com/download?export=download&confirm=t&id="
 HUGGING_FACE = "https://huggingface.co/"
@@ -100,6 +101,23 @@ PIXELSPLAT_RE10K, PIXELSPLAT_ACID, PIXELSPLAT_RE10K_3_VIEW = (
     )
     for name in ("re10k.ckpt", "acid.ckpt", "re10k_3_view.ckpt")
 )
+NOPOSPLAT = tuple(
+    Checkpoint(
+        name,
+        "noposplat",
+        f"{HUGGING_FACE}botaoye/NoPoSplat/resolve/main/{name}",
+        "https://github.com/cvg/NoPoSplat",
+        f"as its page states (MIT for the code); it was trained from MASt3R's weights, {NON_COMMERCIAL}",
+        parameters_m=612.0,
+    )
+    for name in (
+        "re10k.ckpt",
+        "acid.ckpt",
+        "mixRe10kDl3dv.ckpt",
+        "mixRe10kDl3dv_512x512.ckpt",
+        "re10k_3views.ckpt",
+    )
+)
 
 # backend or semantic source -> the files it needs, all in one folder
 CHECKPOINTS: dict[str, tuple[Checkpoint, ...]] = {
@@ -109,9 +127,11 @@ CHECKPOINTS: dict[str, tuple[Checkpoint, ...]] = {
     "mast3r": (MAST3R,),
     "splatt3r": (SPLATT3R,),
     "pixelsplat": (PIXELSPLAT_RE10K, PIXELSPLAT_ACID, PIXELSPLAT_RE10K_3_VIEW),
+    "noposplat": NOPOSPLAT,
 }
 
 
+ONE_IS_ENOUGH = ("noposplat", "pixelsplat")  # their files are variants of one model, the usual one first
 SEMANTIC_SOURCES = ("lseg",)  # of these, files serve beside a backend
 
 
@@ -120,6 +140,23 @@ def usage(backend: str, folder: Path) -> str:
     if backend in SEMANTIC_SOURCES:
         return f"--semantics {backend} --semantics-weights {folder}, or semantics.weights:={folder} for the node"
     return f"--weights {folder}, or weights:={folder} for the node"
+
+
+def checkpoints_to_bring(backend: str, names: Sequence[str] = ()) -> tuple[Checkpoint, ...]:
+    """Return the files to fetch: those named, else all that a backend needs.
+
+    Raises:
+        UnknownBackendError: no checkpoint is known for this backend.
+        InputError: it has no file of that name.
+    """
+    known = checkpoints_of(backend)
+    if not names:
+        return known[:1] if backend in ONE_IS_ENOUGH else known
+    foreign = [name for name in names if name not in {c.name for c in known}]
+    if foreign:
+        choices = ", ".join(c.name for c in known)
+        raise InputError(f"'{backend}' has no file {', '.join(foreign)}.", f"Choose among {choices}.")
+    return tuple(c for c in known if c.name in names)
 
 
 def checkpoints_of(backend: str) -> tuple[Checkpoint, ...]:

@@ -103,6 +103,7 @@ def released(manifest: str, prefix: str = "") -> dict[str, torch.Tensor]:
         ("lsm", "lsm", ""),
         ("mast3r", "mast3r", ""),
         ("splatt3r", "splatt3r", ""),
+        ("noposplat", "noposplat", ""),
     ],
 )
 def test_the_released_key_lists_fit_exactly(

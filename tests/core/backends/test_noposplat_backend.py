@@ -95,7 +95,7 @@ def test_wrong_files_are_refused_by_name(file: Path, tmp_path: Path) -> None:
     texts = {
         "missing": "missing backbone.intrinsic_encoder.bias",
         "unknown": "unknown stranger",
-        "prefix": "'decoder.stranger'",
+        "prefix": "not under",
         "shape": "downstream_head2.dpt.head.4.weight",
         "alias": "must be the same tensor",
     }
@@ -107,13 +107,13 @@ def test_wrong_files_are_refused_by_name(file: Path, tmp_path: Path) -> None:
 
 def test_another_models_file_no_file_and_two_files_are_refused(file: Path, tmp_path: Path) -> None:
     write_checkpoints(tmp_path / "lsm")
-    with pytest.raises(WeightsError, match="NoPoSplat"):
+    with pytest.raises(WeightsError, match="not of NoPoSplat"):
         load(CPU, tmp_path / "lsm" / "DUSt3R_ViTLarge_BaseDecoder_512_dpt.pth")
     with pytest.raises(WeightsError, match="lsm weights fetch noposplat"):
         load_backend("noposplat", "cpu")
     for name in ("re10k.ckpt", "acid.ckpt"):
         (tmp_path / name).write_bytes(file.read_bytes())
-    with pytest.raises(WeightsError, match=r"acid\.ckpt, re10k\.ckpt"):
+    with pytest.raises(WeightsError, match=r"re10k\.ckpt, acid\.ckpt"):
         load(CPU, tmp_path)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from lsm_core.cli.main import main
 from lsm_core.errors import WeightsError
 from lsm_core.weights.fetch import HASH, PARTIAL, fetch
 from lsm_core.weights.table import Checkpoint
@@ -137,3 +138,20 @@ def test_what_cannot_be_reached_is_named(server: Server, tmp_path: Path, where: 
     source = str(tmp_path) if where == "folder" else None
     with pytest.raises(WeightsError, match=r"127\.0\.0\.1|x\.pth"):
         fetch(checkpoint(url), tmp_path / "to", source=source)
+
+
+def test_of_variants_of_one_model_the_first_is_brought_unless_others_are_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = tmp_path / "there"
+    source.mkdir()
+    for name in ("re10k.ckpt", "acid.ckpt"):
+        (source / name).write_bytes(name.encode())
+    command = ["weights", "fetch", "noposplat", "--accept-licence", "--from", str(source)]
+    assert main([*command, "--to", str(tmp_path / "one")]) == 0
+    assert "mixRe10kDl3dv_512x512.ckpt" in capsys.readouterr().err
+    assert [p.name for p in (tmp_path / "one").glob("*.ckpt")] == ["re10k.ckpt"]
+    assert main([*command, "--to", str(tmp_path / "other"), "--file", "acid.ckpt"]) == 0
+    assert [p.name for p in (tmp_path / "other").glob("*.ckpt")] == ["acid.ckpt"]
+    assert main([*command, "--to", str(tmp_path / "none"), "--file", "office.ckpt"]) == 1
+    assert "acid.ckpt" in capsys.readouterr().err and not (tmp_path / "none").exists()
