@@ -18,6 +18,7 @@ from lsm_core.mapping import NO_LABEL, cloud_from_view
 from lsm_core.mapping import PointCloud as MapCloud
 from lsm_core.types import Prediction, QueryResult
 
+INTRINSICS_SOURCE = "intrinsics_source"  # of a prediction's extras: "given", "shared" or "estimated" per view
 GREY_STEPS = 50_000  # of the 16 bits of a depth image, for units that are not metres
 
 
@@ -99,6 +100,8 @@ def _view_record(folder: Path, prediction: Prediction, view: int, name: str) -> 
         "T_cam0_cam": prediction.poses[view].double().cpu().numpy().tolist() if placed else None,
         "K": (grid_to_image @ K).tolist() if placed else None,
     }
+    if INTRINSICS_SOURCE in prediction.extras:
+        record["K_from"] = prediction.extras[INTRINSICS_SOURCE][view]
     if placed:
         depth = prediction.depth(view).detach().cpu().numpy()
         step = 0.001 if prediction.unit == "metric" else max(float(np.percentile(depth, 99.5)), 1e-6) / GREY_STEPS

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +19,9 @@ from lsm_core.backends.noposplat import NoposplatBackend, NoposplatOptions, load
 from lsm_core.backends.noposplat_files import RULES, build
 from lsm_core.backends.seeded_checkpoints import fill, write_checkpoints
 from lsm_core.backends.seeded_noposplat import SMALL, noposplat_state, write_network, write_noposplat
+from lsm_core.cli.main import main
 from lsm_core.errors import InputError, LsmError, UnsupportedError, WeightsError
+from lsm_core.io import read_gaussians, write_png
 from lsm_core.nn.intrinsics_embedding import IntrinsicsMode
 from lsm_core.nn.noposplat import Noposplat
 from lsm_core.render import render
@@ -70,14 +73,14 @@ def fitted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.mark.parametrize("name", RELEASED)
-def test_each_released_file_is_loaded_at_the_size_it_was_trained_on(tmp_path: Path, name: str) -> None:
-    network = write_noposplat(tmp_path / name, seed=5)
-    found = load_backend("noposplat", "cpu", tmp_path / name)
-    assert isinstance(found, NoposplatBackend) and found.options.size == RELEASED[name]
-    loaded = build(tmp_path / name).state_dict()
-    assert all(torch.equal(tensor, loaded[key]) for key, tensor in network.state_dict().items())
-    assert load_backend("noposplat", "cpu", tmp_path).name == "noposplat"  # the only file of its folder
+def test_each_released_file_is_loaded_at_the_size_it_was_trained_on(tmp_path: Path) -> None:
+    for seed, (name, size) in enumerate(RELEASED.items()):
+        network = write_noposplat(tmp_path / str(seed) / name, seed=seed)
+        found = load_backend("noposplat", "cpu", tmp_path / str(seed))  # the only file of its folder
+        assert isinstance(found, NoposplatBackend) and found.options.size == size
+        loaded = found.network.state_dict()
+        same = [torch.equal(v, loaded[k]) for k, v in network.state_dict().items() if "param_head" not in k]
+        assert len(same) > 100 and all(same)  # the others lose what is never drawn
 
 
 def test_wrong_files_are_refused_by_name(file: Path, tmp_path: Path) -> None:
@@ -117,7 +120,7 @@ def test_another_models_file_no_file_and_two_files_are_refused(file: Path, tmp_p
         load(CPU, tmp_path)
 
 
-@pytest.mark.parametrize("views", [2, 3, 4])
+@pytest.mark.parametrize("views", [3, 4])
 def test_poses_of_all_views_are_found_in_one_pass(fitted: Path, views: int) -> None:
     scene = known_views(views)
     found = load(CPU, fitted).predict([v.rgb for v in scene], [K] * views)
@@ -302,3 +305,21 @@ def test_the_state_dict_of_the_format_has_every_alias_and_every_unused_tensor(fi
     assert tensors.keys() == noposplat_state(Noposplat(SMALL)).keys()
     assert all(f"encoder.{alias}" in tensors for alias in RULES.aliases)
     assert all(any(key.startswith(f"encoder.{prefix}") for key in tensors) for prefix in RULES.unused)
+
+
+def test_lsm_reconstruct_writes_the_whole_scene(
+    fitted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    images = [str(tmp_path / f"{view}.png") for view in range(3)]
+    for path, view in zip(images, known_views(3), strict=True):
+        write_png(Path(path), view.rgb)
+    out = tmp_path / "o"
+    words = ["reconstruct", *images, "--backend", "noposplat", "--weights", str(fitted), "-o", str(out), "--json"]
+    assert main(words) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert [view["K_from"] for view in record["views"]] == ["estimated"] * 3
+    np.testing.assert_allclose(record["views"][1]["T_cam0_cam"], T_CAM0_CAM1, atol=0.05)
+    names = {path.name for path in out.iterdir()}
+    wanted = {"gaussians.ply", "points.ply", "poses.json", "sheet.png", "turntable.webp"}
+    assert names >= wanted | {f"depth_{view}.png" for view in range(3)}, names
+    assert len(read_gaussians(out / "gaussians.ply")) == 3 * 256 * 256
