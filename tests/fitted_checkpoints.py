@@ -93,16 +93,23 @@ def write_fitted_checkpoints(
     write_networks(folder, network, texts)
 
 
-def fit_geometry(trunk: Dust3r, views: Sequence[KnownView]) -> None:
-    """Make DUSt3R's network answer neighbours among the views, in both orders, with the true pointmaps."""
+def fit_geometry(trunk: Dust3r, views: Sequence[KnownView], crop: Crop = square_crop, size: int = SIZE) -> None:
+    """Make DUSt3R's network answer neighbours among the views, in both orders, with the true pointmaps.
+
+    Args:
+        trunk: its width must be more than a quarter of the tokens of all pairs.
+        views: the truth.
+        crop: how the backend cuts its square from an image.
+        size: of that square.
+    """
     only_features(trunk)
-    tokens = [trunk.encode(network_input(view)) for view in views]
+    tokens = [trunk.encode(network_input(view, crop)) for view in views]
     show_other_view(trunk, [trunk.decoder_embed(t.tokens) for t in tokens])
     pairs = [pair for i in range(1, len(views)) for pair in ((i - 1, i), (i, i - 1))]
     for head, blocks in enumerate((trunk.dec_blocks, trunk.dec_blocks2)):
         output = blocks[0].mlp.fc2
         inputs = recorded(output, lambda: [trunk.decode([tokens[i], tokens[j]]) for i, j in pairs])
-        truths = [raw_points(views[i if head == 0 else j], views[i]) for i, j in pairs]
+        truths = [raw_points(views[i if head == 0 else j], views[i], crop, size) for i, j in pairs]
         regress(output, torch.cat([x[0] for x in inputs]), torch.cat(truths))
         pass_through_head((trunk.downstream_head1, trunk.downstream_head2)[head])
 
@@ -123,22 +130,22 @@ def show_other_view(trunk: Dust3r, embedded: Sequence[Tensor]) -> None:
     block = trunk.dec_blocks2[0]
     attention = block.cross_attn
     zero(attention.projq, attention.projk)  # equal weights for all tokens
-    attention.projv.weight.copy_(torch.eye(WIDTH))
+    attention.projv.weight.copy_(torch.eye(trunk.config.dec_dim))
     attention.projv.bias.zero_()
     means = torch.stack([block.norm_y(tokens)[0].mean(0) for tokens in embedded])
     gain = 1 / (means - means.mean(0))[:, FITTED:].std()
-    attention.proj.weight.copy_(gain * torch.eye(WIDTH))
+    attention.proj.weight.copy_(gain * torch.eye(trunk.config.dec_dim))
     attention.proj.bias.copy_(-gain * means.mean(0))
     attention.proj.weight[:FITTED] = 0
     attention.proj.bias[:FITTED] = 0
 
 
-def raw_points(view: KnownView, frame: KnownView) -> Tensor:
+def raw_points(view: KnownView, frame: KnownView, crop: Crop = square_crop, size: int = SIZE) -> Tensor:
     """Return what a head must say of a view in another one's frame, [N, FITTED] per token: cells, then values."""
-    side = CELLS * SIZE // 16
-    plan = square_crop(view.rgb.shape[1], view.rgb.shape[0])
+    side = CELLS * size // 16
+    plan = crop(view.rgb.shape[1], view.rgb.shape[0])
     to_image = prepare(view.rgb, plan).grid_to_image.double().numpy()
-    at = np.linspace(0, SIZE - 1, side)  # where upsampling with aligned corners puts the cells
+    at = np.linspace(0, size - 1, side)  # where upsampling with aligned corners puts the cells
     grid = np.stack([*np.meshgrid(at, at), np.ones((side, side))], -1) @ to_image.T
     u, v = (grid[..., i].astype(np.float32) for i in (0, 1))
     depth = cv2.remap(view.depth, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)

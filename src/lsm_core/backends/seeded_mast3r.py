@@ -56,6 +56,12 @@ def write_splatt3r(path: Path, config: Splatt3rConfig = SMALL_SPLATT3R, seed: in
     network = Splatt3r(config)
     fill(network, seed)
     network.start_gaussians(torch.Generator().manual_seed(seed))
+    save_splatt3r(path, network)
+    return network
+
+
+def save_splatt3r(path: Path, network: Splatt3r) -> None:
+    """Write a network as Splatt3R's file, with what Lightning leaves in it."""
     lightning = {
         "epoch": 19,
         "global_step": 1200,
@@ -64,4 +70,3 @@ def write_splatt3r(path: Path, config: Splatt3rConfig = SMALL_SPLATT3R, seed: in
         "hyper_parameters": {"config": TrainingCallback()},
     }
     torch.save({**lightning, "state_dict": splatt3r_state(network)}, path)
-    return network
