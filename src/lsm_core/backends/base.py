@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
@@ -13,6 +13,9 @@ from torch import Tensor
 
 from lsm_core.errors import InputError, UnsupportedError
 from lsm_core.types import Camera, Prediction, QueryResult, ViewFeatures
+
+if TYPE_CHECKING:
+    from lsm_core.query import ScoredTexts
 
 Image = NDArray[np.uint8]
 NO_LANGUAGE_FIX = (
@@ -108,6 +111,19 @@ class Backend(ABC):
         from lsm_core.query import query_prediction
 
         return query_prediction(self, prediction, texts, camera=camera, **options)
+
+    def score_texts(self, prediction: Prediction, texts: Sequence[str], **options: Any) -> ScoredTexts:
+        """Score texts in a prediction's views, without the way to pixels: the first and dear part of `query`.
+
+        Raises:
+            UnsupportedError: the backend has no language features.
+            QueryError: a text is empty, too long or malformed.
+        """
+        if not self.has_language:
+            raise self._no_language()
+        from lsm_core.query import score_prediction
+
+        return score_prediction(self, prediction, texts, **options)
 
     def close(self) -> None:
         """Give back device memory; the backend cannot be used afterwards."""

@@ -91,6 +91,7 @@ def cloud_from_view(
     scores: NDArray[np.float32] | None = None,
     mask: NDArray[np.bool_] | None = None,
     config: CloudConfig | None = None,
+    labels_on_grid: bool = False,
 ) -> PointCloud:
     """Make the filtered cloud of one view.
 
@@ -101,6 +102,7 @@ def cloud_from_view(
         scores: [H, W] float32 score of that label, same grid, or None.
         mask: [H, W] bool of pixels to leave out (the robot itself), same grid, or None.
         config: filters.
+        labels_on_grid: labels and scores are [h, w] on the model's grid, one per point, and not the image's.
     """
     limits = config or CloudConfig()
     points = prediction.pointmaps[view].detach().to("cpu", torch.float32).numpy()
@@ -117,7 +119,7 @@ def cloud_from_view(
     label = np.full(len(rows), NO_LABEL, np.uint16)
     score = np.zeros(len(rows), np.float32)
     if labels is not None:
-        pixels = (y * labels.shape[1] + x).take(rows)
+        pixels = rows if labels_on_grid else (y * labels.shape[1] + x).take(rows)
         found = labels.take(pixels)
         label = np.where(found >= 0, found, NO_LABEL).astype(np.uint16)
         if scores is not None:

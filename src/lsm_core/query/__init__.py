@@ -3,7 +3,14 @@
 from lsm_core.query.instance_map import InstanceMap
 from lsm_core.query.instance_tracker import InstanceTracker, TrackerConfig
 from lsm_core.query.instances import Instance, InstanceConfig, find_instances
-from lsm_core.query.prediction_query import label_image, query_gaussians, query_maps, query_prediction
+from lsm_core.query.prediction_query import (
+    label_image,
+    query_gaussians,
+    query_maps,
+    query_prediction,
+    score_prediction,
+)
+from lsm_core.query.scored_texts import ScoredTexts, score_of_label
 from lsm_core.query.text import MiniLmTextEncoder
 from lsm_core.query.text_check import check_texts
 from lsm_core.query.text_list import quote_text, split_each, split_texts
@@ -17,6 +24,7 @@ __all__ = [
     "InstanceTracker",
     "MiniLmTextEncoder",
     "QueryConfig",
+    "ScoredTexts",
     "TextScorer",
     "TrackerConfig",
     "check_texts",
@@ -26,6 +34,8 @@ __all__ = [
     "query_maps",
     "query_prediction",
     "quote_text",
+    "score_of_label",
+    "score_prediction",
     "split_each",
     "split_texts",
 ]

@@ -4,33 +4,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from lsm_core.backends.base import Backend
 from lsm_core.backends.semantic_source import SemanticMap, SemanticSource
 from lsm_core.errors import InputError, QueryError, UnsupportedError
 from lsm_core.query.drawn_features import feature_camera, gaussian_feature_width, render_features
+from lsm_core.query.scored_texts import ScoredGrid, ScoredTexts
 from lsm_core.query.text_check import check_texts
 from lsm_core.query.text_list import split_texts
 from lsm_core.query.text_scorer import TextScorer, check_language
-from lsm_core.query.text_to_mask import QueryConfig, masks_and_labels, presence, to_image
+from lsm_core.query.text_to_mask import QueryConfig
 from lsm_core.types import Camera, Gaussians, Prediction, QueryResult
 
 UNLABELLED = 255
-
-
-@dataclass(frozen=True)
-class _ScoredGrid:
-    """Scores [h, w, T] on a grid and where that grid lies in an image."""
-
-    scores: Tensor
-    grid_to_image: NDArray[np.float64]
-    image_size: tuple[int, int]
 
 
 def query_prediction(
@@ -61,6 +51,19 @@ def query_prediction(
         QueryError: texts or thresholds are malformed.
         UnsupportedError: the backend or the prediction has no language features.
     """
+    return score_prediction(backend, prediction, texts, camera, thresholds, views, config).answer()
+
+
+def score_prediction(
+    backend: Backend,
+    prediction: Prediction,
+    texts: Sequence[str],
+    camera: Camera | None = None,
+    thresholds: float | Sequence[float] | None = None,
+    views: Sequence[int] | None = None,
+    config: QueryConfig | None = None,
+) -> ScoredTexts:
+    """Score texts on the features' own grid: the first step of `query_prediction`, arguments and errors alike."""
     limits = config or QueryConfig()
     clean = _things(texts)
     cuts = _thresholds(thresholds, len(clean), limits.threshold)
@@ -71,7 +74,7 @@ def query_prediction(
     else:
         chosen = range(prediction.views) if views is None else views
         grids = [_score_view(prediction, view, score) for view in chosen]
-    return _assemble(clean, grids, cuts, limits)
+    return ScoredTexts(clean, tuple(grids), tuple(cuts), limits)
 
 
 def query_gaussians(
@@ -98,7 +101,8 @@ def query_gaussians(
     clean = _things(texts)
     cuts = _thresholds(thresholds, len(clean), limits.threshold)
     score = TextScorer(backend, clean, gaussian_feature_width(backend, gaussians), limits)
-    return _assemble(clean, [_score_camera(gaussians, camera, score, limits) for camera in cameras], cuts, limits)
+    grids = [_score_camera(gaussians, camera, score, limits) for camera in cameras]
+    return ScoredTexts(clean, tuple(grids), tuple(cuts), limits).answer()
 
 
 def query_maps(
@@ -126,10 +130,10 @@ def query_maps(
     cuts = _thresholds(thresholds, len(clean), limits.threshold)
     score = TextScorer(source, clean, int(maps[0].features.shape[-1]), limits)
     grids = [
-        _ScoredGrid(score(m.features), m.grid_to_image.detach().to("cpu", torch.float64).numpy(), m.image_size)
+        ScoredGrid(score(m.features), m.grid_to_image.detach().to("cpu", torch.float64).numpy(), m.image_size)
         for m in maps
     ]
-    return _assemble(clean, grids, cuts, limits)
+    return ScoredTexts(clean, tuple(grids), tuple(cuts), limits).answer()
 
 
 def label_image(labels: NDArray[np.int32]) -> NDArray[np.uint8]:
@@ -137,49 +141,29 @@ def label_image(labels: NDArray[np.int32]) -> NDArray[np.uint8]:
     return np.where((labels >= 0) & (labels < UNLABELLED), labels, UNLABELLED).astype(np.uint8)
 
 
-def _score_view(prediction: Prediction, view: int, score: TextScorer) -> _ScoredGrid:
+def _score_view(prediction: Prediction, view: int, score: TextScorer) -> ScoredGrid:
     assert prediction.features is not None
     features = prediction.features[view]
     if prediction.feature_to_image is not None:
         own = prediction.feature_to_image[view].detach().to("cpu", torch.float64).numpy()
-        return _ScoredGrid(score(features), own, prediction.image_sizes[view])
+        return ScoredGrid(score(features), own, prediction.image_sizes[view])
     affine = prediction.grid_to_image[view].detach().to("cpu", torch.float64).numpy()
     h, w = prediction.pointmaps[view].shape[:2]
     to_grid = _between_grids((int(features.shape[0]), int(features.shape[1])), (int(h), int(w)))
-    return _ScoredGrid(score(features), affine @ to_grid, prediction.image_sizes[view])
+    return ScoredGrid(score(features), affine @ to_grid, prediction.image_sizes[view])
 
 
-def _score_camera(gaussians: Gaussians, camera: Camera, score: TextScorer, config: QueryConfig) -> _ScoredGrid:
+def _score_camera(gaussians: Gaussians, camera: Camera, score: TextScorer, config: QueryConfig) -> ScoredGrid:
     small = feature_camera(camera, config)
     scores = score.rendered(render_features(gaussians, small))
     to_full = _between_grids((small.height, small.width), (camera.height, camera.width))
-    return _ScoredGrid(scores, to_full, (camera.height, camera.width))
+    return ScoredGrid(scores, to_full, (camera.height, camera.width))
 
 
 def _between_grids(source: tuple[int, int], target: tuple[int, int]) -> NDArray[np.float64]:
     """Return the affine between two samplings (height, width) of one area, pixel centres at integers."""
     sy, sx = target[0] / source[0], target[1] / source[1]
     return np.array([[sx, 0, 0.5 * sx - 0.5], [0, sy, 0.5 * sy - 0.5], [0, 0, 1]])
-
-
-def _assemble(
-    texts: tuple[str, ...], grids: list[_ScoredGrid], thresholds: list[float], config: QueryConfig
-) -> QueryResult:
-    masks, scores, labels = [], [], []
-    for grid in grids:
-        maps = grid.scores.numpy()
-        per_text = [
-            to_image(np.ascontiguousarray(maps[..., t]), grid.grid_to_image, grid.image_size)
-            for t in range(len(texts))
-        ]
-        view_masks, view_labels = masks_and_labels(per_text, thresholds)
-        masks.append(view_masks)
-        scores.append(per_text)
-        labels.append(view_labels)
-    # The best view speaks for the set: a thing that only one view shows is present.
-    per_view = [presence(grid.scores.flatten(0, 1), config) for grid in grids]
-    best = [max(values) for values in zip(*per_view, strict=True)] if per_view else [0.0] * len(texts)
-    return QueryResult(texts, masks, scores, best, labels)
 
 
 def _things(texts: Sequence[str]) -> tuple[str, ...]:

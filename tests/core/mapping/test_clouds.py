@@ -65,6 +65,15 @@ def test_labels_are_read_at_the_pixels_of_the_image_given() -> None:
     assert np.allclose(cloud.score[right], 0.7) and (cloud.score[~right] == 0).all()
 
 
+def test_labels_may_be_given_per_point() -> None:
+    labels = np.full((24, 32), -1, np.int32)
+    labels[:, 16:] = 3
+    scores = np.where(labels >= 0, np.float32(0.7), np.float32(0.2))
+    cloud = cloud_from_view(plane_prediction(), 0, labels, scores, config=ALL, labels_on_grid=True)
+    assert np.array_equal(cloud.label, np.where(labels >= 0, 3, NO_LABEL).ravel())
+    assert np.allclose(cloud.score, np.where(labels >= 0, 0.7, 0).ravel())
+
+
 def test_masked_pixels_get_no_points() -> None:
     mask = np.zeros((48, 64), bool)
     mask[:24] = True

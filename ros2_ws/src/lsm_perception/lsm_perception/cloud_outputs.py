@@ -27,7 +27,7 @@ from lsm_perception.conversions.reports import header
 from lsm_perception.frames import FrameNames
 from lsm_perception.mapper import Mapper
 from lsm_perception.parameters import NodeParameters
-from lsm_perception.products import Keyframe, Products, Segmentation
+from lsm_perception.products import Keyframe, NamedPoints, Products
 from lsm_perception.publishers import Publishers
 from lsm_perception.units import is_metric, metres
 
@@ -119,7 +119,7 @@ class CloudOutputs:
     def _publish_points(self, products: Products) -> None:
         keyframe, metric, factor = products.keyframe, is_metric(products.scale), metres(products.scale)
         assert keyframe.T_map_cam is not None
-        cloud = self._part(keyframe, products.segmentation)
+        cloud = self._part(keyframe, products.named)
         cloud = voxel_downsample(cloud, self._voxel(keyframe, factor if metric else None))
         cloud = cap_points(cloud, self._parameters.points.max_points)
         frame = keyframe.frame_id if metric else self._names.unscaled.camera
@@ -146,7 +146,7 @@ class CloudOutputs:
         if self._cap.allow(len(message.data)):
             self._publishers.publish("gaussians", message)
 
-    def _part(self, keyframe: Keyframe, segmentation: Segmentation | None) -> PointCloud:
+    def _part(self, keyframe: Keyframe, named: NamedPoints | None) -> PointCloud:
         """Return a keyframe's filtered cloud in the map frame, made once."""
         with self._lock:
             known = self._parts.get(keyframe.id)
@@ -156,9 +156,10 @@ class CloudOutputs:
         cloud = cloud_from_view(
             keyframe.prediction,
             0,
-            None if segmentation is None else segmentation.model_labels,
-            None if segmentation is None else segmentation.model_scores,
+            None if named is None else named.labels,
+            None if named is None else named.scores,
             config=self._parameters.points.config(),
+            labels_on_grid=True,
         )
         with self._lock:
             self._parts[keyframe.id] = cloud

@@ -46,7 +46,7 @@ class DetectionOutputs:
 
     def publish(self, products: Products) -> None:
         """Publish detections in the image's own frame, where anybody listens and metres are known."""
-        keyframe, found = products.keyframe, products.segmentation
+        keyframe, found = products.keyframe, products.named
         if products.cleared:
             self.clear()
         self._map.remove(keyframe.id for keyframe in products.removed)
@@ -57,7 +57,12 @@ class DetectionOutputs:
             return
         factor = metres(products.scale)
         cloud = cloud_from_view(
-            keyframe.prediction, 0, found.model_labels, found.model_scores, config=self._parameters.points.config()
+            keyframe.prediction,
+            0,
+            found.labels,
+            found.scores,
+            config=self._parameters.points.config(),
+            labels_on_grid=True,
         )
         self._map.add(keyframe.id, cloud, found.texts)
         T_map_cam = scaled_pose(keyframe.T_map_cam, factor)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lsm_core.backends.base import Backend, Image
+from lsm_core.query import ScoredTexts
 from lsm_core.types import Camera, Prediction, QueryResult, ViewFeatures
 from lsm_perception.device_watch import DeviceWatch
 
@@ -47,6 +48,9 @@ class GuardedBackend(Backend):
         self, prediction: Prediction, texts: Sequence[str], camera: Camera | None = None, **options: Any
     ) -> QueryResult:
         return self._watch.run(lambda: self._backend.query(prediction, texts, camera, **options))
+
+    def score_texts(self, prediction: Prediction, texts: Sequence[str], **options: Any) -> ScoredTexts:
+        return self._watch.run(lambda: self._backend.score_texts(prediction, texts, **options))
 
     def close(self) -> None:
         self._backend.close()

@@ -11,6 +11,8 @@ from lsm_perception.products import Products
 from lsm_perception.publishers import Publishers
 from lsm_perception.segmentation import StandingQueries
 
+PIXELS = ("segmentation/label", "segmentation/score", "segmentation/overlay")
+
 
 class MaskOutputs:
     """Publishes label, score and overlay images, and the latched table of labels."""
@@ -20,7 +22,7 @@ class MaskOutputs:
 
     def publish(self, products: Products) -> None:
         """Publish the pixel products of a keyframe where anybody listens."""
-        found = products.segmentation
+        found = products.segmentation if self._publishers.wants(*PIXELS) else None
         if found is None:
             return
         source = header(products.image.stamp_ns, products.image.frame_id)

@@ -23,7 +23,7 @@ from lsm_perception.floor_finder import FloorFinder
 from lsm_perception.gate import CameraGate
 from lsm_perception.keyframe_ids import KeyframeIds
 from lsm_perception.mapper import Mapper, MapUpdate, OutdatedError
-from lsm_perception.products import Candidate, Keyframe, Matrix, Products, Segmentation
+from lsm_perception.products import Candidate, Keyframe, Matrix, NamedPoints, Products
 from lsm_perception.rig_pair import RigPair, RigPairer
 from lsm_perception.segmentation import Segmenter
 from lsm_perception.source_image import Rgb, SourceImage
@@ -32,7 +32,7 @@ from lsm_perception.worker import Job
 
 logger = logging.getLogger(__name__)
 SOON_NS = 1_000_000_000
-Answers = Beside[Segmentation | None]
+Names = Beside[NamedPoints | None]
 STILL_FLOW_PX = 1.0  # of 320 columns, about 0.2 degrees
 OdometryLookup = Callable[[str, int], Matrix | None]
 DepthLookup = Callable[[int, int, int], NDArray[np.float32] | None]
@@ -171,7 +171,7 @@ class Pipeline:
                 self._mapper.prepare(older, newer)
             with self._timings.measure("predict"):
                 prediction = self._predict(older, newer)
-        segmentation = self._begin_segmentation(newer, prediction)
+        names = self._begin_naming(newer, prediction)
         # Asked for now, not at the start: a mask may come while the model works.
         newer = replace(newer, dynamic=self._moving(candidate))
         if prediction is not None:
@@ -184,7 +184,7 @@ class Pipeline:
             raise DroppedError(Drop.RESET)
         with self._timings.measure("map"):
             update = self._update(candidate.decision, older, newer, prediction, generation, rig)
-        return self._products(candidate, rgb, update, refresh, generation, segmentation)
+        return self._products(candidate, rgb, update, refresh, generation, names)
 
     def _encode(self, candidate: Candidate, image: Rgb) -> Keyframe:
         source = candidate.image
@@ -258,16 +258,16 @@ class Pipeline:
         except OutdatedError as error:
             raise DroppedError(Drop.RESET) from error
 
-    def _begin_segmentation(self, newer: Keyframe, prediction: Prediction | None) -> Answers | None:
+    def _begin_naming(self, newer: Keyframe, prediction: Prediction | None) -> Names | None:
         """Ask the standing queries beside the map's work: they need the prediction's features and no pose."""
         if prediction is None or not self._sinks.wants_segmentation():
             return None
         keyframe = replace(newer, prediction=single_view(prediction, 1), view=0)
-        return Beside("lsm_segmentation", lambda: self._segment(keyframe))
+        return Beside("lsm_naming", lambda: self._name(keyframe))
 
-    def _segment(self, keyframe: Keyframe) -> Segmentation | None:
+    def _name(self, keyframe: Keyframe) -> NamedPoints | None:
         with self._timings.measure("segment"):
-            return self._segmenter.segment(keyframe)
+            return self._segmenter.name_points(keyframe)
 
     def _products(
         self,
@@ -276,13 +276,13 @@ class Pipeline:
         update: MapUpdate,
         refresh: bool,
         generation: int,
-        begun: Answers | None,
+        begun: Names | None,
     ) -> Products:
-        segmentation = None
+        named = None
         if begun is not None:
-            segmentation = begun.result()
+            named = begun.result()
         elif self._sinks.wants_segmentation():
-            segmentation = self._segment(update.keyframe)
+            named = self._name(update.keyframe)
         return Products(
             keyframe=update.keyframe,
             image=candidate.image,
@@ -293,7 +293,7 @@ class Pipeline:
             placed=update.placed,
             scale=update.scale,
             cleared=update.cleared,
-            segmentation=segmentation,
+            named=named,
             removed=update.removed,
             other_pair=update.other_pair,
             generation=generation,

@@ -118,22 +118,41 @@ class PairReport:
 
 @dataclass(frozen=True, eq=False)
 class Segmentation:
-    """The standing queries on one keyframe.
+    """The standing queries on the pixels of a keyframe's source image.
 
     Attributes:
         texts: what was asked.
-        labels: [H, W] int32 index of the best text, -1 for none; pixels of the source image.
-        scores: [H, W] float32 score of that text, 0 for none; pixels of the source image.
-        model_labels, model_scores: the same on the undistorted image that the model saw.
+        labels: [H, W] int32 index of the best text, -1 for none.
+        scores: [H, W] float32 score of that text, 0 for none.
         presence: per text, 0 to 1.
     """
 
     texts: tuple[str, ...]
     labels: NDArray[np.int32]
     scores: NDArray[np.float32]
-    model_labels: NDArray[np.int32]
-    model_scores: NDArray[np.float32]
     presence: tuple[float, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class NamedPoints:
+    """The standing queries on one keyframe: its points at once, its pixels where they are asked for.
+
+    Attributes:
+        texts: what was asked.
+        labels: [h, w] int32 index of each point's best text, -1 for none; on the model's grid.
+        scores: [h, w] float32 score of that text, 0 for none.
+        find_segmentation: gives `segmentation`; no cloud waits for it.
+    """
+
+    texts: tuple[str, ...]
+    labels: NDArray[np.int32]
+    scores: NDArray[np.float32]
+    find_segmentation: Callable[[], Segmentation]
+
+    @cached_property
+    def segmentation(self) -> Segmentation:
+        """The answer on the source image's pixels."""
+        return self.find_segmentation()
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,7 +169,7 @@ class Products:
         placed: the pair, view 1 is this keyframe; None where `pair` is not accepted.
         scale: the scale now.
         cleared: the map and path before it hold no more (new segment or epoch).
-        segmentation: of the standing queries, None when nobody listens or there are none.
+        named: the standing queries on the keyframe, None when nobody listens or there are none.
         removed: keyframes that left the store.
         other_pair: a second pair of this keyframe, of which only the report is published: a rig's pair beside one
             over time, or the other way about.
@@ -166,7 +185,12 @@ class Products:
     placed: PlacedPair | None
     scale: ScaleEstimate
     cleared: bool
-    segmentation: Segmentation | None
+    named: NamedPoints | None
     removed: tuple[Keyframe, ...] = ()
     other_pair: PairReport | None = None
     generation: int = 0
+
+    @property
+    def segmentation(self) -> Segmentation | None:
+        """The standing queries on the source image's pixels; made when first asked for."""
+        return None if self.named is None else self.named.segmentation

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from lsm_core.backends.base import Backend
 from lsm_core.errors import QueryError
-from lsm_core.query import check_texts, split_each
+from lsm_core.query import ScoredTexts, check_texts, score_of_label, split_each
 from lsm_core.query.text_check import MAX_TEXTS
 from lsm_core.types import QueryResult
-from lsm_perception.products import Keyframe, Segmentation
+from lsm_perception.calibration import Calibration
+from lsm_perception.products import Keyframe, NamedPoints, Segmentation
 
 
 @dataclass(frozen=True)
@@ -95,22 +96,15 @@ class Segmenter:
         with self._lock:
             self._queries = queries
 
-    def segment(self, keyframe: Keyframe) -> Segmentation | None:
-        """Answer the standing queries on a keyframe; None without queries, features or language."""
+    def name_points(self, keyframe: Keyframe) -> NamedPoints | None:
+        """Answer the standing queries on a keyframe's points; None without queries, features or language."""
         queries = self.queries
-        if not queries.texts or not self.available or keyframe.prediction is None:
+        prediction = keyframe.prediction
+        if not queries.texts or not self.available or prediction is None:
             return None
-        found = self.query(keyframe, queries)
-        labels = found.labels[0]
-        best = best_scores(found)
-        return Segmentation(
-            queries.texts,
-            keyframe.calibration.to_source(labels, -1),
-            keyframe.calibration.to_source(best, 0.0),
-            labels,
-            best,
-            tuple(float(p) for p in found.presence),
-        )
+        scored = self._backend.score_texts(prediction, list(queries.texts), **threshold_options(queries))
+        labels, scores = scored.at_points(prediction)
+        return NamedPoints(queries.texts, labels, scores, lambda: on_pixels(scored, keyframe.calibration))
 
     def query(self, keyframe: Keyframe, queries: StandingQueries) -> QueryResult:
         """Answer texts on a keyframe, on the pixels of its undistorted image.
@@ -123,13 +117,20 @@ class Segmenter:
         return self._backend.query(keyframe.prediction, list(queries.texts), **threshold_options(queries))
 
 
+def on_pixels(scored: ScoredTexts, calibration: Calibration) -> Segmentation:
+    """Return what texts score in a view on the pixels of its source image."""
+    found = scored.answer()
+    return Segmentation(
+        found.texts,
+        calibration.to_source(found.labels[0], -1),
+        calibration.to_source(best_scores(found), 0.0),
+        tuple(float(p) for p in found.presence),
+    )
+
+
 def best_scores(found: QueryResult) -> NDArray[np.float32]:
     """Return [H, W] the score of each pixel's label in view 0, 0 without a label."""
-    labels = found.labels[0]
-    out = np.zeros(labels.shape, np.float32)
-    for index, scores in enumerate(found.scores[0]):
-        np.copyto(out, scores, where=labels == index)
-    return out
+    return score_of_label(found.scores[0], found.labels[0])
 
 
 def threshold_options(queries: StandingQueries) -> dict[str, Any]:
