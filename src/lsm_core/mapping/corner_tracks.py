@@ -11,7 +11,7 @@ Points = NDArray[np.float32]
 
 QUALITY = 0.01
 MIN_DISTANCE_PX = 8
-WINDOW_PX = 15
+WINDOW_PX = 16  # OpenCV takes windows of whole eights half as long as others
 LEVELS = 3
 
 

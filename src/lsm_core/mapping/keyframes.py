@@ -159,13 +159,20 @@ class KeyframeSelector:
         """Stamp of the last accepted keyframe (not of a refresh), None before the first."""
         return None if self._reference is None else self._reference.stamp_ns
 
-    def consider(self, gray: NDArray[np.uint8], stamp_ns: int, K: NDArray[Any] | None = None) -> KeyframeDecision:
+    def consider(
+        self,
+        gray: NDArray[np.uint8],
+        stamp_ns: int,
+        K: NDArray[Any] | None = None,
+        detail: float | None = None,
+    ) -> KeyframeDecision:
         """Track into a frame and decide.
 
         Args:
             gray: [h, w] uint8 from `small_gray`; another size than before resets the selector.
             stamp_ns: the image's stamp.
             K: [3, 3] in pixels of `gray` (`small_intrinsics`), None assumes a field of view.
+            detail: `sharpness` of `gray` where it is known (`FrameVerdict.blur`).
         """
         if self._reference is not None and self._reference.gray.shape != gray.shape:
             self.reset()
@@ -174,7 +181,7 @@ class KeyframeSelector:
             return KeyframeDecision(skip, why, stamp_ns, math.nan, math.nan, math.nan, 0)
         self._last_stamp_ns = stamp_ns
         self._recent.append((stamp_ns, gray))
-        frame = _Candidate(gray, stamp_ns, self._intrinsics(gray, K), sharpness(gray))
+        frame = _Candidate(gray, stamp_ns, self._intrinsics(gray, K), sharpness(gray) if detail is None else detail)
         decision = self._decide(frame)
         if decision.action is not KeyframeAction.SKIP:
             requested = decision.reason is KeyframeReason.REQUESTED

@@ -14,6 +14,7 @@ from lsm_core.geometry.two_view import unit_rays
 
 Points = NDArray[np.float32]
 MIN_POINTS = 12
+MIN_DRAWS = 20  # tracked corners are nearly all inliers; with few of them the search goes on by itself
 MIN_INLIER_SHARE = 0.6  # of an essential matrix that is believed
 # Residual of the best rotation below which there is no translation to speak of. A sideways motion along a wall is
 # nearly a rotation (at 2 degrees of parallax about 0.25 degrees remain), so this must stay close to the noise.
@@ -70,7 +71,7 @@ def parallax_deg(reference: Points, current: Points, K_reference: NDArray[Any], 
         current.astype(np.float64),
         _poselib_camera(K_reference),
         _poselib_camera(K_current),
-        {"max_epipolar_error": 1.0, "max_iterations": 200, "min_iterations": 50, "seed": 0},
+        {"max_epipolar_error": 1.0, "max_iterations": 200, "min_iterations": MIN_DRAWS, "seed": 0},
         {"max_iterations": 10},
     )
     inliers = np.asarray(info["inliers"], dtype=bool)

@@ -159,7 +159,7 @@ def test_jump_to_another_scene_is_lost() -> None:
 def test_blurred_frame_waits_for_a_sharper_one() -> None:
     selector = KeyframeSelector(BASE)
     feed(selector, sideways(3))
-    blurred = cv2.GaussianBlur(wall_view(WALL, pose(t=(0.15, 0, 0))), (0, 0), 4.0)
+    blurred = cv2.GaussianBlur(wall_view(WALL, pose(t=(0.15, 0, 0))), (0, 0), 3.0)
     held = selector.consider(blurred, 4 * TENTH, K_SMALL)
     assert (held.action, held.reason) == (KeyframeAction.SKIP, KeyframeReason.BLUR) and held.blur < 0.6
     sharp = selector.consider(wall_view(WALL, pose(t=(0.17, 0, 0))), 5 * TENTH, K_SMALL)
@@ -169,7 +169,7 @@ def test_blurred_frame_waits_for_a_sharper_one() -> None:
 def test_blur_is_accepted_when_it_lasts() -> None:
     selector = KeyframeSelector(replace(BASE, max_blur_wait_s=0.3))
     feed(selector, sideways(1))
-    view = cv2.GaussianBlur(wall_view(WALL, pose(t=(0.15, 0, 0))), (0, 0), 4.0)
+    view = cv2.GaussianBlur(wall_view(WALL, pose(t=(0.15, 0, 0))), (0, 0), 3.0)
     actions = [selector.consider(view, (2 + i) * TENTH, K_SMALL).action for i in range(5)]
     assert actions[0] is KeyframeAction.SKIP and actions[-1] is KeyframeAction.KEEP
 

@@ -97,7 +97,7 @@ class CameraGate:
                 drop = FRAME_DROPS.get(verdict.reason, Drop.BLANK)
                 return GateResult(drop, verdict.reason)
             reference_ns = self._selector.reference_stamp_ns
-            decision = self._selector.consider(gray, image.stamp_ns, _small_K(calibration, gray))
+            decision = self._selector.consider(gray, image.stamp_ns, _small_K(calibration, gray), verdict.blur)
             if decision.action is KeyframeAction.SKIP:
                 return GateResult(
                     _SKIP_DROPS.get(decision.reason, Drop.SIMILAR), decision.reason.value, decision, reference_ns
