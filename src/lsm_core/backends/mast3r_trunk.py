@@ -43,6 +43,7 @@ class TrunkOptions:
             from where it sees the points of view 0 ("descriptors").
         orders: "needed" decodes the second order of the views only where view 1's intrinsics are unknown; "both"
             always does.
+        pair_decoders: work on both views at once in the decoders, see `nn.paired_decoder`; None: on a GPU.
         match_step: pixels between the starting points of the matching.
         cameras: how poses and focal lengths are recovered.
     """
@@ -54,6 +55,7 @@ class TrunkOptions:
     descriptors: bool = False
     pose: PoseSource = "points"
     orders: Orders = "needed"
+    pair_decoders: bool | None = None
     match_step: int = STEP
     cameras: CameraOptions = field(default_factory=CameraOptions)
 
@@ -77,6 +79,9 @@ class Mast3rTrunkBackend(PairBackend):
             raise InputError("A pose from descriptors needs their layers.", "Load with descriptors=True.")
         super().__init__(device, options.size, MULTIPLE, options.crop, square)
         self.trunk, self.trunk_options = network, options
+        paired = device.type == "cuda" if options.pair_decoders is None else options.pair_decoders
+        if paired and not options.reference:
+            network.pair_decoders()
         self._half = half_dtype(options.precision, options.reference)
 
     def numerics(self) -> AbstractContextManager[object]:

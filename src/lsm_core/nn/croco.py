@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import torch
 from torch import Tensor, nn
 
+from lsm_core.nn.paired_decoder import PairedBlock
 from lsm_core.nn.rope import grid_positions, grid_rope_tables, rope_tables
 from lsm_core.nn.transformer import NORM_EPS, DecoderBlock, EncoderBlock
 
@@ -77,6 +78,17 @@ class CrocoBackbone(nn.Module):
         self.dec_blocks = self._decoder()
         self.dec_blocks2 = self._decoder()
         self.dec_norm = nn.LayerNorm(config.dec_dim, eps=NORM_EPS)
+        self.paired: nn.ModuleList | None = None
+
+    def pair_decoders(self) -> None:
+        """From now on decode two views on one grid with both decoders at once; see `nn.paired_decoder`.
+
+        For inference, after the network is on its device. The weights are shared, not copied.
+        """
+        pairs = zip(self.dec_blocks, self.dec_blocks2, strict=True)
+        self.paired = nn.ModuleList(
+            PairedBlock(cast(DecoderBlock, first), cast(DecoderBlock, second)) for first, second in pairs
+        )
 
     def _decoder(self) -> nn.ModuleList:
         config = self.config
@@ -122,11 +134,25 @@ class CrocoBackbone(nn.Module):
         ]
         layers = [[view.tokens] for view in views]
         now = list(embedded or (self.decoder_embed(view.tokens).float() for view in views))
+        if self.paired is not None and on_grids and len(views) == 2 and views[0].grid == views[1].grid:
+            return self._decode_paired(self.paired, layers, torch.stack(now), ropes[0])
         for first, rest in zip(self.dec_blocks, self.dec_blocks2, strict=True):
             now = [
                 (first if v == 0 else rest)(x, torch.cat(others(now, v), 1), ropes[v], memory_ropes[v])
                 for v, x in enumerate(now)
             ]
+            for outputs, x in zip(layers, now, strict=True):
+                outputs.append(x)
+        for outputs in layers:
+            outputs[-1] = self.dec_norm(outputs[-1])
+        return layers
+
+    def _decode_paired(
+        self, blocks: nn.ModuleList, layers: list[list[Tensor]], now: Tensor, rope: tuple[Tensor, Tensor]
+    ) -> list[list[Tensor]]:
+        """Append the layers of both views, [2, B, N, dec_dim] at the start, to what they have."""
+        for block in blocks:
+            now = block(now, rope)
             for outputs, x in zip(layers, now, strict=True):
                 outputs.append(x)
         for outputs in layers:

@@ -96,3 +96,27 @@ def test_the_default_sizes_have_the_parameters_of_the_release() -> None:
     # The release has 571,171,208 with the mask token (768) and the two units that are stored and never used.
     unused = 2 * 2 * (256 * 256 * 9 + 256)
     assert sum(p.numel() for p in full.parameters()) + 768 + unused == 571_171_208
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("batch", [1, 2])
+def test_both_decoders_at_once_give_what_one_after_the_other_gives(batch: int) -> None:
+    torch.manual_seed(2)
+    backbone = CrocoBackbone(SMALL).eval()
+    for parameter in backbone.parameters():
+        if parameter.ndim == 1:
+            parameter.normal_(std=0.3)  # norms and biases that differ between the decoders
+    views = [backbone.encode(image) for image in images(2, batch=batch)]
+    single = backbone.decode(views)
+    size = sum(p.untyped_storage().nbytes() for p in backbone.parameters())
+    backbone.pair_decoders()
+    paired = backbone.decode(views)
+    for ours, theirs in zip(paired, single, strict=True):
+        for a, b in zip(ours, theirs, strict=True):
+            torch.testing.assert_close(a, b, atol=1e-5, rtol=1e-5)
+    held = {p.untyped_storage().data_ptr(): p.untyped_storage().nbytes() for p in backbone.parameters()}
+    assert sum(held.values()) < 1.02 * size
+    blocks = backbone.dec_blocks
+    assert all(block.mlp.fc1.weight.data_ptr() in held for block in blocks)
+    other = backbone.encode(images(1, 48, 48, batch)[0])
+    assert backbone.decode([views[0], other])[1][-1].shape[1] == 9  # of another grid: as before
