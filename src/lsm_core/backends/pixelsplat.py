@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Literal
 
 import torch
 from numpy.typing import NDArray
+from PIL.Image import Resampling
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
@@ -121,7 +122,7 @@ class PixelsplatBackend(Backend):
         """Compute what depends on one image only; see `Backend.encode`. Intrinsics are used by `predict`."""
         picture, K = check_image(image), check_intrinsics(intrinsics)
         side = self.options.size
-        placed = prepare(picture, cover_plan(picture.shape[1], picture.shape[0], (side, side)))
+        placed = prepare(picture, cover_plan(picture.shape[1], picture.shape[0], (side, side)), Resampling.LANCZOS)
         colors = torch.from_numpy(placed.pixels)
         tensor = colors.to(self.device).permute(2, 0, 1)[None].float() / 255
         with self.numerics():

@@ -14,13 +14,16 @@ import torch
 from torch import Tensor
 
 from lsm_core import load_backend
+from lsm_core.backends import load_semantics, with_semantics
 from lsm_core.backends.pixelsplat import PixelsplatBackend, PixelsplatOptions, load, standard_gaussians
 from lsm_core.backends.pixelsplat_files import three_views
 from lsm_core.backends.seeded_pixelsplat import SMALL, write_pixelsplat
+from lsm_core.backends.semantic_source import nearest_features
 from lsm_core.errors import InputError
 from lsm_core.geometry import invert, project, se3_exp, transform_points
 from lsm_core.geometry.permuted_harmonics import degree_mask, permuted_basis
 from lsm_core.geometry.wigner import rotate_coefficients
+from lsm_core.mapping import drawn_gaussians, single_view
 from lsm_core.nn.depth_buckets import BucketChoice
 from lsm_core.nn.pixelsplat import DepthHead, PixelsplatOutput
 from lsm_core.nn.ray_gaussians import RayGaussians
@@ -176,6 +179,26 @@ def test_views_that_show_no_depth_are_answered_without_validity(
     found = backend.predict(images, [K] * 2, T)
     assert found.validity == 0.0 and bool(torch.isfinite(found.gaussians.means).all())
     assert backend.predict(PICTURES[:2], [K] * 2, poses(2)).validity > 0
+
+
+def test_words_of_another_source_reach_every_gaussian_of_a_pixel(backend: PixelsplatBackend) -> None:
+    combined = with_semantics(backend, load_semantics("lsm-tiny", "cpu"))
+    assert combined.needs_poses and combined.needs_intrinsics
+    found = combined.predict(PICTURES[:2], [K] * 2, poses(2))
+    assert found.gaussians is not None and found.gaussians_per_pixel() == 3
+    odd = replace(found, gaussians=found.gaussians.select(torch.arange(len(found.gaussians) - 1)))
+    assert odd.gaussians_per_pixel() == 0
+    answer = combined.query(found, ["wall", "chair"], camera=found.camera(1))
+    assert answer.labels[0].shape == (SIZE, SIZE)
+    # What a keyframe keeps of view 1: its own Gaussians, and the words of their pixels when they are drawn.
+    kept = single_view(found, 1, keep_gaussians=True)
+    drawn = drawn_gaussians([kept])
+    assert drawn is not None and drawn.features is not None
+    torch.testing.assert_close(drawn.means, found.gaussians.means[3 * SIZE * SIZE :])
+    row, column = nearest_features(kept, 0)
+    assert kept.features is not None
+    expected = kept.features[0][row, column].flatten(0, 1).float()
+    assert torch.equal(drawn.features.view(SIZE * SIZE, 3, -1), expected[:, None].expand(-1, 3, -1))
 
 
 def raw_output(T: Tensor, generator: torch.Generator) -> tuple[PixelsplatOutput, Tensor]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from lsm_runner import Lsm
 from lsm_core.cli.bag_files import write_bag_map
 from lsm_core.cli.bag_map import BagMapper
 from lsm_core.data import sample_path
+from lsm_core.errors import InputError
 from lsm_core.io import open_bag, read_image, read_point_cloud, read_tum
 
 FRAMES = 60
@@ -66,6 +68,29 @@ def test_an_image_without_a_pose_is_passed_over_and_the_chain_holds(oracle: BoxO
     assert mapper.rejected["no_pose"] >= 1
     (segment,) = mapper.segments()
     assert int(placed[2]) not in segment.trajectory.stamps_ns
+
+
+class ToldOracle(BoxOracle):
+    """Must be told how the camera moved."""
+
+    needs_poses = True
+
+    def predict(self, views: Any, intrinsics: Any = None, poses: Any = None, generator: Any = None) -> Any:
+        assert poses is not None
+        self.told = [*getattr(self, "told", []), poses[1]]
+        return super().predict(views, intrinsics, None, generator)
+
+
+def test_a_model_that_must_be_told_poses_gets_those_of_the_odometry() -> None:
+    told = ToldOracle(sample_path())
+    mapper = run(told)
+    assert len(mapper.pairs) >= 4
+    for pair in mapper.pairs:
+        older, newer = told.truth.at(pair.older_ns), told.truth.at(pair.newer_ns)
+        assert older is not None and newer is not None
+        assert any(np.allclose(np.linalg.inv(older) @ newer, T, atol=1e-6) for T in told.told)
+    with pytest.raises(InputError, match="no odometry"):
+        run(told, odometry=False)
 
 
 def test_files_can_be_read_and_agree_with_the_summary(oracle: BoxOracle, tmp_path: Path) -> None:

@@ -13,17 +13,21 @@ from lsm_core.parity import family_of, read_fixture, run_fixture
 from lsm_core.weights import strict
 
 META = torch.device("meta")
+NAMES = (
+    *(f"lsm/{name}" for name in ("dust3r_dpt", "dust3r_linear", "rope2d", "dust3r_postprocess", "lseg_clip")),
+    *(f"splatt3r_noposplat_pixelsplat/pixelsplat_{name}" for name in ("2view_deterministic", "3view_sampled")),
+)
 
 
 @pytest.mark.shared
-@pytest.mark.parametrize("name", ["dust3r_dpt", "dust3r_linear", "rope2d", "dust3r_postprocess", "lseg_clip"])
+@pytest.mark.parametrize("name", NAMES)
 @torch.no_grad()
 def test_networks_run_on_the_device_of_the_fixture(
     shared_dir: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On a device without numbers, a tensor left on the CPU or a number read back is an error."""
     monkeypatch.setattr(strict, "_check_aliases", lambda *_: None)  # it compares numbers
-    fixture = read_fixture(shared_dir / "fixtures" / "lsm" / f"{name}.json")
+    fixture = read_fixture(shared_dir / "fixtures" / f"{name}.json")
     family = family_of(fixture)
     tensors = {k: v.to(META) for k, v in fixture.tensors().items()}
     inputs = {k: v for k, v in tensors.items() if not family.is_answer(k)}
