@@ -10,14 +10,14 @@ from lsm_core.data.classes import CLASSES
 from lsm_core.data.gl_renderer import RenderedFrame, Renderer
 from lsm_core.data.overlap import pair_overlap
 from lsm_core.data.scene import Scene
-from lsm_core.data.sensor import draw_sensor, expose
+from lsm_core.data.sensor import draw_sensor, expose, roll_shutter
 from lsm_core.data.trajectories import Walk, draw_walk
 
 Rng = np.random.Generator
 FRAMES_PER_WALK = 5
 WALKS_PER_ROOM = 2
 MAX_DRAWS = 60
-OVERLAP_RANGE = (0.2, 0.97)
+OVERLAP_RANGE = (0.1, 0.97)
 MIN_BASELINE_M = 0.02
 
 
@@ -75,12 +75,13 @@ def photograph_walk(renderer: Renderer, scene: Scene, rng: Rng, weights: dict[st
         if len(rendered) < FRAMES_PER_WALK or not is_good_view(rendered[order[-1]]):
             continue
         frames = [rendered[i] for i in range(FRAMES_PER_WALK)]
-        depth = np.stack([f.depth for f in frames])
-        pairs, overlap = walk_pairs(depth, walk)
+        pairs, overlap = walk_pairs(np.stack([f.depth for f in frames]), walk)
         neighbours = int((pairs[:, 1] - pairs[:, 0] == 1).sum())
         if neighbours < FRAMES_PER_WALK - 2:
             continue
         sensor = draw_sensor(rng)
-        rgb = np.stack([expose(f.colour, sensor, rng) for f in frames])
-        return WalkFrames(rgb, depth, np.stack([f.label for f in frames]), walk, pairs, overlap)
+        taken = [roll_shutter([f.colour, f.depth, f.label], sensor, rng) for f in frames]
+        rgb = np.stack([expose(colour, sensor, rng) for colour, _, _ in taken])
+        depth, label = (np.stack([images[k] for images in taken]) for k in (1, 2))
+        return WalkFrames(rgb, depth, label, walk, pairs, overlap)
     return None

@@ -142,10 +142,11 @@ class Furnisher:
         self.builder, self.rng, self.pool, self.shell = builder, rng, pool, shell
 
     def furnish(self, kind: str) -> None:
-        """Follow the recipe of a room kind (twice in large rooms), then add some rare objects."""
+        """Follow the recipe of a room kind, in large rooms others after it; then add some rare objects."""
         area = self.shell.size[0] * self.shell.size[1]
-        for _ in range(2 if area > 26 else 1):
-            for want in RECIPES[kind]:
+        kinds = [kind, *self.rng.choice(["living", "kitchen", "office", "dining", "mixed"], 2)]
+        for name in kinds[: 1 + (area > 24) + (area > 42)]:
+            for want in RECIPES[str(name)]:
                 for _ in range(want.count):
                     if self.rng.random() < want.chance:
                         self._want(want)

@@ -5,13 +5,23 @@ Runs on EGL with or without a GPU (Mesa's llvmpipe is enough). Needs the optiona
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any
 
 import numpy as np
 
 from lsm_core.data import shaders
+from lsm_core.data.reflections import (
+    KEEP_ALL,
+    MAX_REFLECTIONS,
+    MIN_REFLECTION,
+    PLANE_MARGIN_M,
+    add_reflection,
+    facing_plane,
+    mirrored,
+    reflected_share,
+)
 from lsm_core.data.scene import NO_DEPTH, Light, Scene
 from lsm_core.errors import DependencyError, DeviceError
 
@@ -183,7 +193,7 @@ class Renderer:
         program["u_bounce"].value = scene.bounce
 
     def render(self, intrinsics: np.ndarray, T_world_cam: np.ndarray) -> RenderedFrame:
-        """Render the loaded scene.
+        """Render the loaded scene, with what its mirrors, panes and polished floors reflect.
 
         Args:
             intrinsics: [3, 3], pixels of the output grid, pixel (0, 0) is the centre of the first.
@@ -191,11 +201,27 @@ class Renderer:
         """
         if self._scene is None:
             raise RuntimeError("load a scene before rendering")
+        frame = self._render_directly(intrinsics, T_world_cam, KEEP_ALL)
+        shares = [
+            (reflected_share(r, intrinsics, T_world_cam, frame.depth, frame.label), r)
+            for r in self._scene.reflectors
+        ]
+        worth = [item for item in shares if (item[0] > 0).mean() >= MIN_REFLECTION]
+        for share, reflector in sorted(worth, key=lambda item: -float(item[0].sum()))[:MAX_REFLECTIONS]:
+            plane = facing_plane(reflector, T_world_cam)
+            clip = plane - np.array([0, 0, 0, PLANE_MARGIN_M])
+            seen = self._render_directly(intrinsics, mirrored(plane, T_world_cam), clip)
+            frame = replace(frame, colour=add_reflection(frame.colour, seen.colour, share, reflector.blur_px))
+        return frame
+
+    def _render_directly(self, intrinsics: np.ndarray, T_world_cam: np.ndarray, clip: np.ndarray) -> RenderedFrame:
+        """Render what lies on the positive side of the plane ``clip`` [4]; the pose may be a mirrored one."""
         ctx, program = self.context, self._surface_program
         view = np.linalg.inv(T_world_cam)
         program["u_projection"].write(_columns(projection_matrix(intrinsics, self.width, self.height)))
         program["u_view"].write(_columns(view))
         program["u_eye"].value = tuple(float(v) for v in T_world_cam[:3, 3])
+        program["u_clip"].value = tuple(float(v) for v in clip)
         program["u_textures"].value = 0
         self._surface_buffer.use()
         ctx.enable(ctx.DEPTH_TEST)

@@ -10,7 +10,7 @@ import numpy as np
 from lsm_core.data import textures as tex
 from lsm_core.data.furniture import FurniturePool
 from lsm_core.data.placement import put_model
-from lsm_core.data.scene import NO_DEPTH, Light, SceneBuilder, label_id, triple
+from lsm_core.data.scene import NO_DEPTH, Light, Reflector, SceneBuilder, label_id, triple
 
 Rng = np.random.Generator
 
@@ -80,8 +80,17 @@ def add_window(
         _frame(builder, rng, wall, hole)
     builder.add_item("window", *box)
     _outside(builder, rng, wall, hole, daylight)
-    if rng.random() < 0.45:
+    drawn = rng.random()
+    if drawn < 0.4:
         _curtains(builder, rng, wall, hole, height)
+    elif drawn < 0.55:
+        _blinds(builder, rng, wall, hole)
+    if rng.random() < 0.5:
+        pane = wall.point(hole.left, -0.07, hole.bottom)
+        across = wall.point(hole.right, -0.07, hole.bottom) - pane
+        up = (0.0, 0.0, hole.top - hole.bottom)
+        strength = float(rng.uniform(0.03, 0.12))
+        builder.reflectors.append(Reflector(triple(pane), triple(across), up, strength))
     light = Light(
         triple(wall.point(centre_t, -0.1, sill + tall * 0.6)),
         (wall.inward[0] * 0.9, wall.inward[1] * 0.9, -0.43),
@@ -175,6 +184,21 @@ def _curtains(builder: SceneBuilder, rng: Rng, wall: Wall, hole: Opening, height
             )
         low, high = wall.point(left, 0.0, bottom), wall.point(right, 0.15, top)
         builder.add_item("curtain", np.minimum(low, high), np.maximum(low, high))
+
+
+def _blinds(builder: SceneBuilder, rng: Rng, wall: Wall, hole: Opening) -> None:
+    """Hang horizontal slats before a window, drawn down part of the way."""
+    pitch, tilt = float(rng.uniform(0.03, 0.06)), float(rng.uniform(0.2, 1.2))
+    shade = float(rng.choice([0.9, 0.75, 0.4]))
+    bottom = hole.bottom + (hole.top - hole.bottom) * float(rng.choice([0.0, 0.0, 0.3, 0.6]))
+    half = 0.5 * pitch
+    across = wall.point(hole.right, 0.0, 0.0) - wall.point(hole.left, 0.0, 0.0)
+    for z in np.arange(bottom + half, hole.top, pitch):
+        corner = wall.point(hole.left, 0.03 - half * np.cos(tilt), z - half * np.sin(tilt))
+        over = wall.point(hole.left, 0.03 + half * np.cos(tilt), z + half * np.sin(tilt)) - corner
+        builder.quad(corner, across, over, label_id("curtain"), colour=(shade, shade * 0.98, shade * 0.94))
+    low, high = wall.point(hole.left, 0.0, bottom), wall.point(hole.right, 0.06, hole.top)
+    builder.add_item("curtain", np.minimum(low, high), np.maximum(low, high))
 
 
 def add_door(builder: SceneBuilder, rng: Rng, pool: FurniturePool, wall: Wall, height: float) -> None:

@@ -27,6 +27,7 @@ _SHINY = frozenset(
         "coffee machine",
     }
 )
+DARK_SHARE = 0.18
 
 
 def footprint(model: PreparedModel, at: np.ndarray, yaw: float) -> tuple[np.ndarray, np.ndarray]:
@@ -44,7 +45,9 @@ def vary_colours(rng: Rng, colours: np.ndarray, amount: float) -> np.ndarray:
     saturation = colours.max(1, keepdims=True) - colours.min(1, keepdims=True)
     calm = np.where(saturation > 0.5, float(rng.uniform(0.4, 0.8)), 1.0)
     out = grey + (colours - grey) * calm
-    if rng.random() < amount:
+    if rng.random() < DARK_SHARE:
+        out = out * float(rng.uniform(0.06, 0.35))  # black chairs, dark fronts
+    elif rng.random() < amount:
         tint = 1.0 + rng.normal(0.0, 0.06, 3)
         out = (grey + (out - grey) * float(rng.uniform(0.5, 1.1))) * tint * float(rng.uniform(0.75, 1.15))
     return np.clip(out, 0.02, 0.93).astype(np.float32)
@@ -53,7 +56,9 @@ def vary_colours(rng: Rng, colours: np.ndarray, amount: float) -> np.ndarray:
 def _detail(rng: Rng, label: str) -> np.ndarray | None:
     """Return a near-white texture that gives an untextured surface its material, or None."""
     light = np.full(3, 0.88)
-    if label in _WOODEN and rng.random() < (0.75 if label not in _SOFT else 0.35):
+    if label == "door" and rng.random() < 0.6:
+        return None
+    if label in _WOODEN and rng.random() < (0.6 if label not in _SOFT else 0.35):
         return tex.wood(rng, light)
     if label in _SOFT:
         return tex.fabric(rng, light) if rng.random() < 0.7 else tex.carpet(rng, light)

@@ -7,8 +7,10 @@ import numpy as np
 from lsm_core.data.clutter import Clutterer
 from lsm_core.data.furnish import KIND_WEIGHTS, ROOM_KINDS, Furnisher
 from lsm_core.data.furniture import FurniturePool
-from lsm_core.data.scene import Light, Scene, SceneBuilder, triple
+from lsm_core.data.lighting import light_room
+from lsm_core.data.scene import Scene, SceneBuilder
 from lsm_core.data.shell import build_shell
+from lsm_core.data.thin_things import ThinThings
 from lsm_core.data.wall_decor import WallDecorator
 
 
@@ -46,27 +48,5 @@ def build_room(seed: int, pool: FurniturePool, kind: str | None = None) -> Scene
     clutter.floor(int(rng.poisson((2 + 0.15 * shell.size[0] * shell.size[1]) * density)))
     lamps_on = not shell.lights or shell.daylight < 0.5 or rng.random() < 0.4
     power = float(rng.uniform(1.2, 3.0)) if lamps_on else 0.0
-    lights = (*shell.lights, *clutter.ceiling(power))
-    return _light(rng, builder, lights, shell.size, power, shell.daylight if shell.lights else 0.0)
-
-
-def _light(
-    rng: np.random.Generator,
-    builder: SceneBuilder,
-    lights: tuple[Light, ...],
-    size: tuple[float, float, float],
-    power: float,
-    daylight: float,
-) -> Scene:
-    """Choose ambient light that goes with the lamps and windows, and freeze the scene."""
-    level = float(rng.uniform(0.25, 0.6)) * (0.35 * power + 0.5 * daylight + 0.15)
-    warm = np.array([1.0, 0.95, 0.88]) if power > daylight else np.array([0.95, 0.98, 1.0])
-    top = level * warm
-    bottom = level * float(rng.uniform(0.35, 0.8)) * np.array([1.0, 0.92, 0.84])
-    strongest = sorted(lights, key=lambda item: -sum(item.colour))[:4]
-    return builder.build(
-        tuple(strongest),
-        size,
-        triple(top),
-        triple(bottom),
-    )
+    ThinThings(builder, rng, shell).scatter()
+    return light_room(builder, rng, shell, clutter.ceiling(power), power)

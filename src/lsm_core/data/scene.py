@@ -6,6 +6,7 @@ World frame: metres, z up, floor at z = 0.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from lsm_core.data.classes import CLASS_ID
 from lsm_core.data.furniture import PreparedModel
 
 NO_DEPTH = 64  # added to the label of surfaces that carry no depth (what is outside a window)
+TUBE_SIDES = 6
 VERTEX_FLOATS = 15  # position 3, normal 3, uv 2, colour 3, layer, label, emission, gloss
 
 
@@ -24,8 +26,20 @@ class Light:
     direction: tuple[float, float, float]
     colour: tuple[float, float, float]  # linear intensity
     size_m: float
-    spread: float  # 0 = all directions alike, 1 = cosine lobe
+    spread: float  # 0 = all directions alike, 1 = cosine lobe, above 1 the power of the cosine (a spot)
     shadow: bool
+
+
+@dataclass(frozen=True)
+class Reflector:
+    """A flat rectangle that reflects: a mirror, a pane of glass, a polished floor."""
+
+    corner: tuple[float, float, float]
+    along: tuple[float, float, float]
+    up: tuple[float, float, float]
+    strength: float  # share of the light reflected head-on, 0 to 1; more at grazing angles (Schlick)
+    blur_px: float = 0.0  # of the reflection
+    label: int | None = None  # only pixels of this label reflect (a floor, not what stands on it)
 
 
 @dataclass(frozen=True)
@@ -54,6 +68,7 @@ class Scene:
     size: tuple[float, float, float]  # room extent, metres
     ambient: tuple[float, float, float]  # linear, from above
     bounce: tuple[float, float, float]  # linear, from below
+    reflectors: tuple[Reflector, ...] = ()
 
 
 def triple(values: np.ndarray) -> tuple[float, float, float]:
@@ -94,6 +109,7 @@ class SceneBuilder:
         self.items: list[Item] = []
         self.placed: list[tuple[PreparedModel, np.ndarray, float]] = []
         self.obstacles: list[tuple[float, ...]] = []
+        self.reflectors: list[Reflector] = []
 
     def texture(self, rgba: np.ndarray) -> int:
         """Add a texture [256, 256, 4] and return its layer; equal textures share one."""
@@ -196,6 +212,34 @@ class SceneBuilder:
                 emission=emission,
             )
 
+    def tube(
+        self,
+        points: np.ndarray,
+        radius: float,
+        label: int,
+        *,
+        colour: tuple[float, float, float],
+        gloss: float = 0.0,
+    ) -> None:
+        """Add a thin pipe of ``TUBE_SIDES`` sides along a polyline [N, 3]."""
+        points = np.asarray(points, np.float64)
+        angle = 2 * np.pi * np.arange(TUBE_SIDES + 1) / TUBE_SIDES
+        for a, b in pairwise(points):
+            axis = (b - a) / max(1e-9, float(np.linalg.norm(b - a)))
+            side = np.cross(axis, [0.0, 0.0, 1.0] if abs(axis[2]) < 0.9 else [1.0, 0.0, 0.0])
+            side /= np.linalg.norm(side)
+            rim = np.cos(angle)[:, None] * side + np.sin(angle)[:, None] * np.cross(axis, side)
+            low, high = a - 0.5 * radius * axis + radius * rim, b + 0.5 * radius * axis + radius * rim
+            first = np.stack([low[:-1], low[1:], high[1:]], 1)
+            second = np.stack([low[:-1], high[1:], high[:-1]], 1)
+            normals = np.concatenate(
+                [np.stack([rim[:-1], rim[1:], rim[1:]], 1), np.stack([rim[:-1], rim[1:], rim[:-1]], 1)]
+            )
+            corners = np.concatenate([first, second])
+            self.triangles(
+                corners, normals, np.zeros((len(corners), 3, 2)), np.array(colour), -1, label, gloss=gloss
+            )
+
     def add_item(self, label: str, low: np.ndarray, high: np.ndarray, *, blocks: bool = True) -> None:
         """Record an object and, where it blocks, its box as an obstacle."""
         lows = (float(low[0]), float(low[1]), float(low[2]))
@@ -230,6 +274,7 @@ class SceneBuilder:
             size=size,
             ambient=ambient,
             bounce=bounce,
+            reflectors=tuple(self.reflectors),
         )
 
 

@@ -26,6 +26,8 @@ void main() {
 SURFACE_FRAGMENT = """
 #version 330
 uniform sampler2DArray u_textures;
+uniform vec3 u_eye;
+uniform vec4 u_clip;                          // keeps points with dot(u_clip.xyz, p) + u_clip.w >= 0
 in vec3 v_to_eye; in vec3 v_normal; in vec2 v_uv; in vec3 v_colour; in float v_depth;
 flat in vec4 v_meta;                          // texture layer, label, emission, gloss
 layout(location = 0) out vec4 o_albedo;       // linear rgb, label
@@ -33,7 +35,7 @@ layout(location = 1) out vec4 o_geometry;     // normal in the world, depth
 layout(location = 2) out vec2 o_material;     // emission, gloss
 void main() {
     vec4 texel = v_meta.x < -0.5 ? vec4(1.0) : texture(u_textures, vec3(v_uv, v_meta.x));
-    if (texel.a < 0.4) discard;
+    if (texel.a < 0.4 || dot(u_clip.xyz, u_eye - v_to_eye) + u_clip.w < 0.0) discard;
     vec3 n = normalize(v_normal);
     if (dot(n, v_to_eye) < 0.0) n = -n;
     vec3 display = texel.rgb * v_colour;
@@ -118,7 +120,9 @@ vec3 shade(vec3 p, vec3 n, vec3 albedo, vec2 material, vec2 jitter) {
         float reach = sqrt(d2);
         vec3 l = to_light / reach;
         float wrap = clamp((dot(n, l) + 0.15) / 1.15, 0.0, 1.0);
-        float lobe = mix(1.0, clamp(dot(-l, u_light_direction[i]) * 1.1 + 0.1, 0.0, 1.0), u_light_shape[i].y);
+        float spread = u_light_shape[i].y, aligned = dot(-l, u_light_direction[i]);
+        float lobe = spread > 1.0 ? pow(max(aligned, 0.0), spread)
+                                  : mix(1.0, clamp(aligned * 1.1 + 0.1, 0.0, 1.0), spread);
         if (wrap * lobe < 0.001) continue;
         vec3 lifted = p + n * (0.012 + 0.012 * reach) + l * 0.02;   // against self-shadowing
         float size = u_light_shape[i].x;

@@ -10,7 +10,7 @@ import numpy as np
 from lsm_core.data import textures as tex
 from lsm_core.data.furniture import FurniturePool
 from lsm_core.data.openings import Opening, Wall, add_door, add_window
-from lsm_core.data.scene import Light, SceneBuilder, label_id
+from lsm_core.data.scene import Light, Reflector, SceneBuilder, label_id, triple
 
 Rng = np.random.Generator
 
@@ -126,7 +126,7 @@ def floor_look(rng: Rng, builder: SceneBuilder) -> SurfaceLook:
         )
     if pick < 0.85:
         return SurfaceLook(
-            builder.texture(tex.carpet(rng, tex.muted_colour(rng))), float(rng.uniform(0.5, 1.2)), 0.0
+            builder.texture(tex.carpet(rng, tex.carpet_colour(rng))), float(rng.uniform(0.5, 1.2)), 0.0
         )
     return SurfaceLook(
         builder.texture(tex.concrete(rng, tex.wall_colour(rng) * 0.85)), float(rng.uniform(1.0, 2.5)), 0.1
@@ -149,6 +149,32 @@ def _floor_zone(builder: SceneBuilder, rng: Rng, width: float, depth: float) -> 
         tile_m=look.tile_m,
         gloss=look.gloss,
     )
+
+
+def _partitions(
+    builder: SceneBuilder, rng: Rng, walls: tuple[Wall, ...], size: tuple[float, float, float], look: SurfaceLook
+) -> None:
+    """Divide a large room: up to two stub walls, a column."""
+    wall_id = label_id("wall")
+    for _ in range(int(rng.integers(0, 3))):
+        wall = walls[int(rng.integers(len(walls)))]
+        length, thick = float(rng.uniform(0.6, 2.5)), float(rng.uniform(0.1, 0.25))
+        t = float(rng.uniform(0.8, max(0.9, wall.length - 0.8)))
+        height = size[2] if rng.random() < 0.7 else float(rng.uniform(0.9, 1.4))
+        a, b = wall.point(t - thick / 2, 0.0, 0.0), wall.point(t + thick / 2, length, height)
+        _block(builder, np.minimum(a, b), np.maximum(a, b), wall_id, look)
+    if rng.random() < 0.4:
+        half = float(rng.uniform(0.12, 0.3))
+        x, y = rng.uniform(0.25, 0.75, 2) * size[:2]
+        _block(builder, np.array([x - half, y - half, 0]), np.array([x + half, y + half, size[2]]), wall_id, look)
+
+
+def _block(builder: SceneBuilder, low: np.ndarray, high: np.ndarray, label: int, look: SurfaceLook) -> None:
+    """Add a box of wall where nothing is yet."""
+    if builder.collides(low, high, 0.05):
+        return
+    builder.box((low + high) / 2, high - low, 0.0, label, layer=look.layer, tile_m=look.tile_m, gloss=look.gloss)
+    builder.obstacles.append((*(float(v) for v in low), *(float(v) for v in high)))
 
 
 def _skirting(builder: SceneBuilder, rng: Rng, walls: tuple[Wall, ...]) -> None:
@@ -183,8 +209,9 @@ def build_shell(
     """
     span = (1.9, 3.6) if compact else (2.6, 6.8)
     width, depth = float(rng.uniform(*span)), float(rng.uniform(*span))
-    if not compact and rng.random() < 0.3:
-        depth = float(rng.uniform(6.5, 10.0))
+    if not compact and rng.random() < 0.35:
+        depth = float(rng.uniform(6.5, 11.0))
+        width = float(rng.uniform(4.0, 8.5)) if rng.random() < 0.5 else width
     height = float(rng.uniform(2.3, 3.1))
     cut = (0.0, 0.0) if compact else _corner_box(rng, width, depth)
     if size is not None:
@@ -203,6 +230,8 @@ def build_shell(
     holes, lights = _windows(builder, rng, pool, walls, height, daylight)
     for index, wall in enumerate(walls):
         _wall_surface(builder, wall, height, holes[index], look)
+    if size is None and width * depth > 20:
+        _partitions(builder, rng, walls, (width, depth, height), look)
     if rng.random() < 0.75:
         _skirting(builder, rng, walls)
     return Shell((width, depth, height), walls, tuple(lights), daylight)
@@ -221,6 +250,11 @@ def _floor_and_ceiling(builder: SceneBuilder, rng: Rng, size: tuple[float, float
     )
     if zones and rng.random() < 0.25:
         _floor_zone(builder, rng, width, depth)
+    if floor.gloss > 0.04 and rng.random() < 0.6:
+        origin, strength = (0.0, 0.0, 0.0), float(rng.uniform(0.02, 0.12))
+        blur = float(rng.uniform(0.8, 4.0))
+        floor_id = label_id("floor")
+        builder.reflectors.append(Reflector(origin, triple(x_axis), triple(y_axis), strength, blur, floor_id))
     builder.quad(np.array([0, 0, height]), x_axis, y_axis, label_id("ceiling"), layer=ceiling_layer, tile_m=2.0)
 
 

@@ -303,3 +303,11 @@ def muted_colour(rng: Rng) -> np.ndarray:
     if pick < 0.6:
         return _pick(rng, _MUTED, 0.045)
     return _pick(rng, _NEUTRALS, 0.05) if pick < 0.9 else rng.uniform(0.1, 0.75, 3) * 0.7 + 0.1
+
+
+def carpet_colour(rng: Rng) -> np.ndarray:
+    """Return the tone of a fitted carpet: grey, muted, or a strong blue, red or green as in offices."""
+    if rng.random() < 0.3:
+        strong = np.array([[0.1, 0.22, 0.55], [0.45, 0.1, 0.12], [0.12, 0.3, 0.22], [0.08, 0.1, 0.14]])
+        return _pick(rng, strong, 0.03)
+    return muted_colour(rng) * float(rng.uniform(0.5, 1.0))

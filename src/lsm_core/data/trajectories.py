@@ -59,12 +59,13 @@ def _target_item(scene: Scene, rng: Rng, weights: dict[str, float]) -> Item | No
 
 
 def _start(scene: Scene, rng: Rng, target: np.ndarray) -> np.ndarray | None:
-    """Draw a free eye point 0.5 to 4 m from the target with the pitch in range."""
+    """Draw a free eye point 0.8 to 7.5 m from the target: a standing head, or a robot or a crouching person."""
     for _ in range(40):
-        distance = float(np.exp(rng.uniform(np.log(0.6), np.log(5.5))))
+        distance = float(np.exp(rng.uniform(np.log(0.8), np.log(7.5))))
         angle = float(rng.uniform(0, 2 * np.pi))
         eye = target + distance * np.array([np.cos(angle), np.sin(angle), 0.0])
-        eye[2] = float(np.clip(rng.normal(1.25, 0.45), 0.3, min(1.9, scene.size[2] - 0.25)))
+        tall = float(rng.normal(1.6, 0.12) if rng.random() < 0.45 else rng.normal(1.15, 0.45))
+        eye[2] = float(np.clip(tall, 0.25, min(1.95, scene.size[2] - 0.25)))
         flat = float(np.linalg.norm((target - eye)[:2]))
         pitch = np.rad2deg(np.arctan2(target[2] - eye[2], flat))
         if -55.0 < pitch < 28.0 and is_free(scene, eye):
@@ -88,7 +89,7 @@ def draw_walk(
     eye = _start(scene, rng, target)
     if eye is None:
         return None
-    step = float(np.exp(rng.uniform(np.log(0.06), np.log(0.5))))
+    step = float(np.exp(rng.uniform(np.log(0.06), np.log(0.55))))
     heading = float(rng.uniform(0, 2 * np.pi))
     drift = float(rng.normal(0, 0.35)) * step / 0.2 * rng.normal(0, 1.0, 3) * np.array([1, 1, 0.4])
     roll, roll_rate = float(rng.normal(0, 8.0)), float(rng.normal(0, 2.5))

@@ -8,7 +8,7 @@ from lsm_core.data import textures as tex
 from lsm_core.data.furniture import FurniturePool
 from lsm_core.data.openings import Wall
 from lsm_core.data.placement import place_model
-from lsm_core.data.scene import SceneBuilder, label_id, triple
+from lsm_core.data.scene import NO_DEPTH, Reflector, SceneBuilder, label_id, triple
 from lsm_core.data.shell import Shell
 
 Rng = np.random.Generator
@@ -25,8 +25,10 @@ class WallDecorator:
         for _ in range(count):
             wall = self.shell.walls[int(self.rng.integers(len(self.shell.walls)))]
             pick = self.rng.random()
-            if pick < 0.68:
+            if pick < 0.62:
                 self._picture(wall)
+            elif pick < 0.69:
+                self._mirror(wall)
             elif pick < 0.8:
                 self._flat_tv(wall)
             else:
@@ -85,6 +87,27 @@ class WallDecorator:
         )
         self.builder.add_item("picture", low, high)
 
+    def _mirror(self, wall: Wall) -> None:
+        """Hang a mirror: it has no name and no depth, since what it shows is not where it seems to be."""
+        wide, tall = float(self.rng.uniform(0.35, 1.1)), float(self.rng.uniform(0.5, 1.7))
+        bottom = float(self.rng.uniform(0.1, 1.1))
+        spot = self._hang(wall, (wide, tall), bottom)
+        if spot is None or bottom + tall > self.shell.size[2] - 0.1:
+            return
+        t, low, high = spot
+        shade = tex.wood_colour(self.rng) if self.rng.random() < 0.5 else np.full(3, self.rng.choice([0.05, 0.85]))
+        middle, size = wall.point(t, 0.01, bottom + tall / 2), np.array([wide, 0.02, tall])
+        self.builder.box(middle, size, wall.yaw, label_id("void"), colour=triple(shade))
+        edge = float(self.rng.uniform(0.004, 0.05))
+        corner = wall.point(t - wide / 2 + edge, 0.024, bottom + edge)
+        along = wall.point(t + wide / 2 - edge, 0.024, bottom + edge) - corner
+        up = np.array([0.0, 0.0, tall - 2 * edge])
+        grey = (0.3, 0.31, 0.31)
+        self.builder.quad(corner, along, up, label_id("void") + NO_DEPTH, colour=grey)
+        strength = float(self.rng.uniform(0.85, 0.97))
+        self.builder.reflectors.append(Reflector(triple(corner), triple(along), triple(up), strength))
+        self.builder.add_item("void", low, high)
+
     def _flat_tv(self, wall: Wall) -> None:
         wide = float(self.rng.uniform(0.6, 1.4))
         tall = wide * 0.58
@@ -113,6 +136,12 @@ class WallDecorator:
                 layer=layer,
                 emission=0.35,
             )
+        else:
+            corner = wall.point(t - wide / 2 + 0.015, 0.056, bottom + 0.015)
+            along = wall.point(t + wide / 2 - 0.015, 0.056, bottom + 0.015) - corner
+            up, strength = (0.0, 0.0, tall - 0.03), float(self.rng.uniform(0.03, 0.1))
+            blur = float(self.rng.choice([0.0, 1.5]))
+            self.builder.reflectors.append(Reflector(triple(corner), triple(along), up, strength, blur, label))
         self.builder.add_item("tv", low, high)
 
     def _mounted(self, wall: Wall, label: str) -> None:
