@@ -14,6 +14,7 @@ from torch import Tensor
 
 from lsm_core.backends.base import Backend, Image, check_image, check_intrinsics, encoded_pair
 from lsm_core.backends.pair_content import pair_content
+from lsm_core.backends.tiny_full_resolution import FullResolutionOptions, FullView, refine_at_full_resolution
 from lsm_core.backends.tiny_gaussians import SurfaceView, surface_gaussians
 from lsm_core.backends.tiny_grid import OUTPUT_STRIDE, choose_grid, output_to_input, place_on_grid
 from lsm_core.backends.tiny_pose import PairPose, estimate_pose
@@ -39,6 +40,7 @@ class TinyOptions:
         pose: thresholds of the pose search.
         full_support: number of supporting matches from which more do not raise `validity`.
         full_inlier_share, full_overlap, full_parallax_deg: the same for the other three figures.
+        full_resolution: refine the pose on corners of the images as given, and depth with that pose; None: do not.
     """
 
     min_match_score: float = 0.1
@@ -47,6 +49,7 @@ class TinyOptions:
     full_inlier_share: float = 0.6
     full_overlap: float = 0.25
     full_parallax_deg: float = 1.0
+    full_resolution: FullResolutionOptions | None = None
 
 
 OPTIONS = TinyOptions
@@ -116,6 +119,9 @@ class TinyBackend(Backend):
         if pose is not None:
             again = self._pose(matches, refined.log_depth_coarse, matched.rays, encoded.intrinsics, pose)
             pose = pose if again is None else again
+            if self.options.full_resolution is not None:
+                pose = self._sharpen((first, second), encoded, refined, pose, self.options.full_resolution)
+                refined = self.network.refine(encoded, matched, *self._pose_inputs(pose))
         found = self._prediction((first, second), encoded, matched, matches, refined, pose)
         return replace(found, validity=0.0) if content == "one view" else found
 
@@ -179,6 +185,27 @@ class TinyBackend(Backend):
             return estimate_pose(found, self.options.pose, start)
         except GeometryError:
             return None
+
+    def _sharpen(
+        self,
+        views: tuple[ViewFeatures, ViewFeatures],
+        encoded: Encoded,
+        refined: Refined,
+        pose: PairPose,
+        options: FullResolutionOptions,
+    ) -> PairPose:
+        """Return the pose refined on the full-size images, or as it was where they have too little to track."""
+        depth = refined.at_half(refined.log_depth)[:, 0].exp().cpu().numpy()
+        full = []
+        for index, view in enumerate(views):
+            to_image = view.grid_to_image.double().cpu()
+            K = (to_image @ encoded.intrinsics[index].double().cpu()).numpy()
+            image = np.ascontiguousarray(view.image)
+            full.append(FullView(image, K, depth[index], (to_image @ output_to_input().double()).numpy()))
+        try:
+            return refine_at_full_resolution(full[0], full[1], pose, self.options.pose, options)
+        except GeometryError:
+            return pose
 
     def _pose_inputs(self, pose: PairPose | None) -> tuple[Tensor, Tensor]:
         """Return T_other_self [2, 4, 4], each in its own view's depth unit, and has_pose [2]."""

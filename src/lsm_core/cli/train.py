@@ -31,9 +31,15 @@ def cpu_has_bfloat16() -> bool:
 
 @app.command("tiny")
 def train_tiny(
-    data: Annotated[Path, typer.Option(help="Folder with train/*.npz and val/*.npz (docs/training_data.md).")],
+    data: Annotated[
+        list[Path],
+        typer.Option(help="Folder with train/*.npz and val/*.npz (docs/training_data.md); repeatable."),
+    ],
     out: Annotated[Path, typer.Option(help="Folder for checkpoint, log and weights; an old run is resumed.")],
+    recipe: Annotated[str, typer.Option(help="Settings of the run: v0, v1, or an ablation of v1.")] = "v0",
     minutes: Annotated[float, typer.Option(min=0.1, help="Training time, earlier parts of the run included.")] = 75,
+    steps: Annotated[int | None, typer.Option(min=1, help="Length in steps instead of minutes (v1: 9000).")] = None,
+    start: Annotated[Path | None, typer.Option(help="Weights a new run begins from, or 'shipped'.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of weights, sampling and augmentation.")] = 0,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads of PyTorch.")] = 2,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
@@ -43,11 +49,13 @@ def train_tiny(
 ) -> None:
     """Train lsm-tiny. Can be interrupted at any time: the same command resumes it."""
     from lsm_core.backends.registry import resolve_device
+    from lsm_core.backends.tiny_weights import PACKAGED
     from lsm_core.data.classes import CLASSES, SYNONYMS
-    from lsm_core.errors import LsmError
+    from lsm_core.errors import InputError, LsmError
     from lsm_core.query.text import MiniLmTextEncoder
-    from lsm_core.training import TrainConfig, Trainer
+    from lsm_core.training import Trainer
     from lsm_core.training.language_targets import NameTable
+    from lsm_core.training.recipes import RECIPES
     from lsm_core.training.shard_pool import ShardPool
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
@@ -56,11 +64,17 @@ def train_tiny(
     try:
         target = resolve_device(device)
         fast = cpu_has_bfloat16() if target.type == "cpu" else True
-        config = replace(TrainConfig(), minutes=minutes, seed=seed, memory_gb=memory_gb)
-        pool = ShardPool(data / "train", memory_gb)
-        held_out = ShardPool(data / "val", memory_gb / 4) if (data / "val").is_dir() else None
-        names = NameTable(CLASSES, SYNONYMS, MiniLmTextEncoder().encode)
-        trainer = Trainer(pool, held_out, names, out, config, target, fast if bf16 is None else bf16)
+        if recipe not in RECIPES:
+            raise InputError(f"There is no recipe '{recipe}'.", f"Choose one of: {', '.join(RECIPES)}.")
+        config = replace(RECIPES[recipe], minutes=minutes, seed=seed, memory_gb=memory_gb)
+        config = config if steps is None else replace(config, steps=steps)
+        pool = ShardPool([folder / "train" for folder in data], memory_gb)
+        checked = [folder / "val" for folder in data if (folder / "val").is_dir()]
+        held_out = ShardPool(checked, memory_gb / 8) if checked else None
+        names = NameTable(CLASSES, SYNONYMS, MiniLmTextEncoder().encode, config.held_out_words)
+        first = PACKAGED if start == Path("shipped") else start
+        precise = fast if bf16 is None else bf16
+        trainer = Trainer(pool, held_out, names, out, config, target, precise, first)
         with Progress(TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(), disable=as_json) as bar:
             task = bar.add_task("lsm-tiny", total=1.0)
 

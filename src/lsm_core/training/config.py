@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from lsm_core.nn.tiny import TinyConfig
+
 
 @dataclass(frozen=True)
 class Grid:
@@ -53,6 +55,9 @@ class LossWeights:
     language: float = 0.5
     cosine: float = 0.2
     focal: float = 0.2
+    fine_bins: float = 0.1  # where the network has the second search
+    pose: float = 0.0  # rotation and direction of the pose solved from the network's matches and depth
+    composed: float = 0.0  # points of a view put in place by it
     confidence_alpha: float = 0.1
 
 
@@ -86,7 +91,9 @@ class TrainConfig:
     """Everything that decides a run besides the data."""
 
     minutes: float = 60.0
+    steps: int = 0  # where above 0, the schedule follows steps instead of minutes
     seed: int = 0
+    network: TinyConfig = field(default_factory=TinyConfig)
     stages: tuple[Stage, ...] = (
         Stage(0.0, SMALL_GRIDS, 16, 0.3),
         Stage(0.35, MIDDLE_GRIDS, 12, 0.25, by_class=0.5, language=2.0),
@@ -96,7 +103,9 @@ class TrainConfig:
     encoder_learning_rate: float = 2e-4
     weight_decay: float = 0.02
     warmup_steps: int = 150
+    decay_from: float = 0.0  # share of the run from which the learning rate falls, as a cosine
     final_rate: float = 0.02  # of the peak, at the end of the cosine
+    held_out_words: tuple[str, ...] = ()  # synonyms never trained with
     clip_norm: float = 1.0
     ema_decay: float = 0.998
     drop_intrinsics: float = 0.3

@@ -16,6 +16,7 @@ class NameTable:
         classes: canonical names; index 0 is void.
         synonyms: name -> words for it.
         embed: texts -> unit vectors [T, D] float32.
+        held_out: synonyms left out, so that they can show later what words never trained with are worth.
     """
 
     def __init__(
@@ -23,9 +24,11 @@ class NameTable:
         classes: Sequence[str],
         synonyms: Mapping[str, Sequence[str]],
         embed: Callable[[list[str]], Tensor],
+        held_out: Sequence[str] = (),
     ) -> None:
         self.classes = tuple(classes)
-        words = [list(dict.fromkeys([name, *synonyms.get(name, ())])) for name in classes]
+        kept = {name: [word for word in synonyms.get(name, ()) if word not in held_out] for name in classes}
+        words = [list(dict.fromkeys([name, *kept[name]])) for name in classes]
         vectors = embed([word for group in words for word in group])
         self._groups = list(vectors.split([len(group) for group in words]))
 

@@ -13,6 +13,7 @@ from lsm_core.nn.tiny.network import Encoded, Matched, Refined
 from lsm_core.nn.tiny.semantics import TextHead
 from lsm_core.training.batches import PairBatch
 from lsm_core.training.config import LossWeights
+from lsm_core.training.pose_loss import pose_terms
 from lsm_core.training.targets import Correspondences, bin_target, depth_at, pair_log_shift, soft_target
 
 
@@ -23,6 +24,7 @@ class Outputs:
     views: Encoded
     matched: Matched
     refined: Refined
+    start_pose: Tensor | None = None  # [2B, 4, 4] the noisy pose that the refinement was given
 
 
 def total_loss(
@@ -33,6 +35,7 @@ def total_loss(
     text_head: TextHead,
     weights: LossWeights,
     depth_bin_range: float,
+    fine_bin_range: float,
 ) -> tuple[Tensor, dict[str, float]]:
     """Weigh and add all terms.
 
@@ -43,7 +46,7 @@ def total_loss(
         texts: [C, 384] embedding of one name per class, row 0 (void) unused.
         text_head: decoder of language features.
         weights: weight per term.
-        depth_bin_range: the network's, hypotheses of the epipolar step.
+        depth_bin_range, fine_bin_range: the network's, hypotheses of the two searches along epipolar lines.
 
     Returns:
         The scalar loss, and every unweighted term as float for the log.
@@ -68,6 +71,13 @@ def total_loss(
         "cosine": cosine_loss(features, labels_4, texts, text_head),
         "focal": focal_loss(out.views.log_focal, batch.K, batch.depth.shape[-1]),
     }
+    if out.refined.searched is not None:
+        found = out.refined.searched
+        fine = log_offsets(found.logits.shape[1], fine_bin_range, batch.depth)
+        terms["fine_bins"] = bin_loss(found.logits, found.log_depth[:, 0].detach(), depth_4, fine)
+    if weights.pose > 0 and out.start_pose is not None:
+        pose = pose_terms(out.matched, out.views.intrinsics, batch, targets, out.start_pose)
+        terms |= {"pose": pose.rotation + pose.direction, "composed": pose.composed}
     total = sum((getattr(weights, name) * term for name, term in terms.items()), torch.zeros(()))
     return total, {name: float(term.detach()) for name, term in terms.items()}
 

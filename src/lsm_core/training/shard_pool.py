@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -35,12 +36,12 @@ class ShardPool:
     """All pairs of a folder, drawn uniformly or by class, among those with enough overlap.
 
     Args:
-        folder: holds ``shard_*.npz``; files that appear later are picked up by ``rescan``.
+        folders: hold ``shard_*.npz``; files that appear later are picked up by ``rescan``.
         memory_gb: further files are left unread beyond this.
     """
 
-    def __init__(self, folder: Path, memory_gb: float) -> None:
-        self.folder = folder
+    def __init__(self, folders: Path | Sequence[Path], memory_gb: float) -> None:
+        self.folders = (folders,) if isinstance(folders, Path) else tuple(folders)
         self.limit = memory_gb * 1e9
         self.shards: list[FrameShard] = []
         self._seen: set[tuple[str, int]] = set()
@@ -50,15 +51,15 @@ class ShardPool:
         self.rescan()
         if not self.shards:
             raise InputError(
-                f"There are no readable shards (shard_*.npz) in {folder}.",
+                f"There are no readable shards (shard_*.npz) in {', '.join(map(str, self.folders))}.",
                 "Write some first with the data generator (docs/training_data.md).",
             )
 
     def rescan(self) -> int:
         """Read files that are new since the last scan; return how many were added."""
         added = 0
-        for path in list_shards(self.folder):
-            stamp = (path.name, path.stat().st_mtime_ns)
+        for path in (path for folder in self.folders for path in list_shards(folder)):
+            stamp = (str(path), path.stat().st_mtime_ns)
             if stamp in self._seen or self._bytes >= self.limit:
                 continue
             try:

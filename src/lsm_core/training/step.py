@@ -41,4 +41,4 @@ def forward(
         T_other_self, has_pose = estimated_pose(*pose)
     with torch.autocast(device, torch.bfloat16, enabled=autocast):
         refined = net.refine(views, matched, T_other_self, has_pose)
-    return Outputs(views, matched, refined)
+    return Outputs(views, matched, refined, T_other_self)

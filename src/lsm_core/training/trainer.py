@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lsm_core.nn.tiny import TinyConfig, TinyNet
+from lsm_core.nn.tiny import TinyNet
 from lsm_core.training.batches import PairBatch, Prefetcher, training_batch
 from lsm_core.training.checkpoint import TrainState, load_state, save_state
 from lsm_core.training.config import TrainConfig
@@ -28,6 +28,7 @@ from lsm_core.training.shard_pool import ShardPool
 from lsm_core.training.step import forward
 from lsm_core.training.targets import correspondences
 from lsm_core.training.validation import validate, validation_batches
+from lsm_core.training.warm_start import start_from
 
 _log = logging.getLogger(__name__)
 Report = Callable[[float, dict[str, float]], None]
@@ -44,6 +45,7 @@ class Trainer:
         config: the run.
         device: where the network trains.
         autocast: bfloat16 products (fast on CPUs with AVX512-BF16 and on GPUs).
+        start: weights file that a new run begins from; the ImageNet encoder alone where None.
     """
 
     def __init__(
@@ -55,14 +57,18 @@ class Trainer:
         config: TrainConfig,
         device: torch.device,
         autocast: bool,
+        start: Path | None = None,
     ) -> None:
         self.pool, self.names, self.folder, self.config = train, names, folder, config
         self.device, self.autocast = device, autocast
         self.folder.mkdir(parents=True, exist_ok=True)
         torch.manual_seed(config.seed)
-        self.net_config = TinyConfig()
+        self.net_config = config.network
         self.net = TinyNet(self.net_config)
-        load_imagenet(self.net.encoder, imagenet_checkpoint())
+        if start is None:
+            load_imagenet(self.net.encoder, imagenet_checkpoint())
+        else:
+            start_from(self.net, start)
         self.net.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimiser = self._make_optimiser()
         self.average = WeightAverage(self.net, config.ema_decay)
@@ -81,11 +87,15 @@ class Trainer:
         last_save, last_check = time.monotonic(), time.monotonic()
 
         def progress() -> float:
+            if self.config.steps:
+                return min(self.step / self.config.steps, 1.0)
             return min((already + time.monotonic() - started) / limit, 1.0)
 
-        batches = Prefetcher(
-            lambda step: training_batch(self.pool, step, self.config.stage(progress()), self.config), self.step
-        )
+        def make(step: int) -> PairBatch:
+            share = min(step / self.config.steps, 1.0) if self.config.steps else progress()
+            return training_batch(self.pool, step, self.config.stage(share), self.config)
+
+        batches = Prefetcher(make, self.step)
         try:
             while progress() < 1.0:
                 figures = self.train_step(batches.next(), progress())
@@ -156,9 +166,10 @@ class Trainer:
         self.net.train()
         targets = correspondences(batch)
         out = forward(self.net, batch, targets, self.config.pose_noise, generator, self.autocast)
-        weights, bins = self.config.weights, self.net_config.depth_bin_range
+        weights, shapes = self.config.weights, self.net_config
         weights = replace(weights, language=weights.language * self.config.stage(progress).language)
-        loss, terms = total_loss(out, batch, targets, texts, self.net.text_head, weights, bins)
+        ranges = (shapes.depth_bin_range, shapes.fine_bin_range)
+        loss, terms = total_loss(out, batch, targets, texts, self.net.text_head, weights, *ranges)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(self._trained(), self.config.clip_norm)
@@ -199,10 +210,11 @@ class Trainer:
         return [p for group in self.optimiser.param_groups for p in group["params"]]
 
     def _set_rates(self, progress: float) -> float:
-        """Warm up by steps, then a cosine by time; return the share of the peak."""
+        """Warm up by steps, stay at the peak, then a cosine by progress; return the share of the peak."""
         warmup = min(1.0, (self.step + 1) / max(self.config.warmup_steps, 1))
-        low = self.config.final_rate
-        share = warmup * (low + (1 - low) * 0.5 * (1 + math.cos(math.pi * progress)))
+        low, start = self.config.final_rate, self.config.decay_from
+        falling = max(0.0, progress - start) / (1.0 - start)
+        share = warmup * (low + (1 - low) * 0.5 * (1 + math.cos(math.pi * falling)))
         for group in self.optimiser.param_groups:
             group["lr"] = group["peak"] * share
         return share

@@ -22,6 +22,9 @@ class TinyConfig:
     text_dim: int = 384  # all-MiniLM-L6-v2
     depth_bins: int = 24  # hypotheses along each epipolar line
     depth_bin_range: float = 0.8  # hypotheses span exp(-range) .. exp(+range) around the first guess
+    fine_bins: int = 0  # hypotheses of the second search at 1/4; 0 = none (version 0)
+    fine_bin_range: float = 0.2
+    fine_descriptor_dim: int = 32
     min_log_depth: float = -2.5  # ln(0.08)
     max_log_depth: float = 4.0  # ln(55)
     default_log_focal: float = -0.1  # ln(f / image width) when neither K nor the head says more

@@ -20,6 +20,7 @@ from lsm_core.nn.tiny.attention import PairBlock
 from lsm_core.nn.tiny.config import TinyConfig
 from lsm_core.nn.tiny.decoder import Fusion, ResidualUnit, convex_upsample, convex_weights
 from lsm_core.nn.tiny.epipolar import epipolar_profile, log_offsets
+from lsm_core.nn.tiny.fine_search import FineSearch, Searched
 from lsm_core.nn.tiny.lite0 import CHANNELS, Lite0, normalise
 from lsm_core.nn.tiny.matching import correlation, unit_descriptors
 from lsm_core.nn.tiny.rays import (
@@ -69,6 +70,7 @@ class Refined:
     log_confidence: Tensor  # [2B, 1, h4, w4]; confidence = 1 + exp
     features: Tensor  # [2B, feature_dim, h4, w4] language features
     upsampling: Tensor  # [2B, 1, 9, 2, 2, h4, w4] convex weights to 1/2
+    searched: Searched | None = None  # the second search, where the network has one
 
     def at_half(self, x: Tensor) -> Tensor:
         """Upsample any [2B, C, h4, w4] map to 1/2 with the learned weights."""
@@ -165,6 +167,7 @@ class TinyNet(nn.Module):
         )
         self.refiner = EpipolarRefiner(config)
         self.to_fine = Fusion(coarse, CHANNELS["s4"], fine)
+        self.fine_search = FineSearch(config) if config.fine_bins else None
         self.geometry = nn.Sequential(nn.ReLU(), nn.Conv2d(fine, 48, 3, padding=1), nn.ReLU())
         self.depth_residual = nn.Conv2d(48, 1, 1)
         self.confidence = nn.Conv2d(48, 1, 1)
@@ -238,8 +241,12 @@ class TinyNet(nn.Module):
         shift = (bin_logits.softmax(dim=1) * offsets.view(1, -1, 1, 1)).sum(dim=1, keepdim=True)
         log_depth_coarse = matched.log_depth + shift
         fine = self.to_fine(coarse, views.s4)
-        geometry = self.geometry(fine)
         up = F.interpolate(log_depth_coarse, scale_factor=2.0, mode="bilinear", align_corners=False)
+        searched = None
+        if self.fine_search is not None:
+            searched = self.fine_search(fine, up, views.intrinsics, T_other_self, has_pose)
+            fine, up = searched.features, up + searched.shift
+        geometry = self.geometry(fine)
         return Refined(
             bin_logits=bin_logits,
             log_depth_coarse=log_depth_coarse,
@@ -247,6 +254,7 @@ class TinyNet(nn.Module):
             log_confidence=self.confidence(geometry).float(),
             features=self.language(fine),
             upsampling=convex_weights(self.upsampling(geometry)),
+            searched=searched,
         )
 
     def _bounded(self, log_depth: Tensor) -> Tensor:
