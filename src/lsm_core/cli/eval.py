@@ -35,6 +35,9 @@ IntrinsicsOption = Annotated[bool, typer.Option(help="Give the backend the true 
 BaselinesFromOption = Annotated[
     Path | None, typer.Option(help="Take the baselines from this earlier --json of the same pairs.")
 ]
+FullSizeOption = Annotated[
+    bool, typer.Option("--full-resolution", help="lsm-tiny: refine poses on corners of the images as given.")
+]
 BaselinesOption = Annotated[bool, typer.Option(help="Also run SIFT, ORB and identity.")]
 
 
@@ -54,6 +57,7 @@ def hololens(
     intrinsics: IntrinsicsOption = True,
     baselines: BaselinesOption = True,
     baselines_from: BaselinesFromOption = None,
+    full_resolution: FullSizeOption = False,
     refine_pose: RefineOption = None,
     patience: PatienceOption = None,
     as_json: JsonOption = None,
@@ -64,7 +68,7 @@ def hololens(
     """Poses and depth on a real RGB-D recording, pairs chosen by overlap."""
     folder = find_shared(shared)
     with _progress("hololens") as bar:
-        model = _load(backend, weights, device, threads)
+        model = _load(backend, weights, device, threads, full_resolution)
         model = model if refine_pose is None else refined(model, refine_pose, patience)
         options = StudyOptions(limit, intrinsics, baselines, _known(baselines_from), rows if sheet else 0, bar)
         report = study_hololens(model, folder, options)
@@ -82,6 +86,7 @@ def rooms(
     intrinsics: IntrinsicsOption = True,
     baselines: BaselinesOption = True,
     baselines_from: BaselinesFromOption = None,
+    full_resolution: FullSizeOption = False,
     refine_pose: RefineOption = None,
     patience: PatienceOption = None,
     as_json: JsonOption = None,
@@ -91,7 +96,7 @@ def rooms(
 ) -> None:
     """Poses, depth and labels in rendered rooms with held-out furniture."""
     with _progress("rooms") as bar:
-        model = _load(backend, weights, device, threads)
+        model = _load(backend, weights, device, threads, full_resolution)
         model = model if refine_pose is None else refined(model, refine_pose, patience)
         options = StudyOptions(limit, intrinsics, baselines, _known(baselines_from), rows if sheet else 0, bar)
         report = study_rooms(model, data, options)
@@ -184,11 +189,19 @@ def _known(path: Path | None) -> dict[str, list[PairRecord]]:
     return {} if path is None else read_records(path)
 
 
-def _load(backend: str, weights: Path | None, device: str, threads: int | None) -> Backend:
+def _load(
+    backend: str, weights: Path | None, device: str, threads: int | None, full_resolution: bool = False
+) -> Backend:
     """Load the backend after setting the number of threads."""
     if threads is not None:
         torch.set_num_threads(threads)
-    return load_backend(backend, device, weights)
+    if not full_resolution:
+        return load_backend(backend, device, weights)
+    from lsm_core.backends.tiny import TinyOptions
+    from lsm_core.backends.tiny_full_resolution import FullResolutionOptions
+
+    options = TinyOptions(full_resolution=FullResolutionOptions())
+    return load_backend(backend, device, weights, options=options)
 
 
 class _Bar:

@@ -54,7 +54,9 @@ def train_tiny(
     from lsm_core.errors import InputError, LsmError
     from lsm_core.query.text import MiniLmTextEncoder
     from lsm_core.training import Trainer
+    from lsm_core.training.imagenet_dictionary import INDOOR_NAMES, DenseClassifier, Dictionary
     from lsm_core.training.language_targets import NameTable
+    from lsm_core.training.lite0_init import imagenet_checkpoint
     from lsm_core.training.recipes import RECIPES
     from lsm_core.training.shard_pool import ShardPool
 
@@ -71,10 +73,15 @@ def train_tiny(
         pool = ShardPool([folder / "train" for folder in data], memory_gb)
         checked = [folder / "val" for folder in data if (folder / "val").is_dir()]
         held_out = ShardPool(checked, memory_gb / 8) if checked else None
-        names = NameTable(CLASSES, SYNONYMS, MiniLmTextEncoder().encode, config.held_out_words)
+        encode = MiniLmTextEncoder().encode
+        names = NameTable(CLASSES, SYNONYMS, encode, config.held_out_words)
+        teacher = None
+        if config.weights.dictionary > 0:
+            classifier = DenseClassifier.load(imagenet_checkpoint()).to(target)
+            teacher = Dictionary(classifier, encode(list(INDOOR_NAMES.values())).to(target))
         first = PACKAGED if start == Path("shipped") else start
         precise = fast if bf16 is None else bf16
-        trainer = Trainer(pool, held_out, names, out, config, target, precise, first)
+        trainer = Trainer(pool, held_out, names, out, config, target, precise, first, teacher)
         with Progress(TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(), disable=as_json) as bar:
             task = bar.add_task("lsm-tiny", total=1.0)
 

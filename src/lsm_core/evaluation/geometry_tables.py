@@ -20,7 +20,7 @@ Bins = Sequence[tuple[float, float]]
 
 def rotation_median(records: Sequence[PairRecord]) -> float:
     """Return the median rotation error in degrees; a missing pose counts as 180."""
-    return _median([r.pose.rotation_deg for r in records])
+    return median_of([r.pose.rotation_deg for r in records])
 
 
 def rotation_good_share(records: Sequence[PairRecord]) -> float:
@@ -33,7 +33,7 @@ def direction_median(records: Sequence[PairRecord]) -> float:
     errors = [r.pose.direction_deg for r in records if r.direction_counts]
     if all(map(math.isnan, errors)):
         return math.nan
-    return _median([FAILED_DEG if math.isnan(e) else e for e in errors])
+    return median_of([FAILED_DEG if math.isnan(e) else e for e in errors])
 
 
 def above(records: Sequence[PairRecord], overlap: float) -> list[PairRecord]:
@@ -68,8 +68,8 @@ def pose_table(title: str, methods: Mapping[str, Sequence[PairRecord]]) -> Table
                     direction_median(records),
                     *(auc if has_direction else [math.nan] * len(auc)),
                     sum(not r.pose_found for r in records),
-                    _median([r.seconds for r in records]),
-                    _median([r.cpu_seconds for r in records]),
+                    median_of([r.seconds for r in records]),
+                    median_of([r.cpu_seconds for r in records]),
                 ]
             )
     note = (
@@ -131,8 +131,8 @@ def depth_table(
                     mean_of([r.sure_depth for r in records if r.sure_depth is not None], lambda e: e.absrel),
                     mean_of(constant[name], lambda e: e.absrel),
                     mean_of(constant[name], lambda e: e.delta),
-                    _median([r.pointmap1 for r in records]),
-                    _median([e.scale for e in errors]),
+                    median_of([r.pointmap1 for r in records]),
+                    median_of([e.scale for e in errors]),
                 ]
             )
     note = (
@@ -158,7 +158,7 @@ def validity_table(title: str, records: Sequence[PairRecord]) -> Table:
     for low, high in pairwise(VALIDITY_EDGES):
         inside = [r for r in records if low <= r.validity < high or (high == 1.0 and r.validity == 1.0)]
         if inside:
-            overlap = _median([r.overlap for r in inside])
+            overlap = median_of([r.overlap for r in inside])
             row: list[Cell] = [f"{low:.1f} to {high:.1f}", len(inside), overlap, rotation_median(inside)]
             rows.append([*row, rotation_good_share(inside), direction_median(inside)])
     return Table(title, columns, rows, "Medians; pairs of all overlaps, those without any included.")
@@ -170,7 +170,7 @@ def mean_of(errors: Sequence[DepthError], value: Callable[[DepthError], float]) 
     return float(np.mean(values)) if values else math.nan
 
 
-def _median(values: Sequence[float]) -> float:
+def median_of(values: Sequence[float]) -> float:
     """Return the median of the values that are not NaN, NaN without any."""
     known = [v for v in values if not math.isnan(v)]
     return float(np.median(known)) if known else math.nan

@@ -25,6 +25,7 @@ from lsm_core.evaluation.geometry_tables import (
     rotation_median,
     validity_table,
 )
+from lsm_core.evaluation.goals import depth_goals, label_goals, pose_goals, room_goals
 from lsm_core.evaluation.grid import sample_on_grid
 from lsm_core.evaluation.hololens import OVERLAP_BINS, choose_pairs, load_pairs, read_recording
 from lsm_core.evaluation.labelling import label_grid
@@ -95,6 +96,7 @@ def study_hololens(backend: Backend, shared: Path, options: StudyOptions | None 
     depth = depth_table("Depth on real images (HoloLens kitchen)", groups, _constant_groups(groups, measured))
     tables = [
         _hololens_bars(good[backend.name], ours, measured),
+        _hololens_goals(ours, measured),
         pose_table(f"Relative pose on real images, pairs with overlap > {GOOD_OVERLAP}", good),
         overlap_table("The same by overlap, all pairs", measured.methods, OVERLAP_BINS),
         depth,
@@ -135,6 +137,7 @@ def study_rooms(backend: Backend, data: Path, options: StudyOptions | None = Non
             Bar(f"mIoU, classes ≥ {100 * FREQUENT_SHARE:g} % of pixels", frequent, ROOM_MEAN_IOU, at_least=True),
         ]
         tables.insert(0, bars_table("Bars of version 0: rooms", bars))
+        tables.insert(1, bars_table("Goals of version 1: rooms", room_goals(ours, confusion)))
         tables.append(semantic_table("Labels in rendered rooms", confusion, 2 * len(pairs)))
         tables.append(class_table("IoU per class", confusion))
     return _report("lsm eval rooms", backend, tables, measured, ours, opts, confusion)
@@ -158,6 +161,7 @@ def study_nyu(backend: Backend, shared: Path, options: StudyOptions | None = Non
         confusion.add(true, predicted)
         opts.progress(done + 1, len(views))
     tables = [
+        bars_table("Goals of version 1: labels on photographs", label_goals(confusion)),
         semantic_table("Labels on NYUv2 photographs", confusion, len(views)),
         class_table("IoU per class, NYUv2 photographs", confusion),
     ]
@@ -217,6 +221,13 @@ def _hololens_bars(good: list[PairRecord], ours: list[PairRecord], measured: _Me
             Bar("seconds per pair", seconds, 0.5, at_least=False),
         ],
     )
+
+
+def _hololens_goals(ours: list[PairRecord], measured: _Measured) -> Table:
+    """Return the goals of version 1 that this recording decides."""
+    constant = {id(r): c for r, c in zip(ours, measured.constant, strict=True) if c is not None}
+    bars = pose_goals(ours, measured.methods) + depth_goals(ours, constant)
+    return bars_table("Goals of version 1: real images", bars)
 
 
 def _report(

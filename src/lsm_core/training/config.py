@@ -58,6 +58,7 @@ class LossWeights:
     fine_bins: float = 0.1  # where the network has the second search
     pose: float = 0.0  # rotation and direction of the pose solved from the network's matches and depth
     composed: float = 0.0  # points of a view put in place by it
+    dictionary: float = 0.0  # names that the ImageNet classifier sees (see `imagenet_dictionary`)
     confidence_alpha: float = 0.1
 
 

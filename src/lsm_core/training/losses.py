@@ -13,6 +13,7 @@ from lsm_core.nn.tiny.network import Encoded, Matched, Refined
 from lsm_core.nn.tiny.semantics import TextHead
 from lsm_core.training.batches import PairBatch
 from lsm_core.training.config import LossWeights
+from lsm_core.training.imagenet_dictionary import Dictionary
 from lsm_core.training.pose_loss import pose_terms
 from lsm_core.training.targets import Correspondences, bin_target, depth_at, pair_log_shift, soft_target
 
@@ -36,6 +37,7 @@ def total_loss(
     weights: LossWeights,
     depth_bin_range: float,
     fine_bin_range: float,
+    dictionary: Dictionary | None = None,
 ) -> tuple[Tensor, dict[str, float]]:
     """Weigh and add all terms.
 
@@ -47,6 +49,7 @@ def total_loss(
         text_head: decoder of language features.
         weights: weight per term.
         depth_bin_range, fine_bin_range: the network's, hypotheses of the two searches along epipolar lines.
+        dictionary: what the ImageNet classifier teaches, where the run uses it.
 
     Returns:
         The scalar loss, and every unweighted term as float for the log.
@@ -75,6 +78,8 @@ def total_loss(
         found = out.refined.searched
         fine = log_offsets(found.logits.shape[1], fine_bin_range, batch.depth)
         terms["fine_bins"] = bin_loss(found.logits, found.log_depth[:, 0].detach(), depth_4, fine)
+    if dictionary is not None:
+        terms["dictionary"] = dictionary.loss(batch.image, batch.label, out.refined.features, text_head)
     if weights.pose > 0 and out.start_pose is not None:
         pose = pose_terms(out.matched, out.views.intrinsics, batch, targets, out.start_pose)
         terms |= {"pose": pose.rotation + pose.direction, "composed": pose.composed}

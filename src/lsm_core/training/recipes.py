@@ -27,10 +27,11 @@ V1 = replace(
     held_out_words=("couch", "seat", "carpet", "armchair", "carpet floor"),
 )
 
-# For the ablations: v1 without one of its pieces.
+# For the ablations: v1 without one of its pieces, or with one more.
 RECIPES: dict[str, TrainConfig] = {
     "v0": V0,
     "v1": V1,
     "v1-no-pose": replace(V1, weights=LossWeights()),
+    "v1-dictionary": replace(V1, weights=replace(V1.weights, dictionary=0.2)),
     "v1-no-search": replace(V1, network=TinyConfig()),
 }

