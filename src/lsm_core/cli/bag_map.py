@@ -50,6 +50,7 @@ class Segment:
         number: from 1.
         trajectory: T_map_cam, metres once `metres_per_unit` is known, else the segment's unit.
         cloud: all its points in the same frame and unit.
+        views: the points of each keyframe, the same.
         gaussians: of all its pairs, without features, or None where the backend has none.
         metres_per_unit: factor applied, or None when the scale is unknown.
     """
@@ -57,6 +58,7 @@ class Segment:
     number: int
     trajectory: Trajectory
     cloud: PointCloud
+    views: tuple[PointCloud, ...]
     gaussians: Gaussians | None
     metres_per_unit: float | None
 
@@ -222,15 +224,16 @@ class BagMapper:
         for number, track in self._tracks.items():
             known = len(track.metres_per_unit) >= MIN_SCALE_SAMPLES
             factor = float(np.median(track.metres_per_unit)) if known else None
-            cloud = union_clouds(track.clouds, track.voxel, MAP_POINTS)
+            views = track.clouds
+            cloud = union_clouds(views, track.voxel, MAP_POINTS)
             gaussians = Gaussians.concatenate(track.gaussians) if track.gaussians else None
             trajectory = Trajectory.from_unsorted(list(track.poses), list(track.poses.values()))
             if factor is not None:
                 to_metres = Sim3.from_matrix(np.diag([factor, factor, factor, 1.0]))
-                cloud = cloud.transform(to_metres)
+                cloud, views = cloud.transform(to_metres), [view.transform(to_metres) for view in views]
                 gaussians = None if gaussians is None else gaussians.transform(to_metres)
                 poses = trajectory.poses.copy()
                 poses[:, :3, 3] *= factor
                 trajectory = Trajectory(trajectory.stamps_ns, poses)
-            found.append(Segment(number, trajectory, cloud, gaussians, factor))
+            found.append(Segment(number, trajectory, cloud, tuple(views), gaussians, factor))
         return sorted(found, key=lambda s: (-len(s.trajectory), s.number))

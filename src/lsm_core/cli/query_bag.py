@@ -15,14 +15,14 @@ from lsm_core.cli.bag_map import BagMapper, Labels, Segment
 from lsm_core.cli.console import progress_bar
 from lsm_core.errors import InputError
 from lsm_core.io import Trajectory, open_bag
-from lsm_core.query import Instance, InstanceConfig, find_instances
+from lsm_core.query import Instance, InstanceConfig, InstanceMap
 from lsm_core.types import Prediction
 
 if TYPE_CHECKING:
     from lsm_core.io import Frame
 
 PRESENT = 0.5
-OBJECTS = InstanceConfig(min_points=30)  # of a cloud that was thinned
+OBJECTS = InstanceConfig(min_points=30)  # of clouds that were thinned
 
 
 @dataclass(frozen=True)
@@ -139,8 +139,11 @@ def query_bag(
 def things_of(segment: Segment, texts: Sequence[str], odometry: Trajectory | None) -> list[Thing]:
     """Return the objects of a segment; their boxes stand upright where odometry says what is up."""
     metric = segment.metres_per_unit is not None
-    found = find_instances(segment.cloud, up_of(segment.trajectory, odometry), OBJECTS)
-    return [Thing(segment.number, metric, texts[instance.label], instance) for instance in found]
+    found = InstanceMap(OBJECTS)
+    for number, view in enumerate(segment.views):
+        found.add(number, view, texts)
+    things = found.things(up=up_of(segment.trajectory, odometry))
+    return [Thing(segment.number, metric, texts[instance.label], instance) for instance in things]
 
 
 def up_of(trajectory: Trajectory, odometry: Trajectory | None) -> NDArray[np.float64] | None:

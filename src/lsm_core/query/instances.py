@@ -1,4 +1,4 @@
-"""Separate things in a labelled cloud: connected regions in 3D with centroid, extent and oriented box."""
+"""Separate things in a labelled cloud: connected regions in 3D, with centroid, extent and oriented box."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from scipy.spatial.transform import Rotation
 
 from lsm_core.errors import InputError
 from lsm_core.mapping.clouds import PointCloud
+from lsm_core.query.region_joining import JoinConfig, join_regions
 
 FloatArray = NDArray[np.float64]
 SPACING_SAMPLE = 400
@@ -32,6 +33,7 @@ class InstanceConfig:
             slant, where the points of a grid are far apart, does not fall to pieces.
         min_points: smaller regions are dropped.
         min_score: regions with a lower mean score are dropped.
+        join: which of the regions that are left are pieces of one thing.
         trim: share of the points at either end of each axis that the box leaves out (stray points).
         max_instances: the best scored ones are kept, per text.
     """
@@ -41,6 +43,7 @@ class InstanceConfig:
     spacing_gap: float = 1.5
     min_points: int = 60
     min_score: float = 0.6
+    join: JoinConfig = field(default_factory=JoinConfig)
     trim: float = 0.02
     max_instances: int = 20
 
@@ -96,13 +99,12 @@ def find_instances(
         part = cloud.select(own)
         points = part.points.astype(np.float64)
         gap = limits.gap if limits.gap > 0 else max(relative, limits.spacing_gap * point_spacing(points))
-        regions = _regions(points, gap)
+        regions = [r for r in _regions(points, gap) if _counts(part.score[r], limits)]
         things = [
             replace(_describe(part.select(region), int(label), axis, limits), members=own[region])
-            for region in regions
+            for region in join_regions(points, regions, limits.join)
         ]
-        good = [t for t in things if t.points >= limits.min_points and t.score >= limits.min_score]
-        found += sorted(good, key=lambda t: -t.score * np.sqrt(t.points))[: limits.max_instances]
+        found += sorted(things, key=lambda t: -t.score * np.sqrt(t.points))[: limits.max_instances]
     return found
 
 
@@ -151,6 +153,11 @@ def _regions(points: FloatArray, gap: float) -> list[NDArray[np.int64]]:
     of_point = of_cell[member]
     order = np.argsort(of_point, kind="stable")
     return list(np.split(order, np.cumsum(np.bincount(of_point, minlength=count))[:-1]))
+
+
+def _counts(scores: NDArray[np.float32], limits: InstanceConfig) -> bool:
+    """Whether a region with these scores is large and sure enough."""
+    return len(scores) >= limits.min_points and float(scores.mean()) >= limits.min_score
 
 
 def _describe(region: PointCloud, label: int, up: FloatArray | None, limits: InstanceConfig) -> Instance:

@@ -6,19 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
 from lsm_core.backends.base import Backend
 from lsm_core.errors import UnsupportedError
-from lsm_core.mapping.clouds import PointCloud, cap_points, cloud_from_view
+from lsm_core.mapping.clouds import PointCloud, cloud_from_view
 from lsm_core.mapping.saved_map import CameraMap, MapKeyframe, SavedMap
 from lsm_core.mapping.scale import ScaleState
-from lsm_core.query.instances import Instance, find_instances
+from lsm_core.query.instance_map import InstanceMap
+from lsm_core.query.instances import Instance
 from lsm_core.query.prediction_query import query_prediction
 from lsm_core.query.text_check import check_texts
-from lsm_core.types import QueryResult, Sim3
-
-MAX_POINTS = 60_000  # of a camera, to find things among
+from lsm_core.types import QueryResult
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,14 +94,15 @@ def query_map(backend: Backend, saved: SavedMap, texts: Sequence[str], threshold
 
 
 def _things(camera: CameraMap, sightings: Sequence[Sighting]) -> list[Thing]:
-    """Group the labelled points of a camera's keyframes that have a place in its map."""
+    """Put together the things of a camera's keyframes that have a place in its map."""
     placed = {keyframe.id for keyframe in camera.placed if keyframe.in_map}
-    parts = [_labelled(s) for s in sightings if s.camera == camera.camera and s.keyframe.id in placed]
+    found = InstanceMap()
+    for sighting in sightings:
+        if sighting.camera == camera.camera and sighting.keyframe.id in placed:
+            found.add(sighting.keyframe.id, _labelled(sighting), sighting.found.texts)
     metric = camera.scale.state is ScaleState.METRIC
-    cloud = cap_points(PointCloud.concatenate(parts), MAX_POINTS)
-    if metric:
-        cloud = cloud.transform(_larger(camera.scale.metres_per_unit))
-    return [Thing(camera.camera, instance, metric) for instance in find_instances(cloud)] if len(cloud) else []
+    things = found.things(camera.scale.metres_per_unit if metric else 1.0)
+    return [Thing(camera.camera, instance, metric) for instance in things]
 
 
 def _labelled(sighting: Sighting) -> PointCloud:
@@ -113,7 +112,3 @@ def _labelled(sighting: Sighting) -> PointCloud:
     return cloud_from_view(
         sighting.keyframe.prediction, 0, labels, np.where(labels >= 0, best, 0).astype(np.float32)
     )
-
-
-def _larger(factor: float) -> Sim3:
-    return Sim3(factor, torch.eye(3, dtype=torch.float64), torch.zeros(3, dtype=torch.float64))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lsm_core.mapping import PointCloud
+from lsm_core.mapping import NO_LABEL, PointCloud
 from lsm_core.query import InstanceMap, InstanceTracker, find_instances
 
 
@@ -14,7 +14,7 @@ def board(low: float, high: float, label: int = 0, y: float = 0.0, seed: int = 0
     rng = np.random.default_rng(seed)
     n = int(2500 * (high - low))
     points = rng.uniform((low, y, 2.0), (high, y + 0.4, 2.2), (n, 3)).astype(np.float32)
-    scores = np.full(n, 0.9, np.float32)
+    scores = np.full(n, 0.0 if label == NO_LABEL else 0.9, np.float32)
     return PointCloud(
         points, np.zeros((n, 3), np.uint8), np.ones(n, np.float32), np.full(n, label, np.uint16), scores
     )
@@ -72,3 +72,33 @@ def test_members_are_the_points_of_a_thing() -> None:
         own = cloud.select(thing.members)
         assert len(own) == thing.points and set(own.label) == {thing.label}
         assert np.allclose(np.median(own.points, 0), thing.centroid, atol=1e-5)
+
+
+def test_what_most_keyframes_take_for_something_else_is_left_out() -> None:
+    things = InstanceMap()
+    texts = ["bed", "sofa"]
+    things.add(0, PointCloud.concatenate([board(0, 1, label=0), board(3, 4, label=0, seed=9)]), texts)
+    assert len(things.things()) == 2
+    for key in (1, 2):
+        things.add(key, board(0, 1, label=1, seed=key), texts)  # a sofa, say these
+    found = things.things()
+    assert [(t.label, round(float(t.centroid[0]), 1)) for t in found] == [(0, 3.5), (1, 0.5)]
+
+
+def test_what_most_keyframes_see_nothing_in_is_left_out() -> None:
+    things = InstanceMap()
+    things.add(0, board(0, 1), ["chair"])
+    for key in (1, 2, 3):
+        things.add(key, board(0, 1, label=NO_LABEL, seed=key), ["chair"])
+        assert len(things.things()) == int(key < 2)
+    things.remove([2, 3])
+    assert len(things.things()) == 1
+
+
+def test_members_of_a_thing_of_several_keyframes_are_its_points() -> None:
+    things = InstanceMap()
+    for key in (1, 2):
+        things.add(key, PointCloud.concatenate([board(0, 1, seed=key), board(3, 4, seed=key)]), ["shelf"])
+    whole = things.cloud()
+    for thing in things.things():
+        assert np.median(whole.points[thing.members], axis=0) == pytest.approx(thing.centroid, abs=1e-4)
