@@ -100,16 +100,17 @@ def _query_images(
     as_json: bool,
 ) -> None:
     """Look in two images."""
+    from lsm_core.cli.known_cameras import known_cameras
     from lsm_core.cli.loading import load_images, load_model
     from lsm_core.cli.pair_files import write_masks
     from lsm_core.cli.query_files import images_sheet
     from lsm_core.io import write_png
 
     images = load_images(paths)
-    K = intrinsics(camera)
     model = load_model(choice, texts)
+    known = known_cameras(model, images, intrinsics(camera))
     with err.status("Looking ..."):
-        prediction = model.predict(images, None if K is None else [K, K])
+        prediction = model.predict(images, known.intrinsics, known.poses)
         found = model.query(prediction, list(texts), thresholds=threshold)
     files = write_masks(output, found, images)
     write_png(output / "sheet.png", images_sheet(found, images, [path.name for path in paths]))

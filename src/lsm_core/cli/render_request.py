@@ -60,6 +60,7 @@ def read_scene(request: Request) -> tuple[Scene, Backend | None]:
         LsmError: what reading, loading or reconstructing raises.
     """
     from lsm_core.backends.with_semantics import SemanticBackend
+    from lsm_core.cli.known_cameras import known_cameras
     from lsm_core.cli.loading import load_images, load_model
     from lsm_core.views import open_scene, scene_of
 
@@ -67,9 +68,9 @@ def read_scene(request: Request) -> tuple[Scene, Backend | None]:
     if len(request.source) == 2:
         images = load_images(request.source)
         model = load_model(request.model(), request.query)
-        K = intrinsics(request.intrinsics)
+        known = known_cameras(model, images, intrinsics(request.intrinsics))
         with err.status("Reconstructing ..."):
-            prediction = model.predict(images, None if K is None else [K, K])
+            prediction = model.predict(images, known.intrinsics, known.poses)
             if isinstance(model, SemanticBackend) and (request.query or "features" in ",".join(request.show)):
                 prediction = model.with_gaussian_features(prediction)
         return scene_of(prediction, images, " + ".join(path.name for path in request.source)), model
