@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from conftest import wait_until
+from lsm_perception.models import BackendLoader
 from lsm_perception.node_executor import NodeExecutor
-from lsm_perception.perception_node import BackendLoader, PerceptionNode
+from lsm_perception.perception_node import PerceptionNode
 from lsm_perception.publishers import TYPES
 from lsm_perception.runtime import initial_queries
 from rclpy.parameter import Parameter

@@ -85,7 +85,7 @@ def test_words_are_asked_of_the_source(node: Harness, views: list[View]) -> None
 
 
 def test_a_model_without_words_says_unsupported(rclpy_session: None, views: list[View], weights: Path) -> None:
-    harness = started({"backend": "dust3r", "weights": str(weights)}, "wordless")
+    harness = started({"backend": "dust3r", "weights": str(weights), "semantics.source": "none"}, "wordless")
     try:
         walk_slowly(harness, views[:1])
         assert wait_until(lambda: len(harness.messages("keyframes")) >= 1)

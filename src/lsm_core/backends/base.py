@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 Image = NDArray[np.uint8]
 NO_LANGUAGE_FIX = (
     "Use a backend with language features (lsm-tiny, lsm), or give this one a semantic source: "
-    "semantics='lseg' in Python, --semantics lseg, or semantics.source:=lseg for the node."
+    "semantics='lseg' in Python, --semantics lseg, or semantics.source:=lseg for the node (or lsm-tiny)."
 )
 
 

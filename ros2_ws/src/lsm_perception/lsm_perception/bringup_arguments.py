@@ -60,8 +60,13 @@ ARGUMENTS: tuple[BringupArgument, ...] = (
     BringupArgument("pairing", "", "temporal, or rig: two cameras of one time.", ("temporal", "rig"), "pairing"),
     BringupArgument("backend", "", "The model: lsm-tiny, lsm, ...", (), "backend"),
     BringupArgument("weights", "", "File or folder with weights; empty for those shipped.", (), "weights"),
-    BringupArgument("semantics", "", "What answers words.", ("model", "lseg", "lsm-tiny"), "semantics.source"),
+    BringupArgument(
+        "semantics", "", "What answers words.", ("auto", "model", "none", "lseg", "lsm-tiny"), "semantics.source"
+    ),
     BringupArgument("semantics_weights", "", "File or folder with its weights.", (), "semantics.weights"),
+    BringupArgument(
+        "poses_backend", "", "What finds poses for a model that must be told them.", (), "poses.backend"
+    ),
     BringupArgument("device", "", "auto, cpu, cuda, cuda:1 ...", (), "device"),
     BringupArgument("scale_source", "", "Where metres come from.", SCALE_SOURCES, "scale.source"),
     BringupArgument("queries", "", "Comma-separated words to segment.", (), "queries.texts"),

@@ -19,6 +19,7 @@ from lsm_perception.mapper import MapContents, Mapper
 from lsm_perception.marker_outputs import MarkerBoard, MarkerOutputs
 from lsm_perception.odometry import OdometrySource
 from lsm_perception.outputs import Outputs
+from lsm_perception.pair_poses import PairPoses
 from lsm_perception.parameters import NodeParameters
 from lsm_perception.pipeline import Pipeline, Sinks
 from lsm_perception.products import Candidate, Products
@@ -44,6 +45,7 @@ class Shared:
     worker: Worker[Candidate]
     ids: KeyframeIds
     markers: MarkerBoard
+    poses: PairPoses
 
 
 @dataclass(frozen=True)
@@ -176,6 +178,15 @@ def make_context(
     pairer = None if rig is None else rig.pairer
     floor = FloorFinder(shared.backend) if parameters.scale.wants_floor else None
     pipeline = Pipeline(
-        shared.backend, gate, mapper, shared.segmenter, shared.timings, sinks, shared.ids, pairer, floor
+        shared.backend,
+        gate,
+        mapper,
+        shared.segmenter,
+        shared.timings,
+        sinks,
+        shared.ids,
+        pairer,
+        floor,
+        shared.poses,
     )
     return CameraContext(camera, names, gate, mapper, outputs, pipeline, stream, rig)

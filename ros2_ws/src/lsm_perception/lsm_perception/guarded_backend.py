@@ -25,6 +25,9 @@ class GuardedBackend(Backend):
         self.name = backend.name  # type: ignore[misc]  # of the class elsewhere
         self.has_language = backend.has_language  # type: ignore[misc]
         self.embedding_dim = backend.embedding_dim  # type: ignore[misc]
+        self.max_views = backend.max_views  # type: ignore[misc]
+        self.needs_poses = backend.needs_poses  # type: ignore[misc]
+        self.needs_intrinsics = backend.needs_intrinsics  # type: ignore[misc]
 
     def encode(self, image: Image, intrinsics: Tensor | NDArray[Any] | None = None) -> ViewFeatures:
         return self._watch.run(lambda: self._backend.encode(image, intrinsics))

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from lsm_perception.perception_node import BackendLoader
+    from lsm_perception.models import BackendLoader
 
 REQUIREMENTS = {
     "rclpy": "source a ROS 2 installation (or run ./run setup in the repository)",

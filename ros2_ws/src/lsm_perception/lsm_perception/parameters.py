@@ -357,9 +357,10 @@ class SemanticsParameters:
     """Where words come from."""
 
     source: str = setting(
-        "model",
-        "What answers words: the model itself, or a source beside any model.",
-        choices=("model", *semantic_names()),
+        "auto",
+        "What answers words: the model itself, a source beside it (lseg, lsm-tiny), or none. auto: the model where "
+        "it has words, else lseg where semantics.weights names its file, else lsm-tiny.",
+        choices=("auto", "model", "none", *semantic_names()),
         read_only=True,
     )
     weights: str = setting(
@@ -367,6 +368,20 @@ class SemanticsParameters:
         "File or folder with the source's weights (lsm weights fetch lseg); empty for those shipped.",
         read_only=True,
     )
+
+
+@dataclass(frozen=True)
+class PosesParameters:
+    """Where poses come from for a model that must be told them (pixelsplat) when odometry knows none."""
+
+    backend: str = setting(
+        "none",
+        "Another model, asked for the relative pose of a pair where odometry knows none; only for models that must "
+        "be told poses (pixelsplat).",
+        choices=("none", *backend_names()),
+        read_only=True,
+    )
+    weights: str = setting("", "File or folder with its weights; empty for those shipped.", read_only=True)
 
 
 @dataclass(frozen=True)
@@ -431,6 +446,7 @@ class NodeParameters:
     map: MapParameters = field(default_factory=MapParameters)
     queries: QueryParameters = field(default_factory=QueryParameters)
     semantics: SemanticsParameters = field(default_factory=SemanticsParameters)
+    poses: PosesParameters = field(default_factory=PosesParameters)
 
 
 def settings() -> tuple[Setting, ...]:

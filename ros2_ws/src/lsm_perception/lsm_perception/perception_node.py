@@ -7,7 +7,6 @@ import os
 import time
 import traceback
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,7 +15,7 @@ from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.timer import Timer
 
-from lsm_core.backends import Backend, load_backend, load_semantics, with_semantics
+from lsm_core.backends import load_backend
 from lsm_core.device_faults import DeviceFault, device_fault
 from lsm_core.errors import LsmError
 from lsm_perception.declaration import ParameterServer
@@ -24,6 +23,7 @@ from lsm_perception.device_memory import give_back_memory
 from lsm_perception.device_watch import one_line
 from lsm_perception.diagnostics import DiagnosticsMaker
 from lsm_perception.health import collect_health
+from lsm_perception.models import BackendLoader, load_models
 from lsm_perception.parameters import NodeParameters
 from lsm_perception.process_memory import return_free_memory
 from lsm_perception.runtime import Runtime
@@ -37,7 +37,6 @@ STOP_S = 2.5  # wait for a transition or an inference when the process ends
 LAST_WORDS_S = 1.0  # wait for diagnostics to be heard before they end
 RETURN_MEMORY_S = 30.0
 
-BackendLoader = Callable[[str, str, Path | None], Backend]
 Transition = Callable[["PerceptionNode", LifecycleState], TransitionCallbackReturn]
 
 
@@ -168,7 +167,8 @@ class PerceptionNode(LifecycleNode):
         """Make the working parts; return why that failed, "" when it did not. Whatever it is, the node stays up."""
         try:
             torch.set_num_threads(parameters.num_threads or default_threads())
-            self._runtime = Runtime(self, parameters, self._load_model(parameters), self._fail)
+            models = load_models(parameters, self._load_backend)
+            self._runtime = Runtime(self, parameters, models, self._fail)
             self._runtime.warm_up()
             self._own_services.attach(self._runtime, parameters)
             self._diagnostics = DiagnosticsMaker(self.get_fully_qualified_name())
@@ -177,16 +177,6 @@ class PerceptionNode(LifecycleNode):
                 self._fail(one_line(error))
             return str(error) if isinstance(error, LsmError) else f"{type(error).__name__}: {error}"
         return ""
-
-    def _load_model(self, parameters: NodeParameters) -> Backend:
-        """Load the backend, with the words of a semantic source where one is chosen."""
-        semantics = parameters.semantics
-        source = None
-        if semantics.source != "model":
-            source = load_semantics(semantics.source, parameters.device, semantics.weights or None)
-        weights = Path(parameters.weights) if parameters.weights else None
-        backend = self._load_backend(parameters.backend, parameters.device, weights)
-        return backend if source is None else with_semantics(backend, source)
 
     def _release(self) -> None:
         """Let go of everything, and of the device's memory once nothing refers to it."""

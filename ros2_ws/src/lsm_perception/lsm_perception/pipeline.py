@@ -23,6 +23,7 @@ from lsm_perception.floor_finder import FloorFinder
 from lsm_perception.gate import CameraGate
 from lsm_perception.keyframe_ids import KeyframeIds
 from lsm_perception.mapper import Mapper, MapUpdate, OutdatedError
+from lsm_perception.pair_poses import PairPoses
 from lsm_perception.products import Candidate, Keyframe, Matrix, NamedPoints, Products
 from lsm_perception.rig_pair import RigPair, RigPairer
 from lsm_perception.segmentation import Segmenter
@@ -94,6 +95,7 @@ class Pipeline:
         ids: KeyframeIds | None = None,
         rig: RigPairer | None = None,
         floor: FloorFinder | None = None,
+        poses: PairPoses | None = None,
     ) -> None:
         self._backend = backend
         self._gate = gate
@@ -104,6 +106,7 @@ class Pipeline:
         self._ids = KeyframeIds() if ids is None else ids
         self._rig = rig
         self._floor = floor
+        self._poses = PairPoses(backend) if poses is None else poses
         self._lock = threading.Lock()
         self._keyframes = self._pairs = self._accepted = 0
         self._rejected: dict[str, int] = {}
@@ -224,11 +227,14 @@ class Pipeline:
             return None
         return DynamicPixels.from_mask(candidate.calibration.undistort_mask(mask))
 
-    def _predict(self, older: Keyframe | None, newer: Keyframe) -> Prediction:
+    def _predict(self, older: Keyframe | None, newer: Keyframe, T_older_newer: Matrix | None = None) -> Prediction:
         """Predict the pair, or the first keyframe with itself: its masks are good, its geometry is not used."""
         assert newer.encoded is not None
+        if older is not None and older.encoded is None:
+            older = None
         first = newer.encoded if older is None or older.encoded is None else older.encoded
-        prediction = self._backend.predict([first, newer.encoded])
+        poses = self._poses.of(older, newer, T_older_newer)
+        prediction = self._backend.predict([first, newer.encoded], poses=poses)
         bad = non_finite_prediction(prediction)
         if bad is not None:
             raise DroppedError(Drop.NON_FINITE, f"The model's answer is not finite: {bad}.")

@@ -21,7 +21,7 @@ from lsm_perception.products import Candidate, Keyframe, Matrix
 from lsm_perception.rig_images import SecondImages, Waiting
 
 NOT_KEPT = 0  # id of the second camera's images: they serve one pair
-Predict = Callable[[Keyframe, Keyframe], Prediction]
+Predict = Callable[[Keyframe, Keyframe, Matrix], Prediction]
 Extrinsics = Callable[[str, str, int], Matrix | None]
 
 
@@ -116,7 +116,7 @@ class RigPairer:
             self.settle(Drop.NON_FINITE)
             self._problem(f"The model's answer to an image of '{image.camera}' is not finite: {bad}.")
             return None
-        prediction = predict(second, primary)
+        prediction = predict(second, primary, T)
         return RigPair(second, prediction, self._judge.judge(second, primary, prediction, T), T)
 
     def settle(self, reason: Drop | None) -> None:

@@ -12,7 +12,6 @@ from rclpy.duration import Duration
 from rclpy.node import Node
 from tf2_ros import Buffer, TransformListener
 
-from lsm_core.backends.base import Backend
 from lsm_core.errors import LsmError
 from lsm_core.mapping import KeyframeDecision
 from lsm_perception import garbage
@@ -28,7 +27,9 @@ from lsm_perception.input_watch import InputWatch
 from lsm_perception.keyframe_ids import KeyframeIds
 from lsm_perception.listener import Listener
 from lsm_perception.marker_outputs import MarkerBoard
+from lsm_perception.models import Models
 from lsm_perception.odometry import OdometrySource
+from lsm_perception.pair_poses import PairPoses
 from lsm_perception.parameters import NodeParameters
 from lsm_perception.problems import Problems
 from lsm_perception.products import Candidate, Products
@@ -51,14 +52,18 @@ class Runtime:
     """The working parts of the node."""
 
     def __init__(
-        self, node: Node, parameters: NodeParameters, backend: Backend, on_lost: Callable[[str], None]
+        self,
+        node: Node,
+        parameters: NodeParameters,
+        models: Models,
+        on_lost: Callable[[str], None],
     ) -> None:
         """Build every part; nothing runs before `start`.
 
         Args:
             node: for publishers, subscriptions, clock and log.
             parameters: in force.
-            backend: the model; closed by `close`.
+            models: the model, and what finds poses for it; closed by `close`.
             on_lost: told once, in any thread, when the device will not work any more.
 
         Raises:
@@ -67,7 +72,9 @@ class Runtime:
         self._node = node
         self.parameters = parameters
         self.device = DeviceWatch(self._free_memory, on_lost)
-        self.backend = backend = GuardedBackend(backend, self.device)
+        self.backend = backend = GuardedBackend(models.backend, self.device)
+        self._estimator = None if models.estimator is None else GuardedBackend(models.estimator, self.device)
+        self._poses = PairPoses(backend, self._estimator)
         self.active = False
         self.timings = Timings()
         self.account = Account()
@@ -99,8 +106,10 @@ class Runtime:
         """Run the model once on a pattern, and ask it the standing queries, so the first keyframe is not slow."""
         pattern = np.random.default_rng(0).integers(0, 255, (96, 128, 3), dtype=np.uint8)
         image = np.ascontiguousarray(pattern.repeat(4, axis=0).repeat(4, axis=1))
-        encoded = self.backend.encode(image)
-        prediction = self.backend.predict([encoded, encoded])
+        K = np.array([[400.0, 0, 255.5], [0, 400.0, 191.5], [0, 0, 1]]) if self.backend.needs_intrinsics else None
+        encoded = self.backend.encode(image, K)
+        poses = [np.eye(4), np.eye(4)] if self.backend.needs_poses else None
+        prediction = self.backend.predict([encoded, encoded], poses=poses)
         if self.backend.has_language:
             self.backend.query(prediction, list(self.segmenter.queries.texts) or ["floor"])
         garbage.freeze()
@@ -143,6 +152,8 @@ class Runtime:
         self.publishers.destroy()
         if not self.worker.alive:
             self.backend.close()
+            if self._estimator is not None:
+                self._estimator.close()
 
     def configure(self, parameters: NodeParameters) -> None:
         """Hand changed parameters to every part."""
@@ -190,6 +201,7 @@ class Runtime:
             self.worker,
             self.ids,
             MarkerBoard(self.publishers),
+            self._poses,
         )
         names = list(dict.fromkeys(parameters.cameras or ("",)))
         if parameters.pairing == "rig":
