@@ -63,20 +63,21 @@ def write_seeded(name: str, folder: Path, full: bool = False, seed: int = 0) -> 
     raise UnknownBackendError(f"There are no random weights of '{name}'.", "Pass weights of your own.")
 
 
-def sized_options(name: str, size: int, reference: bool = False) -> object | None:
+def sized_options(name: str, size: int, reference: bool = False, precision: str = "float32") -> object | None:
     """Return a backend's options for images of a size, those that it has.
 
     Args:
         name: of the backend.
         size: side of the square, pixels.
         reference: the slow readable twin, where the backend has one.
+        precision: of the dense part, where the backend has a choice.
 
     Returns:
         None where the backend takes its size from the images.
     """
     options = backend_options(name)
     known = {field.name: field.default for field in fields(options)}
-    chosen: dict[str, object] = {"size": size, "reference": reference}
+    chosen: dict[str, object] = {"size": size, "reference": reference, "precision": precision}
     if known.get("crop") == "middle":
         chosen["crop"] = "keep_square"
     used = {key: value for key, value in chosen.items() if key in known}

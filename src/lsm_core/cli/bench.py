@@ -1,4 +1,4 @@
-"""`lsm bench pair | query | lsm | render | node`: two images, texts, a full-size model, drawing, the ROS 2 node."""
+"""`lsm bench pair | query | lsm | backends | render | node`: how long everything takes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 import typer
 
 from lsm_core.backends import load_backend
-from lsm_core.cli import bench_lsm, bench_lsm_device, bench_node, bench_query, bench_render
+from lsm_core.cli import bench_backends, bench_lsm, bench_lsm_device, bench_node, bench_query, bench_render
 from lsm_core.cli.arguments import BackendOption, DeviceOption, JsonOption, WeightsOption, image_size
 from lsm_core.cli.console import err, out, print_json
 from lsm_core.evaluation.bench import bench_pair, bench_table
@@ -35,6 +35,7 @@ def register(main: typer.Typer) -> None:
     app.command("node")(bench_node.node)
     app.command("query")(bench_query.query)
     app.command("lsm")(bench_lsm.lsm)
+    app.command("backends")(bench_backends.backends)
     app.command("render")(bench_render.render)
     app.command("lsm-device")(bench_lsm_device.lsm_device)
     main.add_typer(app, name="bench")

@@ -377,8 +377,7 @@ class PosesParameters:
     backend: str = setting(
         "none",
         "Another model, asked for the relative pose of a pair where odometry knows none; only for models that must "
-        "be told poses (pixelsplat).",
-        choices=("none", *backend_names()),
+        "be told poses (pixelsplat). none: odometry or a rig must know them.",
         read_only=True,
     )
     weights: str = setting("", "File or folder with its weights; empty for those shipped.", read_only=True)
