@@ -155,6 +155,6 @@ def notes(
         f"{files} of {'toy' if small else 'released'} size, seed {seed}. Encode: one image; decode: two encoded "
         "images to the prediction, pose included; pair: both from images; CPU: of a pair, all threads. Twin: the "
         "readable implementation in float32, in turn with the fast one; ratio: how many times longer it takes; a "
-        f"dash where there is none. MiB: peak of the process, mapped files included; without them: {own}. Seconds to "
-        f"load: {loading}. Load of the machine before: {load_before:.1f}."
+        f"dash where there is none. MiB: peak of the process, mapped files included; without them: {own}. Seconds "
+        f"to load: {loading}. Load of the machine before: {load_before:.1f}."
     )
