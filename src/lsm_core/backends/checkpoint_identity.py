@@ -28,7 +28,7 @@ from lsm_core.nn.noposplat import Noposplat, NoposplatConfig
 from lsm_core.nn.pixelsplat import Pixelsplat, PixelsplatConfig
 from lsm_core.nn.splatt3r import Splatt3r, Splatt3rConfig
 from lsm_core.points.ptv3 import FusionConfig, PointTransformer, PointTransformerConfig
-from lsm_core.weights import Differences, KeyRules, differences, renamed
+from lsm_core.weights import Differences, KeyRules, completed, differences, renamed
 from lsm_core.weights.files import CheckpointFile, read_checkpoint
 
 State = Mapping[str, Tensor]
@@ -97,13 +97,14 @@ def _dust3r(file: CheckpointFile) -> Identity:
 
 
 def _mast3r(file: CheckpointFile) -> Identity:
-    sizes = mast3r_sizes(file.tensors, file.path.name)
-    part = _part("mast3r", Mast3r(sizes), file.tensors, MAST3R_RULES)
+    state = completed(file.tensors, MAST3R_RULES)
+    sizes = mast3r_sizes(state, file.path.name)
+    part = _part("mast3r", Mast3r(sizes), state, MAST3R_RULES)
     return Identity(file.path, "mast3r", sizes == Mast3rConfig(), (part,))
 
 
 def _splatt3r(file: CheckpointFile) -> Identity:
-    state = file.under(PREFIX)
+    state = completed(file.under(PREFIX), SPLATT3R_RULES)
     sizes = splatt3r_sizes(state, file.path.name)
     part = _part("splatt3r", Splatt3r(sizes), state, SPLATT3R_RULES)
     foreign = tuple(key for key in file.tensors if not key.startswith((PREFIX, *FOREIGN)))

@@ -16,7 +16,7 @@ from lsm_core.backends.mast3r_keys import DESCRIPTORS, FOREIGN, MAST3R_RULES, PR
 from lsm_core.errors import WeightsError
 from lsm_core.nn.mast3r import Mast3r, Mast3rConfig
 from lsm_core.nn.splatt3r import Splatt3r, Splatt3rConfig
-from lsm_core.weights import KeyRules, load_strict
+from lsm_core.weights import KeyRules, completed, load_strict
 from lsm_core.weights.files import read_checkpoint
 
 Sizes = TypeVar("Sizes", bound=Mast3rConfig)
@@ -77,11 +77,11 @@ def _opened(place: Path | None, part: str) -> tuple[Path, dict[str, Tensor]]:
     file = read_checkpoint(path)
     check_kind(file, part)
     if part == "mast3r":
-        return path, with_second_decoder(file.tensors)
+        return path, completed(with_second_decoder(file.tensors), MAST3R_RULES)
     foreign = [key for key in file.tensors if not key.startswith((PREFIX, *FOREIGN))]
     if foreign:
         raise WeightsError(f"{path} has the unknown tensor '{foreign[0]}'.", f"Name the checkpoint of {part}.")
-    return path, file.under(PREFIX)
+    return path, completed(file.under(PREFIX), SPLATT3R_RULES)
 
 
 def _trunk(state: Shapes, source: str) -> dict[str, Any]:

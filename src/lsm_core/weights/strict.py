@@ -126,6 +126,12 @@ def differences(module: nn.Module, state: Mapping[str, Tensor], rules: KeyRules 
     )
 
 
+def completed(state: Mapping[str, Tensor], rules: KeyRules) -> dict[str, Tensor]:
+    """Return tensors with those added that a file holds under their second name only."""
+    more = {key: state[alias] for alias, key in rules.aliases.items() if alias in state and key not in state}
+    return dict(state) | more
+
+
 def renamed(state: Mapping[str, Tensor], prefixes: Mapping[str, str]) -> dict[str, Tensor]:
     """Return tensors under other keys: the longest prefix in the table that fits is replaced; others stay."""
     ordered = sorted(prefixes, key=len, reverse=True)

@@ -13,10 +13,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from lsm_core import load_backend
 from lsm_core.backends.checkpoint_identity import identify
 from lsm_core.backends.mast3r import Mast3rBackend, Mast3rOptions
+from lsm_core.backends.mast3r_keys import MAST3R_RULES
 from lsm_core.backends.seeded_checkpoints import write_checkpoints
 from lsm_core.backends.seeded_mast3r import splatt3r_state, write_mast3r, write_splatt3r
 from lsm_core.backends.splatt3r import Splatt3rBackend, Splatt3rOptions
@@ -224,6 +226,18 @@ def spoiled(folder: Path, change: Any, tmp_path: Path) -> Path:
 def test_a_file_that_does_not_fit_says_where(folder: Path, change: Any, message: str, tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match=message):
         splatt3r(spoiled(folder, change, tmp_path))
+
+
+@pytest.mark.parametrize("left_out", [0, 1])
+def test_what_is_stored_twice_may_be_stored_once_under_either_name(
+    folder: Path, left_out: int, tmp_path: Path
+) -> None:
+    state = torch.load(folder / MAST3R.name, weights_only=False)["model"]
+    names = [name for pair in MAST3R_RULES.aliases.items() for name in pair[left_out : left_out + 1]]
+    save_file({k: v.clone() for k, v in state.items() if k not in names}, tmp_path / "model.safetensors")
+    assert identify(tmp_path / "model.safetensors").whole
+    found, usual = mast3r(tmp_path / "model.safetensors").trunk.state_dict(), mast3r(folder).trunk.state_dict()
+    assert all(torch.equal(found[key], usual[key]) for key in usual)
 
 
 def test_verify_names_both_files(folder: Path, tmp_path: Path) -> None:
