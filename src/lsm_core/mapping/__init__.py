@@ -1,15 +1,14 @@
 """From pairs to a map: frame checks, keyframes, chaining, scale, pose gate, clouds, store. Never imports rclpy."""
 
 from lsm_core.mapping.chaining import ChainConfig, ChainStep, PairChain, PairGeometry
+from lsm_core.mapping.cloud_thinning import cap_points, relative_voxel, thinned, union_clouds, voxel_downsample
 from lsm_core.mapping.clouds import (
     NO_LABEL,
     CloudConfig,
     PointCloud,
-    cap_points,
     cloud_from_view,
-    relative_voxel,
-    union_clouds,
-    voxel_downsample,
+    cloud_of_pixels,
+    cloud_pixels,
 )
 from lsm_core.mapping.covariance import pose_covariance, unknown_covariance
 from lsm_core.mapping.floor import sample_from_camera_height
@@ -85,6 +84,8 @@ __all__ = [
     "check_frame",
     "check_pair_pose",
     "cloud_from_view",
+    "cloud_of_pixels",
+    "cloud_pixels",
     "drawn_gaussians",
     "is_map_file",
     "pose_covariance",
@@ -96,6 +97,7 @@ __all__ = [
     "single_view",
     "small_gray",
     "small_intrinsics",
+    "thinned",
     "thumbnail",
     "union_clouds",
     "unknown_covariance",

@@ -1,4 +1,4 @@
-"""Point clouds from predictions: filter, label, thin out, cap, join."""
+"""Point clouds from predictions: filter, label, join."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from lsm_core.errors import InputError
 from lsm_core.types import Prediction, Sim3
 
 NO_LABEL = 65535
@@ -41,6 +40,14 @@ class PointCloud:
         """Return the points picked by a bool mask [N] or an index array."""
         rows = np.flatnonzero(index) if index.dtype == bool else index
         return PointCloud(*(getattr(self, f.name).take(rows, axis=0) for f in fields(PointCloud)))
+
+    def named(self, found: NDArray[np.int32], scores: NDArray[np.float32] | None) -> PointCloud:
+        """Return the same points with other labels: found [N] with -1 for none, and their scores [N] or None."""
+        label = np.where(found >= 0, found, NO_LABEL).astype(np.uint16)
+        score = np.zeros(len(label), np.float32)
+        if scores is not None:
+            score = np.where(found >= 0, scores, 0).astype(np.float32)
+        return replace(self, label=label, score=score)
 
     def transform(self, sim3: Sim3) -> PointCloud:
         """Return the points in another frame or unit."""
@@ -104,92 +111,42 @@ def cloud_from_view(
         config: filters.
         labels_on_grid: labels and scores are [h, w] on the model's grid, one per point, and not the image's.
     """
-    limits = config or CloudConfig()
-    points = prediction.pointmaps[view].detach().to("cpu", torch.float32).numpy()
-    confidence = prediction.confidence[view].detach().to("cpu", torch.float32).numpy()
-    depth = prediction.depth(view).detach().to("cpu", torch.float32).numpy()
-    keep = reliable_pixels(depth, confidence, limits)
+    rows = cloud_pixels(prediction, view, mask, config)
+    cloud = cloud_of_pixels(prediction, view, rows)
+    if labels is None:
+        return cloud
+    at = rows
+    if not labels_on_grid:
+        x, y, _ = image_pixels(prediction, view)
+        at = (y * labels.shape[1] + x).take(rows)
+    return cloud.named(labels.take(at), None if scores is None else scores.take(at))
+
+
+def cloud_pixels(
+    prediction: Prediction, view: int, mask: NDArray[np.bool_] | None = None, config: CloudConfig | None = None
+) -> NDArray[np.int64]:
+    """Return the pixels [N] of a view's model grid that make its cloud, row by row; see `cloud_from_view`."""
+    points, confidence = _map(prediction.pointmaps[view]), _map(prediction.confidence[view])
+    keep = reliable_pixels(_map(prediction.depth(view)), confidence, config or CloudConfig())
     for axis in range(3):
         keep &= np.isfinite(points[..., axis])
     x, y, inside = image_pixels(prediction, view)
     keep &= inside
     if mask is not None:
         keep[inside] &= ~mask[y[inside], x[inside]]
-    rows = np.flatnonzero(keep)  # taking rows by number is several times faster than by a mask
-    label = np.full(len(rows), NO_LABEL, np.uint16)
-    score = np.zeros(len(rows), np.float32)
-    if labels is not None:
-        pixels = rows if labels_on_grid else (y * labels.shape[1] + x).take(rows)
-        found = labels.take(pixels)
-        label = np.where(found >= 0, found, NO_LABEL).astype(np.uint16)
-        if scores is not None:
-            score = np.where(found >= 0, scores.take(pixels), 0).astype(np.float32)
-    rgb = prediction.colors[view].reshape(-1, 3).take(rows, axis=0)
-    return PointCloud(points.reshape(-1, 3).take(rows, axis=0), rgb, confidence.take(rows), label, score)
+    return np.flatnonzero(keep)
 
 
-def voxel_downsample(cloud: PointCloud, voxel: float) -> PointCloud:
-    """Keep one point per cube: mean position and colour, label, score and confidence of its most confident point.
-
-    Args:
-        cloud: in any frame.
-        voxel: edge length in the cloud's unit; <= 0 returns the cloud as it is.
-
-    Returns:
-        Points in the order of their voxels, the same for any order of the input up to rounding of the means.
-    """
-    if voxel <= 0 or len(cloud) == 0:
-        return cloud
-    cells = np.floor(np.ascontiguousarray(cloud.points.T, np.float64) / voxel)  # [3, N]: one axis after another
-    cells = (cells - cells.min(1, keepdims=True)).astype(np.int64)
-    if int(cells.max()) >= 1 << 21:
-        raise InputError(
-            f"The cloud spans {int(cells.max())} voxels of {voxel:g}; at most {1 << 21} are possible.",
-            "Use a larger voxel, or drop points far away.",
-        )
-    key = (cells[0] << 42) | (cells[1] << 21) | cells[2]
-    order = np.argsort(key, kind="stable")
-    starts = np.flatnonzero(np.diff(key[order], prepend=-1))
-    counts = np.diff(starts, append=len(order))
-    best = order[_first_of_maximum(cloud.confidence[order], starts, counts)]
-
-    def mean(values: NDArray[np.generic]) -> NDArray[np.float64]:
-        rows = values.take(order, axis=0).astype(np.float64)
-        return np.add.reduceat(rows, starts, axis=0) / counts[:, None]
-
+def cloud_of_pixels(prediction: Prediction, view: int, rows: NDArray[np.int64]) -> PointCloud:
+    """Return the points of some pixels [N] of a view's model grid, without labels."""
+    # Taking rows by number is several times faster than by a mask.
     return PointCloud(
-        mean(cloud.points).astype(np.float32),
-        np.rint(mean(cloud.rgb)).astype(np.uint8),
-        cloud.confidence.take(best),
-        cloud.label.take(best),
-        cloud.score.take(best),
+        _map(prediction.pointmaps[view]).reshape(-1, 3).take(rows, axis=0),
+        prediction.colors[view].reshape(-1, 3).take(rows, axis=0),
+        _map(prediction.confidence[view]).take(rows),
+        np.full(len(rows), NO_LABEL, np.uint16),
+        np.zeros(len(rows), np.float32),
     )
-
-
-def cap_points(cloud: PointCloud, limit: int) -> PointCloud:
-    """Thin a cloud to at most `limit` points, evenly in space with preference for confident ones.
-
-    Deterministic: weighted sampling (Efraimidis and Spirakis 2006) with a fixed hash of the index as randomness.
-    """
-    n = len(cloud)
-    if n <= limit:
-        return cloud
-    if limit <= 0:
-        return PointCloud.empty()
-    rank = np.empty(n)
-    rank[np.argsort(cloud.confidence, kind="stable")] = np.linspace(0.5, 1.5, n)
-    key = np.log(_hashed_uniform(n)) / rank
-    return cloud.select(np.sort(np.argpartition(key, n - limit)[n - limit :]))
-
-
-def union_clouds(clouds: Sequence[PointCloud], voxel: float, limit: int) -> PointCloud:
-    """Join clouds of one frame, thin them by voxels and cap them: the map of a segment."""
-    return cap_points(voxel_downsample(PointCloud.concatenate(clouds), voxel), limit)
-
-
-def relative_voxel(median_depth: float, share: float = 0.01) -> float:
-    """Return a voxel edge for clouds without metres: a share of the median depth."""
-    return share * median_depth
 
 
 def reliable_pixels(
@@ -221,19 +178,5 @@ def image_pixels(
     return x, y, (x >= 0) & (y >= 0) & (x < width) & (y < height)
 
 
-def _first_of_maximum(
-    values: NDArray[np.float32], starts: NDArray[np.int64], counts: NDArray[np.int64]
-) -> NDArray[np.int64]:
-    """Return the position of the first maximum of each run (runs given by start and length)."""
-    run = np.repeat(np.arange(len(starts)), counts)
-    at = np.flatnonzero(values == np.maximum.reduceat(values, starts)[run])
-    return at[np.flatnonzero(np.diff(run[at], prepend=-1))]
-
-
-def _hashed_uniform(n: int) -> NDArray[np.float64]:
-    """Return n fixed numbers in (0, 1) that look random: splitmix64 of the index."""
-    with np.errstate(over="ignore"):
-        z = (np.arange(1, n + 1, dtype=np.uint64)) * np.uint64(0x9E3779B97F4A7C15)
-        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return ((z ^ (z >> np.uint64(31))) >> np.uint64(11)).astype(np.float64) * 2.0**-53 + 2.0**-54
+def _map(tensor: torch.Tensor) -> NDArray[np.float32]:
+    return np.asarray(tensor.detach().to("cpu", torch.float32).numpy())

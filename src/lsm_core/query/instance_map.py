@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from lsm_core.mapping.clouds import PointCloud, voxel_downsample
+from lsm_core.mapping.cloud_thinning import voxel_downsample
+from lsm_core.mapping.clouds import PointCloud
 from lsm_core.query.instances import Instance, InstanceConfig, cloud_radius, find_instances, point_spacing
 from lsm_core.types import Sim3
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -17,6 +17,7 @@ from lsm_core.mapping import (
     PointCloud,
     cap_points,
     cloud_from_view,
+    thinned,
     union_clouds,
     voxel_downsample,
 )
@@ -72,6 +73,17 @@ def test_labels_may_be_given_per_point() -> None:
     cloud = cloud_from_view(plane_prediction(), 0, labels, scores, config=ALL, labels_on_grid=True)
     assert np.array_equal(cloud.label, np.where(labels >= 0, 3, NO_LABEL).ravel())
     assert np.allclose(cloud.score, np.where(labels >= 0, 0.7, 0).ravel())
+
+
+@pytest.mark.parametrize("limit", [10_000, 200, 0])
+def test_labels_that_come_after_thinning_are_those_that_came_before(limit: int) -> None:
+    cloud = random_cloud(3000)
+    thin, chosen = thinned(cloud, 0.1, limit)
+    expected = cap_points(voxel_downsample(cloud, 0.1), limit)
+    assert len(thin) == len(chosen) == len(expected)
+    assert all(np.array_equal(getattr(thin, f.name), getattr(expected, f.name)) for f in fields(PointCloud))
+    assert np.array_equal(cloud.label[chosen], expected.label)
+    assert np.array_equal(cloud.score[chosen], expected.score)
 
 
 def test_masked_pixels_get_no_points() -> None:

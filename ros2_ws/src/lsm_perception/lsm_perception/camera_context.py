@@ -174,6 +174,7 @@ def make_context(
         stream.masks.of,
         dropped,
         hooks.problem,
+        outputs.prepare,
     )
     pairer = None if rig is None else rig.pairer
     floor = FloorFinder(shared.backend) if parameters.scale.wants_floor else None

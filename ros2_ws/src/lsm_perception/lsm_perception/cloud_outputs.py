@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,10 +16,11 @@ from lsm_core.mapping import (
     PointCloud,
     ScaleEstimate,
     cap_points,
-    cloud_from_view,
+    cloud_of_pixels,
+    cloud_pixels,
     relative_voxel,
+    thinned,
     union_clouds,
-    voxel_downsample,
 )
 from lsm_core.types import Sim3
 from lsm_perception.bandwidth import RateCap
@@ -27,9 +29,29 @@ from lsm_perception.conversions.reports import header
 from lsm_perception.frames import FrameNames
 from lsm_perception.mapper import Mapper
 from lsm_perception.parameters import NodeParameters
-from lsm_perception.products import Keyframe, NamedPoints, Products
+from lsm_perception.products import Keyframe, Products
 from lsm_perception.publishers import Publishers
 from lsm_perception.units import is_metric, metres
+
+
+@dataclass(frozen=True, eq=False)
+class _Draft:
+    """A keyframe's cloud but for its labels, which the standing queries give meanwhile.
+
+    Attributes:
+        keyframe, scale: what it was made of.
+        rows: [N] pixels of the model's grid that `whole` is of.
+        whole: all points [N], map frame and unit.
+        thin: points [M] to publish, in the frame and unit of ~/points.
+        chosen: [M] which of `whole` their labels are of.
+    """
+
+    keyframe: Keyframe
+    scale: ScaleEstimate
+    rows: NDArray[np.int64]
+    whole: PointCloud
+    thin: PointCloud
+    chosen: NDArray[np.int64]
 
 
 class CloudOutputs:
@@ -45,6 +67,7 @@ class CloudOutputs:
         self._cap = RateCap(parameters.points.max_mb_per_s * 1e6)
         self._lock = threading.Lock()
         self._parts: OrderedDict[int, PointCloud] = OrderedDict()
+        self._draft: _Draft | None = None
         self._map_source: Header | None = None
         self._map_stale = False
         self._loaded: PointCloud | None = None
@@ -53,6 +76,11 @@ class CloudOutputs:
         """Take new limits."""
         self._parameters = parameters
         self._cap.set_rate(parameters.points.max_mb_per_s * 1e6)
+
+    def prepare(self, keyframe: Keyframe, scale: ScaleEstimate) -> None:
+        """Make what `publish_points` will publish of a keyframe, but for the labels, where anybody listens."""
+        if keyframe.T_map_cam is not None and self._publishers.wants("points"):
+            self._draft = self._make_draft(keyframe, scale)
 
     def publish_points(self, products: Products) -> None:
         """Publish the newest keyframe's cloud where anybody listens, and note that the map has changed."""
@@ -95,7 +123,7 @@ class CloudOutputs:
         if not keyframes:
             return PointCloud.empty()
         voxel = self._voxel(keyframes[-1], metres(scale) if is_metric(scale) else None)
-        clouds = [self._part(k, None) for k in keyframes]
+        clouds = [self._part(k) for k in keyframes]
         return union_clouds(clouds, voxel, self._parameters.points.max_points)
 
     def show_loaded(self, cloud: PointCloud, source: Header) -> None:
@@ -117,18 +145,30 @@ class CloudOutputs:
         self._map_stale, self._loaded = False, None
 
     def _publish_points(self, products: Products) -> None:
-        keyframe, metric, factor = products.keyframe, is_metric(products.scale), metres(products.scale)
-        assert keyframe.T_map_cam is not None
-        cloud = self._part(keyframe, products.named)
-        cloud = voxel_downsample(cloud, self._voxel(keyframe, factor if metric else None))
-        cloud = cap_points(cloud, self._parameters.points.max_points)
-        frame = keyframe.frame_id if metric else self._names.unscaled.camera
-        message = cloud_message(
-            cloud.transform(similarity(np.linalg.inv(keyframe.T_map_cam), factor)),
-            header(keyframe.stamp_ns, frame),
-        )
+        keyframe, named = products.keyframe, products.named
+        draft, self._draft = self._draft, None
+        if draft is None or draft.keyframe is not keyframe or draft.scale is not products.scale:
+            draft = self._make_draft(keyframe, products.scale)
+        whole, thin = draft.whole, draft.thin
+        if named is not None:
+            labels, scores = named.labels.take(draft.rows), named.scores.take(draft.rows)
+            thin = thin.named(labels.take(draft.chosen), scores.take(draft.chosen))
+            whole = whole.named(labels, scores)
+        frame = keyframe.frame_id if is_metric(products.scale) else self._names.unscaled.camera
+        message = cloud_message(thin, header(keyframe.stamp_ns, frame))
         if self._cap.allow(len(message.data)):
             self._publishers.publish("points", message)
+        self._keep(keyframe, whole)
+
+    def _make_draft(self, keyframe: Keyframe, scale: ScaleEstimate) -> _Draft:
+        assert keyframe.prediction is not None and keyframe.T_map_cam is not None
+        metric, factor = is_metric(scale), metres(scale)
+        limits = self._parameters.points
+        rows = cloud_pixels(keyframe.prediction, 0, config=limits.config())
+        whole = cloud_of_pixels(keyframe.prediction, 0, rows)
+        thin, chosen = thinned(whole, self._voxel(keyframe, factor if metric else None), limits.max_points)
+        moved = thin.transform(similarity(np.linalg.inv(keyframe.T_map_cam), factor))
+        return _Draft(keyframe, scale, rows, whole, moved, chosen)
 
     def publish_gaussians(self, products: Products) -> None:
         """Publish the pair's Gaussians in the newest keyframe's frame where anybody listens."""
@@ -146,26 +186,23 @@ class CloudOutputs:
         if self._cap.allow(len(message.data)):
             self._publishers.publish("gaussians", message)
 
-    def _part(self, keyframe: Keyframe, named: NamedPoints | None) -> PointCloud:
-        """Return a keyframe's filtered cloud in the map frame, made once."""
+    def _part(self, keyframe: Keyframe) -> PointCloud:
+        """Return a keyframe's filtered cloud in the map frame, made once; with labels if it was published."""
         with self._lock:
             known = self._parts.get(keyframe.id)
         if known is not None:
             return known
         assert keyframe.prediction is not None
-        cloud = cloud_from_view(
-            keyframe.prediction,
-            0,
-            None if named is None else named.labels,
-            None if named is None else named.scores,
-            config=self._parameters.points.config(),
-            labels_on_grid=True,
-        )
+        rows = cloud_pixels(keyframe.prediction, 0, config=self._parameters.points.config())
+        cloud = cloud_of_pixels(keyframe.prediction, 0, rows)
+        self._keep(keyframe, cloud)
+        return cloud
+
+    def _keep(self, keyframe: Keyframe, cloud: PointCloud) -> None:
         with self._lock:
             self._parts[keyframe.id] = cloud
             while len(self._parts) > self._parameters.map.keyframes:
                 self._parts.popitem(last=False)
-        return cloud
 
     def _voxel(self, keyframe: Keyframe, metres_per_unit: float | None) -> float:
         """Return the voxel edge in segment units."""

@@ -89,6 +89,10 @@ class Outputs:
         """Whether anybody listens to what needs the standing queries."""
         return self._publishers.wants(*SEGMENTED)
 
+    def prepare(self, keyframe: Keyframe, scale: ScaleEstimate) -> None:
+        """Make what will be published of a keyframe and does not need its words; only the worker calls this."""
+        self._clouds.prepare(keyframe, scale)
+
     def publish(self, products: Products) -> None:
         """Publish all that one keyframe gives, to those who listen."""
         with self._lock:
@@ -224,6 +228,8 @@ class Outputs:
 
     def _publish_pair(self, pair: PairReport, scale: ScaleEstimate, alone: bool = True) -> None:
         """Publish the report on a pair; one that does not stand alone is not what the frames on /tf show."""
+        if not self._publishers.wants("pair_pose", "relative_pose"):
+            return
         metric = is_metric(scale) and pair.accepted
         factor = metres(scale) if metric else 1.0
         tree = self._names.tree(metric)

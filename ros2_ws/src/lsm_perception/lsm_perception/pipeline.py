@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from lsm_core.backends.base import Backend
 from lsm_core.errors import LsmError
-from lsm_core.mapping import KeyframeAction, KeyframeDecision, KeyframeReason, single_view
+from lsm_core.mapping import KeyframeAction, KeyframeDecision, KeyframeReason, ScaleEstimate, single_view
 from lsm_core.types import Prediction
 from lsm_perception.accounting import Drop
 from lsm_perception.beside import Beside
@@ -52,6 +52,8 @@ class Sinks:
         moving: mask of what moves in an image, on its own pixels, None when there is none.
         dropped: told of candidates that did not become keyframes, with the reason.
         problem: told of a fault of the model, throttled by the receiver.
+        prepare: told of a keyframe and the scale before its words are known; its products follow, unless it is
+            given up.
     """
 
     publish: Callable[[Products], None]
@@ -61,6 +63,7 @@ class Sinks:
     moving: MaskLookup
     dropped: Callable[[Candidate, str], None]
     problem: Callable[[str], None]
+    prepare: Callable[[Keyframe, ScaleEstimate], None] = lambda _keyframe, _scale: None
 
 
 @dataclass(frozen=True)
@@ -187,6 +190,8 @@ class Pipeline:
             raise DroppedError(Drop.RESET)
         with self._timings.measure("map"):
             update = self._update(candidate.decision, older, newer, prediction, generation, rig)
+        with self._timings.measure("cloud"):
+            self._sinks.prepare(update.keyframe, update.scale)
         return self._products(candidate, rgb, update, refresh, generation, names)
 
     def _encode(self, candidate: Candidate, image: Rgb) -> Keyframe:
