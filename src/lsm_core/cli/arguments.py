@@ -38,6 +38,9 @@ PosesFromOption = Annotated[
     str | None,
     typer.Option(help="For models that need poses: take them from this model; default without --poses: lsm-tiny."),
 ]
+PosesWeightsOption = Annotated[
+    Path | None, typer.Option(help="Checkpoint file or folder of --poses-from; default: those shipped.")
+]
 TurntableOption = Annotated[bool, typer.Option(help="Also draw the Gaussians from around: turntable.webp.")]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from lsm_core.backends import Backend, load_backend
 from lsm_core.cli.console import err
 from lsm_core.errors import FileFormatError, GeometryError, InputError
+from lsm_core.types import Prediction, Unit
 
 ESTIMATOR = "lsm-tiny"
 Matrix = NDArray[np.float64]
@@ -28,11 +29,31 @@ class KnownCameras:
         poses: per image [4, 4] camera to a frame they share, None to leave them to the backend.
         intrinsics: per image [3, 3] in its pixels, None to leave them to the backend.
         sources: "poses_from" and "intrinsics_from", where they are known: a file, a backend, or "given".
+        unit: of the poses, "metric" where their source says so.
+        validity: in [0, 1], of the poses, as their source has it; 1 where it has none.
     """
 
     poses: list[Matrix] | None
     intrinsics: list[Matrix] | None
     sources: dict[str, str] = field(default_factory=dict)
+    unit: Unit = "relative"
+    validity: float = 1.0
+
+    def judged(self, prediction: Prediction) -> Prediction:
+        """Return a prediction that was told these poses: in their unit, and no more valid than they are."""
+        if self.poses is None:
+            return prediction
+        return replace(prediction, unit=self.unit, validity=min(prediction.validity, self.validity))
+
+
+@dataclass(frozen=True, eq=False)
+class CameraSource:
+    """Cameras as a file or a backend has them; intrinsics None where it has none."""
+
+    poses: list[Matrix]
+    intrinsics: list[Matrix] | None = None
+    unit: Unit = "relative"
+    validity: float = 1.0
 
 
 def known_cameras(
@@ -41,6 +62,7 @@ def known_cameras(
     K: Matrix | None = None,
     file: Path | None = None,
     estimator: str | None = None,
+    estimator_weights: Path | None = None,
 ) -> KnownCameras:
     """Find the cameras that a backend must be told; others get only what the user gave.
 
@@ -50,6 +72,7 @@ def known_cameras(
         K: given by the user for all images.
         file: of poses, see `read_cameras`.
         estimator: backend that estimates what is missing; lsm-tiny by default.
+        estimator_weights: its file or folder; None for weights shipped in the package.
 
     Raises:
         InputError: both a file and an estimator, or more images than the estimator takes.
@@ -60,25 +83,27 @@ def known_cameras(
         raise InputError("--poses and --poses-from exclude each other.", "Leave one out.")
     given = None if K is None else [K] * len(images)
     sources = {} if K is None else {"intrinsics_from": "given"}
-    poses: list[Matrix] | None = None
+    placed: CameraSource | None = None
     if file is not None:
-        poses, in_file = read_cameras(file, len(images))
+        placed = read_cameras(file, len(images))
         sources["poses_from"] = file.name
-        if given is None and in_file is not None:
-            given, sources["intrinsics_from"] = in_file, file.name
-    wanted = (model.needs_poses or estimator is not None) and poses is None
+        if given is None and placed.intrinsics is not None:
+            given, sources["intrinsics_from"] = placed.intrinsics, file.name
+    wanted = (model.needs_poses or estimator is not None) and placed is None
     if wanted or (model.needs_intrinsics and given is None):
         name = estimator or ESTIMATOR
-        estimated = _estimated(name, images, given, str(model.device), wanted)
+        estimated = _estimated(name, estimator_weights, images, given, str(model.device), wanted)
         if wanted:
-            poses, sources["poses_from"] = estimated[0], name
+            placed, sources["poses_from"] = estimated, name
         if given is None:
-            given, sources["intrinsics_from"] = estimated[1], name
-    return KnownCameras(poses, given, sources)
+            given, sources["intrinsics_from"] = estimated.intrinsics, name
+    if placed is None:
+        return KnownCameras(None, given, sources)
+    return KnownCameras(placed.poses, given, sources, placed.unit, placed.validity)
 
 
-def read_cameras(path: Path, count: int) -> tuple[list[Matrix], list[Matrix] | None]:
-    """Read the poses of some images, in their order, and their intrinsics where the file has them.
+def read_cameras(path: Path, count: int) -> CameraSource:
+    """Read the poses of some images, in their order, and what else the file says of them.
 
     Args:
         path: poses.json of `lsm reconstruct`, a JSON list of 4x4 matrices (camera to a frame they share), or a TUM
@@ -88,30 +113,31 @@ def read_cameras(path: Path, count: int) -> tuple[list[Matrix], list[Matrix] | N
     Raises:
         FileFormatError: it is none of these, or holds another number of poses.
     """
-    intrinsics: list[Matrix] | None = None
     if path.suffix.lower() == ".json":
-        poses, intrinsics = _read_json(path)
+        found = _read_json(path)
     else:
         from lsm_core.io import read_tum
 
-        poses = list(read_tum(path).poses)
-    if len(poses) != count:
+        found = CameraSource(list(read_tum(path).poses))
+    if len(found.poses) != count:
         raise FileFormatError(
-            f"{path} holds {len(poses)} poses for {count} images.",
+            f"{path} holds {len(found.poses)} poses for {count} images.",
             "Give one per image, in the order of the images.",
         )
-    return poses, intrinsics
+    return found
 
 
-def _read_json(path: Path) -> tuple[list[Matrix], list[Matrix] | None]:
+def _read_json(path: Path) -> CameraSource:
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
         views = document["views"] if isinstance(document, dict) else None
         if views is None:
-            return [_matrix(pose, 4) for pose in document], None
+            return CameraSource([_matrix(pose, 4) for pose in document])
         poses = [_matrix(view["T_cam0_cam"], 4) for view in views]
         known = all(view.get("K") is not None for view in views)
-        return poses, [_matrix(view["K"], 3) for view in views] if known else None
+        unit: Unit = "metric" if document.get("unit") == "metre" else "relative"
+        intrinsics = [_matrix(view["K"], 3) for view in views] if known else None
+        return CameraSource(poses, intrinsics, unit, float(document.get("validity", 1.0)))
     except (OSError, UnicodeDecodeError, ValueError, KeyError, TypeError) as error:
         raise FileFormatError(
             f"{path} holds no poses: {error}.",
@@ -128,11 +154,11 @@ def _matrix(value: Any, side: int) -> Matrix:
 
 
 def _estimated(
-    name: str, images: Sequence[Rgb], K: list[Matrix] | None, device: str, posed: bool
-) -> tuple[list[Matrix], list[Matrix]]:
-    """Return poses, in the estimator's unit, and intrinsics by another backend."""
+    name: str, weights: Path | None, images: Sequence[Rgb], K: list[Matrix] | None, device: str, posed: bool
+) -> CameraSource:
+    """Return what another backend finds; with `posed`, all poses are found."""
     with err.status(f"Estimating cameras with {name} ..."):
-        model = load_backend(name, device)
+        model = load_backend(name, device, weights)
         if model.needs_poses:
             raise InputError(f"'{name}' needs poses itself.", f"Use --poses-from {ESTIMATOR}, or --poses FILE.")
         if len(images) > model.max_views:
@@ -148,4 +174,4 @@ def _estimated(
         )
     lenses = zip(found.grid_to_image, found.intrinsics, strict=True)
     intrinsics = [(to_image.double().cpu() @ lens.double().cpu()).numpy() for to_image, lens in lenses]
-    return [T.double().cpu().numpy() for T in found.poses], intrinsics
+    return CameraSource([T.double().cpu().numpy() for T in found.poses], intrinsics, found.unit, found.validity)

@@ -110,7 +110,7 @@ def _query_images(
     model = load_model(choice, texts)
     known = known_cameras(model, images, intrinsics(camera))
     with err.status("Looking ..."):
-        prediction = model.predict(images, known.intrinsics, known.poses)
+        prediction = known.judged(model.predict(images, known.intrinsics, known.poses))
         found = model.query(prediction, list(texts), thresholds=threshold)
     files = write_masks(output, found, images)
     write_png(output / "sheet.png", images_sheet(found, images, [path.name for path in paths]))

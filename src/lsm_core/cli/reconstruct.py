@@ -16,6 +16,7 @@ from lsm_core.cli.arguments import (
     PatienceOption,
     PosesFromOption,
     PosesOption,
+    PosesWeightsOption,
     QueryOption,
     RefineOption,
     SemanticsOption,
@@ -50,6 +51,7 @@ def reconstruct(
     patience: PatienceOption = None,
     poses: PosesOption = None,
     poses_from: PosesFromOption = None,
+    poses_weights: PosesWeightsOption = None,
     turntable: TurntableOption = True,
     topic: Annotated[str | None, typer.Option(help="Bag: image topic; default: the one with most images.")] = None,
     max_seconds: Annotated[float, typer.Option(min=0, help="Bag: stop after this much of it; 0 for all.")] = 0.0,
@@ -67,17 +69,18 @@ def reconstruct(
             raise InputError("--poses and --poses-from are for images.", "A bag's poses are its odometry.")
         _reconstruct_bag(inputs[0], output, choice, topic, max_seconds, use_odometry, as_json)
     else:
-        given = GivenCameras(camera, poses, poses_from)
+        given = GivenCameras(camera, poses, poses_from, poses_weights)
         _reconstruct_images(inputs, output, query or [], choice, given, turntable, as_json)
 
 
 @dataclass(frozen=True)
 class GivenCameras:
-    """What the options say of the cameras: `--intrinsics`, `--poses`, `--poses-from`."""
+    """What the options say of the cameras: `--intrinsics`, `--poses`, `--poses-from`, `--poses-weights`."""
 
     intrinsics: str | None
     poses: Path | None
     poses_from: str | None
+    poses_weights: Path | None
 
 
 def _reconstruct_images(
@@ -100,9 +103,11 @@ def _reconstruct_images(
 
     images = load_images(paths)
     model = load_model(choice, texts)
-    known = known_cameras(model, images, intrinsics(given.intrinsics), given.poses, given.poses_from)
+    known = known_cameras(
+        model, images, intrinsics(given.intrinsics), given.poses, given.poses_from, given.poses_weights
+    )
     with err.status("Reconstructing ..."):
-        prediction = model.predict(images, known.intrinsics, known.poses)
+        prediction = known.judged(model.predict(images, known.intrinsics, known.poses))
         found = model.query(prediction, texts) if texts else None
         record = write_pair(output, prediction, [str(path) for path in paths], found, known.sources)
         if found is not None:

@@ -70,7 +70,7 @@ def read_scene(request: Request) -> tuple[Scene, Backend | None]:
         model = load_model(request.model(), request.query)
         known = known_cameras(model, images, intrinsics(request.intrinsics))
         with err.status("Reconstructing ..."):
-            prediction = model.predict(images, known.intrinsics, known.poses)
+            prediction = known.judged(model.predict(images, known.intrinsics, known.poses))
             if isinstance(model, SemanticBackend) and (request.query or "features" in ",".join(request.show)):
                 prediction = model.with_gaussian_features(prediction)
         return scene_of(prediction, images, " + ".join(path.name for path in request.source)), model

@@ -112,6 +112,7 @@ def test_only_what_is_missing_is_estimated(tmp_path: Path) -> None:
     assert found.sources == {"poses_from": "poses.txt", "intrinsics_from": "lsm-tiny"}
     found = known_cameras(model, images(), K, None, "wall")
     assert found.sources == {"poses_from": "wall", "intrinsics_from": "given"}
+    assert found.unit == "relative" and found.validity == pytest.approx(0.9)
     assert found.intrinsics is not None and all(np.array_equal(k, K) for k in found.intrinsics)
     plain = known_cameras(WallBackend(device="cpu"), images(), None)  # type: ignore[arg-type]
     assert plain.poses is None and plain.intrinsics is None and plain.sources == {}
@@ -119,6 +120,17 @@ def test_only_what_is_missing_is_estimated(tmp_path: Path) -> None:
         known_cameras(model, images(3), K, None, "wall")
     with pytest.raises(GeometryError, match="wall finds no relative pose"):
         known_cameras(model, [np.zeros((60, 80, 3), np.uint8)] * 2, K, None, "wall")
+
+
+def test_a_result_is_no_more_valid_than_its_poses_and_in_their_unit(tmp_path: Path) -> None:
+    views = [{"T_cam0_cam": np.eye(4).tolist(), "K": None}] * 2
+    file = tmp_path / "poses.json"
+    file.write_text(json.dumps({"unit": "metre", "validity": 0.4, "views": views}))
+    model = WallBackend(device="cpu")  # type: ignore[arg-type]
+    predicted = model.predict(images())
+    judged = known_cameras(model, images(), K, file).judged(predicted)
+    assert (judged.unit, judged.validity) == ("metric", pytest.approx(0.4))
+    assert known_cameras(model, images(), K).judged(predicted) is predicted
 
 
 @pytest.mark.parametrize("text", ["{", "[1, 2]", '{"views": [{"T_cam0_cam": null}]}', "[[[1]]]", '{"a": 1}'])
