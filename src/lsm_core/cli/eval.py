@@ -1,4 +1,4 @@
-"""`lsm eval hololens | rooms | semantic | presence | refine | views`: backends against ground truth."""
+"""`lsm eval hololens | hololens-views | rooms | semantic | presence | refine | views`: against ground truth."""
 
 from __future__ import annotations
 
@@ -160,6 +160,29 @@ def refine(
         model = _load(backend, weights, device, threads)
         network = load_lpips(model.device) if lpips else None
         report = study_refinement(model, folder, StudyOptions(limit, intrinsics, progress=bar), network)
+    _deliver(report, as_json, md, None)
+
+
+@app.command("hololens-views")
+def hololens_views(
+    backend: BackendOption = "lsm-tiny",
+    weights: WeightsOption = None,
+    device: DeviceOption = "auto",
+    threads: ThreadsOption = None,
+    limit: LimitOption = 60,
+    shared: SharedOption = None,
+    intrinsics: IntrinsicsOption = True,
+    full_resolution: FullSizeOption = False,
+    as_json: JsonOption = None,
+    md: MarkdownOption = None,
+) -> None:
+    """Views drawn between the images of a real recording, beside a warp by predicted depth."""
+    from lsm_core.evaluation.view_synthesis import study_hololens_views  # numba is imported by what draws
+
+    folder = find_shared(shared)
+    with _progress("views between") as bar:
+        model = _load(backend, weights, device, threads, full_resolution)
+        report = study_hololens_views(model, folder, StudyOptions(limit, intrinsics, progress=bar))
     _deliver(report, as_json, md, None)
 
 
