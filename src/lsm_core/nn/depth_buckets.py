@@ -67,6 +67,7 @@ def choose(
     near: Tensor,
     far: Tensor,
     use_transmittance: bool = False,
+    eps: float = EPS,
 ) -> BucketChoice:
     """Return depth and opacity of chosen buckets.
 
@@ -76,10 +77,11 @@ def choose(
         near, far: broadcast to the index.
         use_transmittance: the opacity is the probability given that no nearer bucket holds the surface; no
             released model uses it.
+        eps: added to what is divided by.
     """
     relative = (index + offsets.gather(-1, index)) / probabilities.shape[-1]
     opacity = probabilities
     if use_transmittance:
         before = probabilities.cumsum(-1) - probabilities
-        opacity = probabilities / (1 - before + EPS)
-    return BucketChoice(index, depth_from_relative_disparity(relative, near, far), opacity.gather(-1, index))
+        opacity = probabilities / (1 - before + eps)
+    return BucketChoice(index, depth_from_relative_disparity(relative, near, far, eps), opacity.gather(-1, index))

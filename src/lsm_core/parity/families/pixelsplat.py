@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from lsm_core.backends.pixelsplat_files import three_views
 from lsm_core.backends.pixelsplat_keys import RULES
 from lsm_core.geometry.epipolar import RaySegments, cell_centres, clip_rays, ray_depth, world_rays
 from lsm_core.geometry.permuted_harmonics import degree_mask
@@ -32,9 +34,11 @@ from lsm_core.parity.registry import Family, prefixed_answer
 from lsm_core.parity.tolerance import Tolerance, tolerance_of
 from lsm_core.weights import load_strict
 
+PERMUTATION = "in.view_permutation"
 SAMPLE_DEPTH, DEPTH, INDEX = "mid.epipolar.depth_clamped", "out.depth", "out.index"
 RAYS_EVERY, CHANNELS = 3, 4
 SAME_BUCKET = 0.1  # of a bucket: two depths that differ by more are of different buckets
+BEST = re.compile(r"out\.topk(\d+)_depth_trans([01])")
 MANY = 1e30  # what stands for infinity in the recordings
 
 
@@ -96,8 +100,9 @@ def answer(fixture: Fixture, inputs: Mapping[str, Tensor], reference: bool = Fal
 @torch.no_grad()
 def answer_full(fixture: Fixture, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Run the network of the released size, filled by the fixture's recipe."""
+    released = PixelsplatConfig()
     with torch.device("meta"):
-        network = Pixelsplat(PixelsplatConfig()).eval()
+        network = Pixelsplat(three_views(released) if PERMUTATION in inputs else released).eval()
     fill_by_recipe(network, fixture.spec)
     network.optimize()
     return run(network, inputs)
@@ -114,7 +119,7 @@ def run(network: Pixelsplat, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
     epipolar = network.epipolar_transformer
     features = epipolar.downscaler(network.project(joined)).unflatten(0, (batch, views))
     found = epipolar.sample(features, cameras)
-    permutation = inputs.get("in.view_permutation")
+    permutation = inputs.get(PERMUTATION)
     pixels = network.match(features, images, cameras, permutation)
     output = network.decode(pixels, cameras, size, inputs.get("in.uniform"))
     backbone = joined.unflatten(0, (batch, views))
@@ -172,13 +177,14 @@ def answer_buckets(fixture: Fixture, inputs: Mapping[str, Tensor]) -> dict[str, 
     surfaces = raw.shape[-1] // (2 * stated["buckets"])
     probabilities, offsets = split_logits(raw, surfaces)
     limits = (near[:, :, None, None, None], far[:, :, None, None, None])
-    for count in (1, 3):
-        for transmittance in (False, True):
-            index = most_probable(probabilities, count)
-            found = choose(probabilities, offsets, index, *limits, use_transmittance=transmittance)
-            name = f"out.topk{count}_{{}}_trans{int(transmittance)}"
-            out |= {name.format("depth"): found.depth, name.format("opacity"): found.opacity}
-    drawn = choose(probabilities, offsets, sampled(probabilities, inputs["in.uniform"]), *limits)
+    for found in filter(None, map(BEST.fullmatch, fixture.spec["tensors"])):
+        count, transmittance = int(found[1]), found[2] == "1"
+        best = most_probable(probabilities, count)
+        chosen = choose(probabilities, offsets, best, *limits, transmittance, stated["eps"])
+        name = f"out.topk{found[1]}_{{}}_trans{found[2]}"
+        out |= {name.format("depth"): chosen.depth, name.format("opacity"): chosen.opacity}
+    index = sampled(probabilities, inputs["in.uniform"])
+    drawn = choose(probabilities, offsets, index, *limits, eps=stated["eps"])
     return out | {
         "out.sampled_depth": drawn.depth,
         "out.sampled_opacity": drawn.opacity,
