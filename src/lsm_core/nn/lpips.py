@@ -50,11 +50,26 @@ class Lpips(nn.Module):
 
     def distance(self, first: Sequence[Tensor], second: Sequence[Tensor]) -> Tensor:
         """Return the distance [B] of features as `features` gives them."""
+        return torch.stack([part.mean((1, 2)) for part in self._differences(first, second)]).sum(0)
+
+    def difference_map(self, first: Tensor, second: Tensor) -> Tensor:
+        """Return how much each pixel differs, [B, 1, H, W], of images [B, 3, H, W] in [0, 1].
+
+        Each depth is brought to the size of the images first, as LPIPS does when it is asked for a map.
+        """
+        size = (first.shape[2], first.shape[3])
         parts = [
-            torch.einsum("bchw,c->bhw", (a - b) ** 2, weight).mean((1, 2))
-            for a, b, weight in zip(first, second, self.weights, strict=True)
+            F.interpolate(part[:, None], size, mode="bilinear", align_corners=False)
+            for part in self._differences(self.features(first), self.features(second))
         ]
         return torch.stack(parts).sum(0)
+
+    def _differences(self, first: Sequence[Tensor], second: Sequence[Tensor]) -> list[Tensor]:
+        """Return the weighted squared differences [B, h, w] at each depth."""
+        return [
+            torch.einsum("bchw,c->bhw", (a - b) ** 2, weight)
+            for a, b, weight in zip(first, second, self.weights, strict=True)
+        ]
 
     def forward(self, first: Tensor, second: Tensor) -> Tensor:
         """Return the distance [B] of images [B, 3, H, W] in [0, 1]."""

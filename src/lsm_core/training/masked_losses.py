@@ -114,7 +114,7 @@ def masked_losses(
     Args:
         drawn, true: [B, V, 3, H, W]; true in [0, 1].
         mask: [B, V, H, W] bool.
-        perceptual: LPIPS as a map; without it that term is 0.
+        perceptual: LPIPS as a map (`nn.lpips.Lpips.difference_map`); without it that term is 0.
         apply_mask: both images are black outside the mask before they are compared.
         average_over_mask: means are over the pixels of the mask, else over all.
         mse_weight, lpips_weight: of the total.

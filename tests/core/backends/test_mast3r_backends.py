@@ -107,6 +107,15 @@ def test_the_fast_path_gives_what_the_twin_gives(folder: Path) -> None:
             assert float((ours - theirs).abs().max()) <= 1e-4 * float(theirs.abs().max())
 
 
+def test_half_precision_is_close_and_only_the_dense_part_is_half(folder: Path) -> None:
+    half, full = splatt3r(folder, precision="bfloat16"), splatt3r(folder)
+    head: Any = half.network.head_of(0)
+    assert head.gaussian_dpt.dpt.scratch.layer1_rn.weight.dtype == torch.bfloat16
+    assert head.gaussian_dpt.dpt.head[4].weight.dtype == torch.float32
+    ours, theirs = half.predict(PAIR).pointmaps[1], full.predict(PAIR).pointmaps[1]
+    assert ours.dtype == torch.float32 and 0 < float((ours - theirs).norm() / theirs.norm()) < 0.1
+
+
 @pytest.mark.parametrize(("second", "batches"), [(None, [2]), (K, [1])])
 def test_the_other_order_is_decoded_only_where_intrinsics_are_unknown(
     folder: Path, second: np.ndarray | None, batches: list[int], monkeypatch: pytest.MonkeyPatch

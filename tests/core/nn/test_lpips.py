@@ -60,3 +60,13 @@ def test_the_gradient_is_finite_where_no_feature_is_active(network: Lpips) -> No
                 conv.bias.fill_(-10.0)
     silent(dark, images(1)).sum().backward()
     assert dark.grad is not None and bool(torch.isfinite(dark.grad).all())
+
+
+def test_the_map_has_the_distance_as_its_mean_and_is_high_where_images_differ(network: Lpips) -> None:
+    a = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(3))
+    b = a.clone()
+    b[1, :, :16, :16] = 0.5
+    found = network.difference_map(a, b)
+    assert found.shape == (2, 1, 64, 64) and float(found[0].max()) == 0
+    torch.testing.assert_close(found.mean((1, 2, 3)), network(a, b), rtol=1e-4, atol=1e-6)
+    assert float(found[1, 0, :16, :16].mean()) > 3 * float(found[1, 0, 32:, 32:].mean())

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from lsm_core.errors import InputError
+from lsm_core.nn.lpips import Lpips
 from lsm_core.training.dust3r_losses import confidence_loss
 from lsm_core.training.masked_losses import DepthView, MaskedLosses, loss_mask, masked_losses
 
@@ -64,6 +65,17 @@ def test_without_perceptual_map_and_without_mask() -> None:
     found = masked_losses(drawn, true, mask, apply_mask=False, average_over_mask=False)
     assert isinstance(found, MaskedLosses) and float(found.lpips) == 0
     torch.testing.assert_close(found.total, (drawn - true).square().mean())
+
+
+def test_the_real_perceptual_map_serves_and_passes_gradient() -> None:
+    torch.manual_seed(0)
+    network = Lpips().eval().requires_grad_(False)
+    drawn, true, mask = pair(1)
+    drawn.requires_grad_()
+    found = masked_losses(drawn, true, mask, network.difference_map)
+    assert float(found.lpips.detach()) > 0
+    found.lpips.backward()
+    assert drawn.grad is not None and float(drawn.grad[~mask[:, :, None].expand_as(drawn)].abs().max()) == 0
 
 
 def plane(depth: float, x: float) -> DepthView:
