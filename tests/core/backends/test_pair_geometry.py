@@ -9,6 +9,8 @@ import torch
 from known_orders import FOCAL, H, W, moved, noise, orders, pose, seen_points
 
 from lsm_core.backends.pair_geometry import CameraOptions, pair_geometry
+from lsm_core.geometry import in_image, transform_points
+from lsm_core.geometry.features import Matches
 from lsm_core.geometry.pair_cameras import OrderedPrediction
 
 UNKNOWN = (None, None)
@@ -94,3 +96,39 @@ def test_pixels_that_no_order_trusts_give_no_pose() -> None:
     found = pair_geometry(orders(T_0_1, (2.0, 1.5)), UNKNOWN)
     assert found.pose_valid == [True, False]
     assert pair_geometry(orders(T_0_1, (2.0, 1.5)), UNKNOWN, CameraOptions(min_confidence=1.0)).pose_valid[1]
+
+
+K = torch.tensor([[FOCAL, 0, W / 2], [0, FOCAL, H / 2], [0, 0, 1]])
+
+
+def test_one_order_is_enough_where_the_second_views_intrinsics_are_known() -> None:
+    found = pair_geometry(orders(T_0_1)[:1], (None, K))
+    assert found.pose_valid == [True, True] and found.validity > 0.9
+    torch.testing.assert_close(found.poses[1], T_0_1, atol=2e-3, rtol=2e-3)
+    assert float(found.intrinsics[0][0, 0]) == pytest.approx(FOCAL, rel=1e-3)
+
+
+def true_matches() -> Matches:
+    """Return pixels of view 0 and where view 1 sees their points."""
+    points = orders(T_0_1)[0].own
+    y, x = torch.meshgrid(torch.arange(2, H, 4), torch.arange(2, W, 4), indexing="ij")
+    seen = transform_points(torch.linalg.inv(T_0_1), points[y, x].reshape(-1, 3)) @ K.T
+    pixels1 = seen[:, :2] / seen[:, 2:]
+    inside = in_image(pixels1, H, W)
+    pixels0 = torch.stack((x, y), -1).reshape(-1, 2)
+    return Matches(pixels0[inside].double().numpy(), pixels1[inside].double().numpy())
+
+
+def test_with_matches_the_pose_comes_from_view_0s_points_alone() -> None:
+    given = orders(T_0_1)
+    given[0] = replace(given[0], other=noise())  # view 1's own points are worth nothing
+    matches = true_matches()
+    found = pair_geometry(given, (K, K), matches=matches)
+    assert found.pose_valid == [True, True] and found.stats["matches"] == len(matches)
+    torch.testing.assert_close(found.poses[1], T_0_1, atol=2e-3, rtol=2e-3)
+    shuffled = torch.randperm(len(matches), generator=torch.Generator().manual_seed(0)).numpy()
+    wrong = Matches(matches.pixels0, matches.pixels1[shuffled])
+    lost = pair_geometry(given, (K, K), matches=wrong)
+    assert lost.pose_valid == [True, False] and lost.stats["matches"] == len(matches)
+    none = Matches(matches.pixels0[:0], matches.pixels1[:0])
+    assert pair_geometry(given, (K, K), matches=none).pose_valid == [True, False]
