@@ -39,6 +39,7 @@ from lsm_core.evaluation.semantic_metrics import Confusion
 from lsm_core.evaluation.semantic_tables import FREQUENT_SHARE, class_table, mean_iou_of_frequent, semantic_table
 from lsm_core.evaluation.sheet import pair_row, pair_sheet
 from lsm_core.evaluation.tables import Table
+from lsm_core.evaluation.words import WordStudy
 from lsm_core.io.sheets import Panel
 from lsm_core.types import Prediction
 
@@ -113,13 +114,14 @@ def study_rooms(backend: Backend, data: Path, options: StudyOptions | None = Non
     """
     opts = options or StudyOptions()
     pairs = load_room_pairs(data, opts.limit)
-    confusion = Confusion(ROOM_TEXTS)
+    confusion, words = Confusion(ROOM_TEXTS), WordStudy(ROOM_TEXTS, ROOM_TEXTS)
 
     def count_labels(pair: EvalPair, prediction: Prediction) -> None:
         for index, view in enumerate(pair.views):
             if view.labels is not None and prediction.features is not None:
                 true = sample_on_grid(prediction, index, torch.from_numpy(view.labels)).numpy().astype(np.int64) - 1
                 confusion.add(true, label_grid(backend, prediction, index, ROOM_TEXTS))
+                words.add(backend, prediction, index, true)
 
     measured = _measure(backend, pairs, opts, full_resolution=False, visit=count_labels)
     ours = measured.methods[backend.name]
@@ -137,9 +139,12 @@ def study_rooms(backend: Backend, data: Path, options: StudyOptions | None = Non
             Bar(f"mIoU, classes ≥ {100 * FREQUENT_SHARE:g} % of pixels", frequent, ROOM_MEAN_IOU, at_least=True),
         ]
         tables.insert(0, bars_table("Bars of version 0: rooms", bars))
-        tables.insert(1, bars_table("Goals of version 1: rooms", room_goals(ours, confusion)))
+        tables.insert(
+            1, bars_table("Goals of version 1: rooms", [*room_goals(ours, confusion), words.goal(confusion)])
+        )
         tables.append(semantic_table("Labels in rendered rooms", confusion, 2 * len(pairs)))
         tables.append(class_table("IoU per class", confusion))
+        tables.append(words.table(confusion))
     return _report("lsm eval rooms", backend, tables, measured, ours, opts, confusion)
 
 
@@ -153,17 +158,20 @@ def study_nyu(backend: Backend, shared: Path, options: StudyOptions | None = Non
     opts = options or StudyOptions()
     views = evenly_spaced(load_nyu(shared), opts.limit)
     confusion, mapping = Confusion(NYU_NAMES), text_to_name()
+    words = WordStudy(NYU_TEXTS, NYU_NAMES, mapping)
     for done, view in enumerate(views):
         prediction = backend.predict([view.image, view.image])
         assert view.labels is not None
         predicted = mapping[label_grid(backend, prediction, 0, NYU_TEXTS)]
         true = sample_on_grid(prediction, 0, torch.from_numpy(view.labels)).numpy().astype(np.int64) - 1
         confusion.add(true, predicted)
+        words.add(backend, prediction, 0, true)
         opts.progress(done + 1, len(views))
     tables = [
-        bars_table("Goals of version 1: labels on photographs", label_goals(confusion)),
+        bars_table("Goals of version 1: labels on photographs", [*label_goals(confusion), words.goal(confusion)]),
         semantic_table("Labels on NYUv2 photographs", confusion, len(views)),
         class_table("IoU per class, NYUv2 photographs", confusion),
+        words.table(confusion),
     ]
     figures = {"pixel_accuracy": confusion.accuracy, "mean_iou": confusion.mean_iou}
     return EvalReport("lsm eval semantic", backend.name, tables, figures, provenance(backend.device))

@@ -14,6 +14,7 @@ from lsm_core.backends.base import Backend
 from lsm_core.evaluation.grid import sample_on_grid
 from lsm_core.evaluation.pairs import EvalPair, EvalView
 from lsm_core.evaluation.rooms import ROOM_TEXTS
+from lsm_core.evaluation.words import ROUNDS
 from lsm_core.geometry import resize_affine, rigid, se3_exp, so3_exp, transform_points, unproject
 from lsm_core.types import Prediction, ViewFeatures
 
@@ -100,7 +101,8 @@ class TruthBackend(Backend):
         return features
 
     def encode_texts(self, texts: Sequence[str]) -> Tensor:
-        return torch.eye(len(ROOM_TEXTS))[[ROOM_TEXTS.index(t) for t in texts]]
+        names = {word: name for swap in ROUNDS for name, word in swap.items()}
+        return torch.eye(len(ROOM_TEXTS))[[ROOM_TEXTS.index(names.get(t, t)) for t in texts]]
 
     def _features(self, view: EvalView, labels: Tensor) -> Tensor:
         index = (labels.long() - 1).clamp(min=0)
