@@ -176,7 +176,7 @@ def pass_through_head(head: nn.Module) -> None:
     only_level(dpt.scratch, 2)
     identity(dpt.head[0])
     zero(dpt.head[2], dpt.head[4])
-    for value in range(VALUES):  # relu(x) - relu(-x) = x
+    for value in range(min(VALUES, dpt.head[4].out_channels)):  # relu(x) - relu(-x) = x
         for sign, channel in ((1.0, value), (-1.0, VALUES + value)):
             dpt.head[2].weight[channel, value, 1, 1] = sign
             dpt.head[4].weight[value, channel, 0, 0] = sign
