@@ -150,7 +150,9 @@ def test_without_odometry_pixelsplat_says_what_to_connect_or_asks_another_model(
         (context,) = runtime.cameras.values()
         assert wait_until(lambda: context.pipeline.last_error != "", PATIENCE_S)
         assert "must be told where its cameras stood" in context.pipeline.last_error
-        assert "odom_frame" in context.pipeline.last_error and "poses.backend:=lsm-tiny" in context.pipeline.last_error
+        assert (
+            "odom_frame" in context.pipeline.last_error and "poses.backend:=lsm-tiny" in context.pipeline.last_error
+        )
         assert not harness.messages("pair_pose") and runtime.account.counts().delivered == len(views)
         reply = harness.call(QueryText, "query_text", PATIENCE_S, texts=["floor"])
         assert (reply.success, reply.code) == (False, ResultCode.UNSUPPORTED)
