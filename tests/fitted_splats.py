@@ -6,8 +6,19 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from fitted_checkpoints import CONFIG, SIZE, KnownView, fit_geometry, only_features, pass_through_head, raw_points
-from fitted_checkpoints import recorded, regress, show_other_view, zero  # isort: skip
+from fitted_checkpoints import (
+    CONFIG,
+    SIZE,
+    KnownView,
+    fit_geometry,
+    only_features,
+    pass_through_head,
+    raw_points,
+    recorded,
+    regress,
+    show_other_view,
+    zero,
+)
 
 from lsm_core.backends.noposplat import NoposplatBackend, NoposplatOptions
 from lsm_core.backends.seeded_checkpoints import fill
