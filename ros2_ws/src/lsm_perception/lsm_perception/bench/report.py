@@ -14,7 +14,7 @@ from lsm_core.evaluation.tables import Cell, Column, Table
 from lsm_perception.bench.figures import CaseFigures
 from lsm_perception.bench.options import BenchOptions
 
-STAGES = ("transport", "gate", "wait", "decode", "encode", "predict", "map", "segment", "publish")
+STAGES = ("transport", "gate", "wait", "decode", "encode", "predict", "map", "segment", "cloud", "publish")
 
 
 def report(cases: Sequence[CaseFigures], options: BenchOptions) -> dict[str, Any]:
@@ -62,7 +62,7 @@ def stage_table(cases: Sequence[CaseFigures]) -> Table:
     ]
     note = (
         "Medians in ms. Transport: image stamp to callback; wait: callback to begin of work, gate included; "
-        "segment runs beside map; delivery: median at the client less the node's own."
+        "segment runs beside map and cloud; delivery: median at the client less the node's own."
     )
     return Table("Stages in the node", columns, rows, note)
 
