@@ -20,33 +20,41 @@ from plain_dust3r import (
 from plain_maths import Weights, layer_norm, linear, part
 from torch import Tensor
 
+from lsm_core.sh import sh_basis
+
+Views = Sequence[Tensor]
 BASE = 100.0
 NAMES = [(f"act_postprocess.{k}.0", f"act_postprocess.{k}.1") for k in range(4)]
 
 
-def noposplat(
-    w: Weights, config: Mapping[str, Any], images: Sequence[Tensor], K: Sequence[Tensor]
-) -> dict[str, Any]:
+def noposplat(w: Weights, config: Mapping[str, Any], images: Views, K: Views) -> dict[str, Any]:
     """Run views [3, H, W] in [-1, 1] with normalised K [3, 3]; return what the fixtures record, without a batch."""
-    backbone = part(w, "backbone.")
-    tokens, places, grids, cameras = [], [], [], []
+    backbone, mode = part(w, "backbone."), config["intrinsics_embed"]
+    tokens, places, grids, cameras, beside = [], [], [], [], []
     for image, k in zip(images, K, strict=True):
-        x, grid = patches(backbone, "patch_embed.proj", image)
+        seen = image
+        if mode == "pixelwise in encoder":
+            channels = backbone["patch_embed.proj.weight"].shape[1] - 3
+            seen = torch.cat((image, rays(k, image.shape[1], image.shape[2], channels)))
+        x, grid = patches(backbone, "patch_embed.proj", seen)
         positions = [(y, c) for y in range(grid[0]) for c in range(grid[1])]
-        camera = linear(backbone, "intrinsic_encoder", k.reshape(9))
-        if config["intrinsics_embed"].startswith("token"):
-            x, positions = torch.cat((x, camera[None])), [*positions, (grid[0], 0)]
-        else:
-            x = x + camera
+        if not mode.startswith("pixelwise"):
+            cameras.append(linear(backbone, "intrinsic_encoder", k.reshape(9)))
+        if mode.startswith("token"):
+            x, positions = torch.cat((x, cameras[-1][None])), [*positions, (grid[0], 0)]
+        if mode.startswith("linear"):
+            x = x + cameras[-1]
+        if mode == "pixelwise in decoder":
+            channels = backbone["decoder_embed.weight"].shape[1] - x.shape[1]
+            beside.append(rays(k, *grid, channels).flatten(1).T)
         for i in range(config["enc_depth"]):
             x = vit_block(backbone, f"enc_blocks.{i}", x, config["enc_num_heads"], positions, BASE)
         tokens.append(layer_norm(backbone, "enc_norm", x, EPS))
         places.append(positions)
         grids.append(grid)
-        cameras.append(camera)
-    lists = decoded(backbone, config, tokens, places)
+    lists = decoded(backbone, config, tokens, places, beside)
     lists = [[x[: grid[0] * grid[1]] for x in own] for own, grid in zip(lists, grids, strict=True)]
-    out: dict[str, Any] = {"mid.intrinsic_token": torch.stack(cameras)}
+    out: dict[str, Any] = {"mid.intrinsic_token": torch.stack(cameras)} if mode.startswith("token") else {}
     depth, rows = config["dec_depth"], []
     for i, hook in enumerate((0, depth // 2, depth * 3 // 4, depth)):
         out[f"mid.hook{i}"] = torch.stack([own[hook] for own in lists])
@@ -57,10 +65,23 @@ def noposplat(
     return out | {key: torch.cat([row[key] for row in rows]) for key in rows[0]}
 
 
-def decoded(w: Weights, config: Mapping[str, Any], tokens: Sequence[Tensor], places: Any) -> list[list[Tensor]]:
+def rays(k: Tensor, height: int, width: int, channels: int) -> Tensor:
+    """Return the directions through the pixel centres, [channels, height, width]: 3, or their harmonics."""
+    out = torch.zeros(channels, height, width, dtype=torch.float64)
+    for y in range(height):
+        for x in range(width):
+            place = torch.tensor([(x + 0.5) / width, (y + 0.5) / height, 1.0], dtype=torch.float64)
+            ray = torch.linalg.solve(k, place)
+            ray = ray / ray.norm()
+            out[:, y, x] = ray if channels == 3 else sh_basis(ray, math.isqrt(channels) - 1)
+    return out
+
+
+def decoded(w: Weights, config: Mapping[str, Any], tokens: Views, places: Any, beside: Views) -> list[list[Tensor]]:
     """Return the token lists: each layer of a view reads all other views' layer before."""
     lists = [[x] for x in tokens]
-    now = [linear(w, "decoder_embed", x) for x in tokens]
+    inputs = [torch.cat(both, 1) for both in zip(tokens, beside, strict=True)] if beside else tokens
+    now = [linear(w, "decoder_embed", x) for x in inputs]
     views = range(len(tokens))
     for i in range(config["dec_depth"]):
         before = now
