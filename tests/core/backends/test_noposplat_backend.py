@@ -73,6 +73,12 @@ def fitted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="module")
+def known(fitted: Path) -> NoposplatBackend:
+    """The backend that knows the views."""
+    return load(CPU, fitted)
+
+
 def test_each_released_file_is_loaded_at_the_size_it_was_trained_on(tmp_path: Path) -> None:
     for seed, (name, size) in enumerate(RELEASED.items()):
         network = write_noposplat(tmp_path / str(seed) / name, seed=seed)
@@ -121,9 +127,9 @@ def test_another_models_file_no_file_and_two_files_are_refused(file: Path, tmp_p
 
 
 @pytest.mark.parametrize("views", [3, 4])
-def test_poses_of_all_views_are_found_in_one_pass(fitted: Path, views: int) -> None:
+def test_poses_of_all_views_are_found_in_one_pass(known: NoposplatBackend, views: int) -> None:
     scene = known_views(views)
-    found = load(CPU, fitted).predict([v.rgb for v in scene], [K] * views)
+    found = known.predict([v.rgb for v in scene], [K] * views)
     assert found.pose_valid == [True] * views and found.validity > 0.6 and found.unit == "relative"
     assert found.extras["intrinsics_source"] == ["given"] * views
     for view, pose in zip(scene, found.poses, strict=True):
@@ -132,9 +138,9 @@ def test_poses_of_all_views_are_found_in_one_pass(fitted: Path, views: int) -> N
     assert torch.equal(found.gaussians.means, torch.cat([p.flatten(0, 1) for p in found.pointmaps]))
 
 
-def test_what_a_views_gaussians_show_its_camera_is_its_image(fitted: Path) -> None:
+def test_what_a_views_gaussians_show_its_camera_is_its_image(known: NoposplatBackend) -> None:
     scene = known_views(2)
-    found = load(CPU, fitted).predict([v.rgb for v in scene], [K, K])
+    found = known.predict([v.rgb for v in scene], [K, K])
     assert found.gaussians is not None
     for view in range(2):
         own = torch.arange(256 * 256) + view * 256 * 256  # the two images are noise of their own
@@ -145,15 +151,14 @@ def test_what_a_views_gaussians_show_its_camera_is_its_image(fitted: Path) -> No
         assert view or float(off) < 0.08
 
 
-def test_without_intrinsics_they_are_estimated_and_the_result_says_so(fitted: Path) -> None:
+def test_without_intrinsics_they_are_estimated_and_the_result_says_so(known: NoposplatBackend) -> None:
     scene = known_views(2)
-    model = load(CPU, fitted)
-    found = model.predict([v.rgb for v in scene])
+    found = known.predict([v.rgb for v in scene])
     assert found.extras["intrinsics_source"] == ["estimated", "estimated"]
     for view in range(2):
         image_K = found.grid_to_image[view] @ found.intrinsics[view]
         np.testing.assert_allclose(image_K.numpy(), K, rtol=0.01, atol=1.0)
-    shared = model.predict([v.rgb for v in scene], [K, None])
+    shared = known.predict([v.rgb for v in scene], [K, None])
     assert shared.extras["intrinsics_source"] == ["given", "shared"]
     torch.testing.assert_close(shared.intrinsics[0], shared.intrinsics[1], atol=0.6, rtol=0.0)
 
@@ -214,14 +219,14 @@ def test_portrait_pixels_stay_where_they_are(fitted: Path) -> None:
     assert before.grid_to_image[0].tolist() == [[1, 0, 0], [0, 1, 0], [0, 0, 1]]
 
 
-def test_a_pose_that_is_not_there_is_not_claimed(backend: NoposplatBackend, fitted: Path) -> None:
+def test_a_pose_that_is_not_there_is_not_claimed(backend: NoposplatBackend, known: NoposplatBackend) -> None:
     found = backend.predict([picture(seed=1), picture(seed=2), picture(seed=3)])
     assert found.pose_valid[0] and not any(found.pose_valid[1:]) and found.validity == 0.0
     assert bool(found.poses[1].isnan().all()) and torch.equal(found.poses[0], torch.eye(4))
-    model, image = load(CPU, fitted), known_views(1)[0].rgb
-    same = model.predict([image, image], [K, K])
+    image = known_views(1)[0].rgb
+    same = known.predict([image, image], [K, K])
     assert same.pose_valid == [True, True] and same.validity == 0.0 and torch.equal(same.poses[1], torch.eye(4))
-    blank = model.predict([image, np.full_like(image, 7)], [K, K])
+    blank = known.predict([image, np.full_like(image, 7)], [K, K])
     assert blank.pose_valid == [True, False]
 
 
