@@ -115,6 +115,11 @@ def test_equal_input_gives_equal_output_whatever_was_asked_between(backend: Back
     assert_equal(predict(backend), found)
 
 
+def test_without_a_generator_the_seed_is_fixed(backend: Backend) -> None:
+    given = {"poses": [torch.eye(4), T_CAM0_CAM1]} if backend.needs_poses else {}
+    assert_equal(backend.predict(IMAGES, [K, K], **given), backend.predict(IMAGES, [K, K], **given))  # type: ignore[arg-type]
+
+
 def test_views_encoded_alone_give_what_their_images_give(backend: Backend, found: Prediction) -> None:
     encoded = [backend.encode(image, K) for image in IMAGES]
     assert all(view.backend == backend.name and view.image.shape == (HEIGHT, WIDTH, 3) for view in encoded)
