@@ -32,7 +32,9 @@ from lsm_core.data.rooms import build_room
 from lsm_core.data.scene import Item
 from lsm_core.data.shards import FrameShard, list_shards, load_shard
 from lsm_core.mapping import PointCloud, cloud_from_view
-from lsm_core.query import Instance, InstanceMap, find_instances
+from lsm_core.query import Instance, InstanceConfig, InstanceMap, find_instances
+from lsm_core.query.instance_map import AGREEMENT
+from lsm_core.query.region_joining import JoinConfig
 from lsm_core.types import Prediction, Sim3
 
 NAMES = ("chair", "table", "desk", "sofa", "bed", "cabinet", "bookshelf", "refrigerator", "lamp", "plant", "tv")
@@ -40,6 +42,11 @@ NEAR_M = 0.3  # the model's depth is off by a tenth
 IN_VIEW = 300  # pixels of a picture from which on a piece of furniture counts
 WHOLE_IOU = 0.25  # of the boxes, for a thing that is found whole
 UP = np.array([0.0, 0.0, 1.0])
+# Regions as they are, without putting pieces together or votes; and as the node does it.
+WAYS = {
+    "regions": (InstanceConfig(join=JoinConfig(0, 0, 0)), 0.0),
+    "things": (InstanceConfig(), AGREEMENT),
+}
 
 
 @dataclass(frozen=True)
@@ -55,9 +62,10 @@ class Truth:
 
 @dataclass(frozen=True)
 class Walk:
-    """The keyframes' clouds in the room's frame, metres, and the truth."""
+    """The keyframes' clouds in the room's frame, metres, and the truth: what the first one shows, what all show."""
 
     clouds: list[PointCloud]
+    first: list[Truth]
     truth: list[Truth]
 
 
@@ -210,6 +218,18 @@ def judge(things: Sequence[tuple[int, NDArray[np.float32]]], truth: Sequence[Tru
         tally.whole += 1
 
 
+def count_walk(walk: Walk, tallies: dict[str, Tally]) -> None:
+    """Find the things of a walk on its first keyframe and on all, in both ways, and count them."""
+    for way, (config, agreement) in WAYS.items():
+        first = walk.clouds[0]
+        judge([points_of(t, first) for t in find_instances(first, UP, config)], walk.first, tallies[f"one, {way}"])
+        things = InstanceMap(config, agreement)
+        for key, cloud in enumerate(walk.clouds):
+            things.add(key, cloud, NAMES)
+        whole = things.cloud()
+        judge([points_of(t, whole) for t in things.things(1.0, UP)], walk.truth, tallies[f"five, {way}"])
+
+
 def points_of(thing: Instance, cloud: PointCloud) -> tuple[int, NDArray[np.float32]]:
     """Return the name's index and the points of a thing."""
     return thing.label, cloud.points[thing.members]
@@ -225,21 +245,14 @@ def main() -> None:
     parser.add_argument("--weights", default=None)
     arguments = parser.parse_args()
     backend = load_backend(arguments.backend, weights=arguments.weights)
-    single, joined = Tally(), Tally()
+    tallies = {f"{count}, {way}": Tally() for count in ("one", "five") for way in WAYS}
     for shard, frames, items in walks(arguments.shards, arguments.seed, arguments.walks):
         with torch.inference_mode():
             clouds = look(backend, shard, frames)
-        truth = truth_of(shard, frames, items)
-        first = truth_of(shard, frames[:1], items)
-        judge([points_of(t, clouds[0]) for t in find_instances(clouds[0], UP)], first, single)
-        things = InstanceMap()
-        for key, cloud in enumerate(clouds):
-            things.add(key, cloud, NAMES)
-        whole = things.cloud()
-        judge([points_of(t, whole) for t in things.things(1.0, UP)], truth, joined)
+        count_walk(Walk(clouds, truth_of(shard, frames[:1], items), truth_of(shard, frames, items)), tallies)
     print(HEAD)
-    print(single.row("one keyframe"))
-    print(joined.row("five keyframes"))
+    for title, tally in tallies.items():
+        print(tally.row(title))
 
 
 if __name__ == "__main__":

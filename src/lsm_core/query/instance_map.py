@@ -16,7 +16,7 @@ from lsm_core.types import Sim3
 VOXEL_SHARE = 0.02  # of a keyframe's radius: edge of the cubes its points are thinned to
 MIN_VOXELS = 8  # of a thing, after thinning
 CELL_GAPS = 4.0  # edge, in gaps, of the cells in which keyframes are compared: their geometry differs that much
-MIN_AGREEMENT = 0.35  # from rooms: tools/instance_report.py
+AGREEMENT = 0.35  # chosen on rooms by tools/instance_report.py
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,15 @@ class InstanceMap:
     most of the keyframes that see the place take for something else is left out.
     """
 
-    def __init__(self, config: InstanceConfig | None = None) -> None:
+    def __init__(self, config: InstanceConfig | None = None, agreement: float = AGREEMENT) -> None:
+        """Begin with nothing.
+
+        Args:
+            config: limits of what is a thing.
+            agreement: share of the keyframes that see a thing's place and must take it for the thing.
+        """
         self._config = config or InstanceConfig()
+        self._agreement = agreement
         self._texts: tuple[str, ...] = ()
         self._parts: dict[int, _Part] = {}
 
@@ -93,7 +100,7 @@ class InstanceMap:
         config = replace(self._config, gap=unit * gap, min_points=MIN_VOXELS)
         things = find_instances(whole.transform(Sim3.from_matrix(np.diag([unit, unit, unit, 1.0]))), up, config)
         agreement = _Agreement(parts, CELL_GAPS * gap)
-        return [t for t in things if agreement.of(whole.points[t.members], t.label) >= MIN_AGREEMENT]
+        return [t for t in things if agreement.of(whole.points[t.members], t.label) >= self._agreement]
 
     def cloud(self) -> PointCloud:
         """Return the points that things are made of, in the map's frame and unit."""

@@ -26,8 +26,8 @@ class QueryConfig:
 
     threshold: float = 0.5
     logit_scale: float = 20.0
-    presence_share: float = 0.005
-    presence_low: float = 0.4
+    presence_share: float = 0.01
+    presence_low: float = 0.47
     presence_high: float = 0.95
     min_alpha: float = 0.3
     render_width: int = 256
