@@ -65,13 +65,13 @@ def noposplat_config(stated: Mapping[str, Any], weights: Mapping[str, Tensor], s
 
 def intrinsics_mode(stated: str | None, shown: IntrinsicsMode) -> IntrinsicsMode:
     """Return the mode in words such as "token in encoder"; a linear one leaves no other trace than a token's."""
-    words = re.fullmatch(r"(token|linear|pixelwise) in (encoder|decoder)", stated or "")
+    words = re.match(r"(token|linear|pixelwise)(?: in (?:the )?(encoder|decoder))?\b", stated or "")
     if stated is None:
         return shown
     if words is None:
         raise UnsupportedError(f"The fixture's intrinsics mode '{stated}' is not known.")
     kind: Any = words[1]
-    place: Any = words[2]
+    place: Any = words[2] or shown.place
     return IntrinsicsMode(kind, place, shown.degree)
 
 
