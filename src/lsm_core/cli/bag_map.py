@@ -193,7 +193,7 @@ class BagMapper:
         self.lens = self.lens or prediction.camera(0)
         geometry = PairGeometry.from_prediction(prediction, older_id, newer_id)
         self.pairs.append(TimedPair(older_ns, newer_ns, geometry.T_older_newer))
-        step = self._chain.add(geometry)
+        step = self._chain.add(geometry, 1.0 if self._backend.needs_poses else None)
         track = self._tracks[step.segment]
         track.poses[older_ns], track.poses[newer_ns] = step.T_map_older, step.T_map_newer
         placed = prediction.transform(step.map_from_pair)

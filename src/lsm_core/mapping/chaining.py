@@ -134,8 +134,13 @@ class PairChain:
         """Number of the current segment, 0 before the first pair."""
         return self._segment
 
-    def add(self, pair: PairGeometry) -> ChainStep:
+    def add(self, pair: PairGeometry, known_scale: float | None = None) -> ChainStep:
         """Join an accepted pair to the chain.
+
+        Args:
+            pair: of two keyframes.
+            known_scale: segment units per unit of the pair, where it need not be found: 1 for models that are told
+                poses of one unit. Depths that scatter then begin no new segment.
 
         Raises:
             InputError: maps of different shapes, a pose that is not rigid and finite, one id twice.
@@ -151,6 +156,8 @@ class PairChain:
             ratio, spread, pixels = self._compare(shared, pair)
             too_wide = "spread" if spread > self._config.max_spread else ""
             reason = "no_shared_depth" if math.isnan(ratio) else too_wide
+            if known_scale is not None:
+                ratio, reason = known_scale, ""
         if reason or shared is None:
             return self._begin(pair, reason, spread, pixels)
         return self._place(pair, ratio, spread, pixels, shared.T_map_cam, "")

@@ -71,14 +71,17 @@ def test_an_image_without_a_pose_is_passed_over_and_the_chain_holds(oracle: BoxO
 
 
 class ToldOracle(BoxOracle):
-    """Must be told how the camera moved."""
+    """Must be told how the camera moved, and answers in that unit, with depths off by a factor."""
 
     needs_poses = True
 
     def predict(self, views: Any, intrinsics: Any = None, poses: Any = None, generator: Any = None) -> Any:
         assert poses is not None
         self.told = [*getattr(self, "told", []), poses[1]]
-        return super().predict(views, intrinsics, None, generator)
+        found = super().predict(views, intrinsics, None, generator)
+        for pose in found.poses:
+            pose[:3, 3] /= self.units[-1]
+        return found
 
 
 def test_a_model_that_must_be_told_poses_gets_those_of_the_odometry() -> None:
@@ -89,6 +92,12 @@ def test_a_model_that_must_be_told_poses_gets_those_of_the_odometry() -> None:
         older, newer = told.truth.at(pair.older_ns), told.truth.at(pair.newer_ns)
         assert older is not None and newer is not None
         assert any(np.allclose(np.linalg.inv(older) @ newer, T, atol=1e-6) for T in told.told)
+    (segment,) = mapper.segments()
+    assert segment.metres_per_unit == pytest.approx(1.0)
+    first = told.truth.at(int(segment.trajectory.stamps_ns[0]))
+    assert first is not None
+    for stamp, pose in zip(segment.trajectory.stamps_ns.tolist(), segment.trajectory.poses, strict=True):
+        np.testing.assert_allclose(pose, np.linalg.inv(first) @ told.truth.at(stamp), atol=1e-4)
     with pytest.raises(InputError, match="no odometry"):
         run(told, odometry=False)
 

@@ -44,6 +44,15 @@ def first_unit(pairs: list[PairGeometry], poses: list[np.ndarray]) -> float:
     )
 
 
+def test_pairs_of_a_known_unit_are_not_rescaled_by_their_depths() -> None:
+    """Depths scatter by far more than a chain takes."""
+    _, pairs = simulated_pairs(4, 5, noise=3.0)
+    told, found = PairChain(), PairChain()
+    steps = [told.add(pair, known_scale=0.25) for pair in pairs]
+    assert [step.segment for step in steps] == [1] * 5 and {step.scale for step in steps[1:]} == {0.25}
+    assert [found.add(pair).segment for pair in pairs][-1] > 1
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_twenty_randomly_rescaled_pairs_reproduce_the_trajectory(seed: int) -> None:
     poses, pairs = simulated_pairs(seed, 20)
