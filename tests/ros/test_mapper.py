@@ -10,7 +10,8 @@ pytest.importorskip("rclpy", reason="ROS 2 is not here: source tools/env.sh")
 
 from fake_backend import FakeBackend
 from lsm_perception.calibration import Calibration
-from lsm_perception.mapper import Mapper, MapUpdate, OutdatedError
+from lsm_perception.map_state import MapUpdate, OutdatedError
+from lsm_perception.mapper import Mapper
 from lsm_perception.parameters import NodeParameters
 from lsm_perception.products import Keyframe
 from lsm_perception.settings import replaced

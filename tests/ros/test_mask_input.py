@@ -20,7 +20,7 @@ from lsm_perception.conversions.errors import BadMessageError
 from lsm_perception.conversions.stamps import stamp_from_ns, stamp_to_ns
 from lsm_perception.dynamic_pixels import DynamicPixels, without_dynamic
 from lsm_perception.mask_source import MaskSource
-from lsm_perception.parameters import DEFAULT_QUERIES
+from lsm_perception.parameter_groups import DEFAULT_QUERIES
 from lsm_perception.source_image import SourceImage
 from sensor_msgs.msg import Image
 from sensor_msgs_py import point_cloud2

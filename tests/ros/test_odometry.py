@@ -12,7 +12,7 @@ pytest.importorskip("lsm_perception_msgs.msg", reason="the workspace is not buil
 from lsm_perception.conversions import stamp_from_ns
 from lsm_perception.conversions.poses import pose_message, transform_message
 from lsm_perception.odometry import OdometrySource
-from lsm_perception.parameters import OdometryParameters
+from lsm_perception.parameter_groups import OdometryParameters
 from nav_msgs.msg import Odometry
 from scipy.spatial.transform import Rotation
 from tf2_ros import Buffer

@@ -15,7 +15,8 @@ from lsm_perception.floor_finder import FloorFinder
 from lsm_perception.frames import FrameNames, frame_names
 from lsm_perception.gate import CameraGate
 from lsm_perception.keyframe_ids import KeyframeIds
-from lsm_perception.mapper import MapContents, Mapper
+from lsm_perception.map_state import MapContents
+from lsm_perception.mapper import Mapper
 from lsm_perception.marker_outputs import MarkerBoard, MarkerOutputs
 from lsm_perception.odometry import OdometrySource
 from lsm_perception.outputs import Outputs

@@ -23,7 +23,7 @@ from lsm_perception.beside import Beside
 from lsm_perception.camera_context import CameraContext
 from lsm_perception.cloud_outputs import similarity
 from lsm_perception.map_folder import MapFolder
-from lsm_perception.mapper import MapContents, OutdatedError
+from lsm_perception.map_state import MapContents, OutdatedError
 from lsm_perception.replies import ServiceError
 from lsm_perception.runtime import Runtime
 from lsm_perception.saved_keyframes import camera_map, map_contents

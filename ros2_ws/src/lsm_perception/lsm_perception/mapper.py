@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import threading
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,13 +19,14 @@ from lsm_core.mapping import (
     ScaleSample,
     ScaleSource,
     Trajectory,
-    TrajectoryArrays,
     WindowConfig,
     single_view,
 )
 from lsm_core.types import Prediction
+from lsm_perception.map_state import MapContents, MapUpdate, OutdatedError
 from lsm_perception.pair_check import PairJudge, PairVerdict
 from lsm_perception.parameters import NodeParameters
+from lsm_perception.partner_choice import PartnerChoice
 from lsm_perception.products import Keyframe, Matrix, PairReport, PlacedPair
 from lsm_perception.rig_pair import NOT_KEPT, RigPair
 from lsm_perception.rig_place import rig_report, second_look
@@ -34,56 +34,11 @@ from lsm_perception.scale_sampling import pair_samples
 from lsm_perception.units import is_metric
 
 
-@dataclass(frozen=True, eq=False)
-class MapUpdate:
-    """What one keyframe did to the map.
-
-    Attributes:
-        keyframe: as stored now.
-        pair: the report on its pair, None when it had none.
-        placed: the pair in the map, None when it was not accepted.
-        scale: after it.
-        cleared: the map before it holds no more.
-        removed: keyframes pushed out of the store.
-        other_pair: the report on a second pair of the same keyframe (rig), None without.
-    """
-
-    keyframe: Keyframe
-    pair: PairReport | None
-    placed: PlacedPair | None
-    scale: ScaleEstimate
-    cleared: bool
-    removed: tuple[Keyframe, ...]
-    other_pair: PairReport | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class MapContents:
-    """Everything a camera's map holds at one moment.
-
-    Attributes:
-        scale: of the segment.
-        segment: the current one.
-        keyframes: all that are kept and have maps of their own, oldest first.
-        path: of the segment.
-    """
-
-    scale: ScaleEstimate
-    segment: int
-    keyframes: tuple[Keyframe, ...]
-    path: TrajectoryArrays
-
-
-class OutdatedError(Exception):
-    """The map was reset after the keyframe's partner was chosen."""
-
-
 class Mapper:
     """Chain, scale, trajectory and keyframe store of one camera. The lock makes each call atomic.
 
-    Partner of a new keyframe: the last one whose pose was accepted, so one bad image does not break the chain;
-    after `keyframes.retries` more rejections, or when little of it can still be in view, it is the newest keyframe,
-    and a new segment begins there.
+    Where the partner of new keyframes is given up (`PartnerChoice`), the newest keyframe becomes it, and a new
+    segment begins there.
     """
 
     def __init__(self, parameters: NodeParameters) -> None:
@@ -94,9 +49,7 @@ class Mapper:
         self._scale = ScaleEstimator(parameters.scale.config())
         self._window = KeyframeWindow(WindowConfig(max_keyframes=parameters.keyframes.window))
         self._trajectory = Trajectory(parameters.map.max_path)
-        self._anchor: Keyframe | None = None
-        self._rejections = 0
-        self._overlap = 1.0  # of the newest keyframe with the anchor
+        self._partner = PartnerChoice()
         self._generation = 0
 
     @property
@@ -131,7 +84,7 @@ class Mapper:
     def partner(self) -> tuple[Keyframe | None, int]:
         """Return the keyframe that the next one is paired with, None for a first one, and the map's generation."""
         with self._lock:
-            return self._anchor, self._generation
+            return self._partner.keyframe, self._generation
 
     def prepare(self, older: Keyframe, newer: Keyframe) -> None:
         """Begin, in a thread, what judging this pair needs and what does not wait for its prediction."""
@@ -217,8 +170,8 @@ class Mapper:
         with self._lock:
             self._check(generation)
             update = self._masks_only(keyframe, prediction)
-            if self._anchor is None:
-                self._anchor = update.keyframe
+            if self._partner.keyframe is None:
+                self._partner.choose(update.keyframe)
             return update
 
     def start_anew(self, keyframe: Keyframe, generation: int) -> MapUpdate:
@@ -231,7 +184,7 @@ class Mapper:
         """
         with self._lock:
             self._check(generation)
-            self._anchor, self._rejections, self._overlap = keyframe, 0, 1.0
+            self._partner.choose(keyframe)
             return MapUpdate(keyframe, None, None, self._scale.estimate, False, ())
 
     def add_pair(
@@ -280,12 +233,12 @@ class Mapper:
         """
         with self._lock:
             self._check(generation)
-            anchor = self._anchor
+            anchor = self._partner.keyframe
             if begin or anchor is None or anchor.T_map_cam is None:
                 if rig.accepted:
                     return self._begin_with_rig(keyframe, rig)
                 update = self._masks_only(keyframe, rig.prediction)
-                self._anchor, self._rejections, self._overlap = update.keyframe, 0, 1.0
+                self._partner.choose(update.keyframe)
             else:
                 if rig.accepted and still:
                     look = self._look_again(keyframe, rig, anchor)
@@ -300,9 +253,7 @@ class Mapper:
         After `keyframes.retries` more the next keyframe is a first one: what is kept of the partner may be bad.
         """
         with self._lock:
-            self._rejections += 1
-            if self._rejections > self._parameters.keyframes.retries:
-                self._anchor, self._rejections, self._overlap = None, 0, 1.0
+            self._partner.fail(self._parameters.keyframes)
 
     def keep_half(self) -> tuple[int, tuple[Keyframe, ...]]:
         """Keep half as many keyframes from now on; return how many, and those that are not kept any more."""
@@ -317,7 +268,7 @@ class Mapper:
             self._chain.start_segment()
             self._scale.reset()
             self._trajectory.clear()
-            self._anchor, self._rejections, self._overlap = None, 0, 1.0
+            self._partner.choose(None)
             return tuple(r for r in self._window.clear() if isinstance(r, Keyframe))
 
     def _check(self, generation: int) -> None:
@@ -347,20 +298,12 @@ class Mapper:
         rig: RigPair | None,
     ) -> MapUpdate:
         report = verdict.report(older, newer, verdict.T_older_newer, 1.0, False, 0)
-        self._rejections += 1
-        limits = self._parameters.keyframes
-        if verdict.overlap > 0:  # by the matches of this very pair
-            self._overlap = verdict.overlap
-            out_of_view = verdict.overlap < limits.hard_overlap
-        else:
-            self._overlap *= overlap if math.isfinite(overlap) else limits.target_overlap
-            out_of_view = self._overlap * limits.target_overlap < limits.hard_overlap
-        give_up = self._rejections > limits.retries or out_of_view
+        give_up = self._partner.reject(verdict.overlap, overlap, self._parameters.keyframes)
         if rig is not None and rig.accepted and (give_up or older.T_map_cam is None):
             return replace(self._begin_with_rig(newer, rig), other_pair=report)
         update = self._masks_only(newer, prediction)
         if give_up:
-            self._anchor, self._rejections, self._overlap = update.keyframe, 0, 1.0
+            self._partner.choose(update.keyframe)
         return replace(update, pair=report, other_pair=self._rig_report(rig, update.keyframe))
 
     def _begin_with_rig(self, keyframe: Keyframe, rig: RigPair) -> MapUpdate:
@@ -413,7 +356,7 @@ class Mapper:
         kept = self._placed(newer, placed.view(1), step.T_map_newer, step.segment)
         removed += self._store(kept)
         self._trajectory.add(kept.stamp_ns, step.T_map_newer, step.segment)
-        self._anchor, self._rejections, self._overlap = kept, 0, 1.0
+        self._partner.choose(kept)
         T_older_newer = np.linalg.inv(step.T_map_older) @ step.T_map_newer
         report = verdict.report(older, kept, T_older_newer, step.scale, True, step.segment)
         return MapUpdate(kept, report, placed, self._scale.estimate, cleared, removed)

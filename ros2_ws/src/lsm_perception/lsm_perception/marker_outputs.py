@@ -16,7 +16,7 @@ from lsm_perception.conversions.poses import pose_message
 from lsm_perception.conversions.semantics import palette
 from lsm_perception.detection_outputs import Things
 from lsm_perception.frames import FrameNames
-from lsm_perception.mapper import MapContents
+from lsm_perception.map_state import MapContents
 from lsm_perception.products import Keyframe
 from lsm_perception.publishers import Publishers
 from lsm_perception.units import is_metric, metres, scaled_pose

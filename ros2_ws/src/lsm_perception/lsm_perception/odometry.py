@@ -18,7 +18,7 @@ from lsm_core.errors import InputError
 from lsm_core.geometry.se3 import interpolate
 from lsm_perception.conversions.poses import matrix_from_pose, matrix_from_transform
 from lsm_perception.conversions.stamps import stamp_to_ns
-from lsm_perception.parameters import OdometryParameters
+from lsm_perception.parameter_groups import OdometryParameters
 
 Matrix = NDArray[np.float64]
 KEPT = 2000

@@ -22,7 +22,8 @@ from lsm_perception.finite_check import non_finite_features, non_finite_predicti
 from lsm_perception.floor_finder import FloorFinder
 from lsm_perception.gate import CameraGate
 from lsm_perception.keyframe_ids import KeyframeIds
-from lsm_perception.mapper import Mapper, MapUpdate, OutdatedError
+from lsm_perception.map_state import MapUpdate, OutdatedError
+from lsm_perception.mapper import Mapper
 from lsm_perception.pair_poses import PairPoses
 from lsm_perception.products import Candidate, Keyframe, Matrix, NamedPoints, Products
 from lsm_perception.rig_pair import RigPair, RigPairer

@@ -25,7 +25,8 @@ from lsm_perception.conversions.stamps import stamp_to_ns
 from lsm_perception.detection_outputs import up_in_map
 from lsm_perception.frames import FrameNames
 from lsm_perception.mapper import Mapper
-from lsm_perception.parameters import NodeParameters, QueryParameters
+from lsm_perception.parameter_groups import QueryParameters
+from lsm_perception.parameters import NodeParameters
 from lsm_perception.products import Keyframe
 from lsm_perception.replies import ServiceError, timeout_seconds
 from lsm_perception.segmentation import Segmenter, StandingQueries, best_scores, make_queries

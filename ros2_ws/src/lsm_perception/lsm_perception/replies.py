@@ -10,7 +10,7 @@ from builtin_interfaces.msg import Duration
 from lsm_perception_msgs.msg import ResultCode
 
 from lsm_core.errors import InputError, LsmError, QueryError, UnsupportedError
-from lsm_perception.parameters import QueryParameters
+from lsm_perception.parameter_groups import QueryParameters
 
 logger = logging.getLogger(__name__)
 

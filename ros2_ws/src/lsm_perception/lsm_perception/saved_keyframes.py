@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from lsm_core.mapping import CameraMap, Lens, MapKeyframe, PointCloud, thumbnail
 from lsm_perception.calibration import Calibration
-from lsm_perception.mapper import MapContents
+from lsm_perception.map_state import MapContents
 from lsm_perception.products import Keyframe
 
 
