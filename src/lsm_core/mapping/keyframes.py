@@ -176,6 +176,7 @@ class KeyframeSelector:
         """
         if self._reference is not None and self._reference.gray.shape != gray.shape:
             self.reset()
+        self.catch_up()
         if self._last_stamp_ns is not None and stamp_ns <= self._last_stamp_ns:
             skip, why = KeyframeAction.SKIP, KeyframeReason.OUT_OF_ORDER
             return KeyframeDecision(skip, why, stamp_ns, math.nan, math.nan, math.nan, 0)
@@ -210,13 +211,22 @@ class KeyframeSelector:
             del self._candidates[older]
         self._capture = self._capture and not frame.requested and frame.action is not KeyframeAction.KEEP
         if frame.action is KeyframeAction.KEEP:
-            self._reference = frame
-            self._tracks = CornerTracks(frame.gray, self._config.max_corners, self._config.track_check_px)
+            self._reference, self._tracks = frame, None
             self._before = _UNMOVED
-            # The stream has gone on since: follow it image by image, a jump would lose the corners.
-            for stamp, gray in self._recent:
-                if stamp > frame.stamp_ns:
-                    self._tracks.advance(gray)
+
+    def catch_up(self) -> None:
+        """Find the corners of a new reference and follow them up to the latest frame.
+
+        `consider` does it where nobody has; whoever accepts a frame in a hurry may call it when there is time.
+        """
+        if self._reference is None or self._tracks is not None:
+            return
+        tracks = CornerTracks(self._reference.gray, self._config.max_corners, self._config.track_check_px)
+        # The stream may have gone on since: follow it image by image, a jump would lose the corners.
+        for stamp, gray in self._recent:
+            if stamp > self._reference.stamp_ns:
+                tracks.advance(gray)
+        self._tracks = tracks
 
     def request_capture(self) -> None:
         """Keep the next frame whatever it shows (service ~/capture); stays pending until one is accepted.

@@ -156,6 +156,19 @@ def test_jump_to_another_scene_is_lost() -> None:
     assert selector.consider(other, 3 * TENTH, K_SMALL).reason is KeyframeReason.LOST
 
 
+def test_it_makes_no_difference_when_the_corners_of_a_new_reference_are_found() -> None:
+    early, late = KeyframeSelector(BASE), KeyframeSelector(BASE)
+    for selector in (early, late):
+        first = feed(selector, sideways(8), accept=False)[0]
+        selector.accept(first.stamp_ns)  # seven images later
+        assert selector._tracks is None
+    early.catch_up()
+    assert early._tracks is not None
+    early.catch_up()
+    views = [pose(t=(0.05 * (8 + i), 0, 0)) for i in range(2)]
+    assert feed(early, views, start=8) == feed(late, views, start=8)
+
+
 def test_blurred_frame_waits_for_a_sharper_one() -> None:
     selector = KeyframeSelector(BASE)
     feed(selector, sideways(3))

@@ -20,6 +20,7 @@ from lsm_core.mapping import (
     small_intrinsics,
 )
 from lsm_perception.accounting import Drop
+from lsm_perception.beside import Beside
 from lsm_perception.calibration import Calibration
 from lsm_perception.parameters import NodeParameters
 from lsm_perception.source_image import Gray, SourceImage
@@ -126,7 +127,9 @@ class CameraGate:
                 self._selector.accept(decision.stamp_ns)
             except InputError:
                 return False
-            return True
+        # Nobody waits for the corners of the new reference before the next image; the model may begin.
+        Beside("lsm_corners", self._catch_up)
+        return True
 
     def request_capture(self) -> None:
         """Let the next good image be a keyframe."""
@@ -139,6 +142,10 @@ class CameraGate:
             self._selector.reset()
             self._stamps.reset(clock_ns)
             self._previous = None
+
+    def _catch_up(self) -> None:
+        with self._lock:
+            self._selector.catch_up()
 
     def _check_stamp(self, stamp_ns: int) -> Drop | None:
         verdict = self._stamps.judge(stamp_ns)
