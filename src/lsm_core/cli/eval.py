@@ -173,16 +173,22 @@ def hololens_views(
     shared: SharedOption = None,
     intrinsics: IntrinsicsOption = True,
     full_resolution: FullSizeOption = False,
+    align_pose: Annotated[
+        bool,
+        typer.Option("--align-pose", help="First align each true camera, as NoPoSplat does (slow)."),
+    ] = False,
     as_json: JsonOption = None,
     md: MarkdownOption = None,
 ) -> None:
     """Views drawn between the images of a real recording, beside a warp by predicted depth."""
+    from lsm_core.evaluation.target_alignment import released_alignment
     from lsm_core.evaluation.view_synthesis import study_hololens_views  # numba is imported by what draws
 
     folder = find_shared(shared)
     with _progress("views between") as bar:
         model = _load(backend, weights, device, threads, full_resolution)
-        report = study_hololens_views(model, folder, StudyOptions(limit, intrinsics, progress=bar))
+        align = released_alignment(model.device) if align_pose else None
+        report = study_hololens_views(model, folder, StudyOptions(limit, intrinsics, progress=bar), align)
     _deliver(report, as_json, md, None)
 
 

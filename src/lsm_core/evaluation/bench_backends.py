@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -13,6 +14,7 @@ import torch
 from lsm_core.backends import Backend, load_backend
 from lsm_core.backends.base import Image
 from lsm_core.backends.seeded import has_twin, sized_options
+from lsm_core.errors import DeviceError
 from lsm_core.evaluation.bench_lsm import Seconds, device_mib, medians, own_mib, peak_mib, timed
 from lsm_core.evaluation.bench_scene import textured_pair
 from lsm_core.evaluation.pairs import EvalPair
@@ -92,9 +94,19 @@ class BackendTimes:
 
 
 def bench_alone(task: BenchTask) -> BackendTimes:
-    """Measure in a process of its own, so that memory is this backend's and no other's."""
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:
-        return pool.submit(bench_backend, task).result()
+    """Measure in a process of its own, so that memory is this backend's and no other's.
+
+    Raises:
+        DeviceError: the memory of the device or of the machine does not suffice.
+    """
+    try:
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:
+            return pool.submit(bench_backend, task).result()
+    except (BrokenProcessPool, torch.OutOfMemoryError) as error:
+        raise DeviceError(
+            f"{task.name} at {task.size}x{task.size} could not be measured: {error}.",
+            "It may need more memory: leave the twins out (--no-twin), or choose other backends (--only).",
+        ) from error
 
 
 def bench_backend(task: BenchTask) -> BackendTimes:

@@ -7,7 +7,7 @@ same prediction, to its nearest pixel. Both are compared where both reach, at th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -30,11 +30,12 @@ from lsm_core.evaluation.tables import Cell, Column, Table
 from lsm_core.geometry import project, transform_points
 from lsm_core.geometry.se3 import relative
 from lsm_core.render import render
-from lsm_core.types import Camera, Prediction
+from lsm_core.types import Camera, Gaussians, Prediction
 
 COVERED = 0.5  # of alpha: where less is drawn, nothing is claimed
 GOAL_DB = 19.0
 Rgb = NDArray[np.float64]
+Align = Callable[[Gaussians, Camera, Tensor], Camera]
 
 
 @dataclass(frozen=True)
@@ -106,8 +107,16 @@ def psnr(drawn: Rgb, true: Rgb, where: NDArray[np.bool_]) -> float:
     return float(-10 * np.log10(max(float(((drawn - true)[where] ** 2).mean()), 1e-10)))
 
 
-def study_hololens_views(backend: Backend, shared: Path, options: StudyOptions | None = None) -> EvalReport:
+def study_hololens_views(
+    backend: Backend, shared: Path, options: StudyOptions | None = None, align: Align | None = None
+) -> EvalReport:
     """Measure views drawn between the images of the HoloLens recording.
+
+    Args:
+        backend: with Gaussians.
+        shared: folder with the data.
+        options: how many pairs.
+        align: moves each true camera to where the Gaussians show its image best before views are compared.
 
     Raises:
         FileFormatError: the recording is absent or damaged.
@@ -117,18 +126,20 @@ def study_hololens_views(backend: Backend, shared: Path, options: StudyOptions |
     all_between = views_between(recording, opts.limit)
     rows: list[tuple[float, float, float]] = []
     for done, between in enumerate(all_between):
-        found = _measure(backend, between, opts.known_intrinsics)
+        found = _measure(backend, between, opts.known_intrinsics, align)
         if found is not None:
             rows.append(found)
         opts.progress(done + 1, len(all_between))
-    table, ours = _table(rows, len(all_between))
+    table, ours = _table(rows, len(all_between), "at its true pose" if align is None else "its pose aligned")
     goal = Bar("PSNR dB, median", ours, GOAL_DB, at_least=True)
     tables = [bars_table("Goals of version 1: views between real images", [goal]), table]
     figures = {"psnr": ours, "pairs": float(len(all_between)), "drawn": float(len(rows))}
     return EvalReport("lsm eval hololens-views", backend.name, tables, figures, provenance(backend.device))
 
 
-def _measure(backend: Backend, between: Between, known_intrinsics: bool) -> tuple[float, float, float] | None:
+def _measure(
+    backend: Backend, between: Between, known_intrinsics: bool, align: Align | None = None
+) -> tuple[float, float, float] | None:
     """Return (PSNR drawn, PSNR warped, share of pixels compared); None where nothing can be drawn."""
     images = [view.image for view in between.pair.views]
     known = [view.K for view in between.pair.views] if known_intrinsics else None
@@ -139,18 +150,20 @@ def _measure(backend: Backend, between: Between, known_intrinsics: bool) -> tupl
     camera = camera_between(prediction, between, (int(height), int(width)))
     if camera is None:
         return None
+    small = cv2.resize(between.image, (camera.width, camera.height), interpolation=cv2.INTER_AREA)
+    true = np.asarray(small, np.float64) / 255.0
+    if align is not None:
+        camera = align(prediction.gaussians, camera, torch.from_numpy(true).float())
     drawn = render(replace(prediction.gaussians, features=None), camera)
     moved, hit = warped(prediction, camera)
     where = hit & (drawn.alpha.detach().cpu().numpy() >= COVERED)
     if not where.any():
         return None
-    small = cv2.resize(between.image, (camera.width, camera.height), interpolation=cv2.INTER_AREA)
-    true = np.asarray(small, np.float64) / 255.0
     rgb = drawn.rgb.detach().cpu().double().numpy()
     return psnr(rgb, true, where), psnr(moved, true, where), float(where.mean())
 
 
-def _table(rows: Sequence[tuple[float, float, float]], pairs: int) -> tuple[Table, float]:
+def _table(rows: Sequence[tuple[float, float, float]], pairs: int, place: str) -> tuple[Table, float]:
     """Return the table and the median PSNR of the Gaussians."""
     columns = [Column("method"), Column("views", "d"), Column("PSNR dB", ".2f"), Column("compared", ".1%")]
     figures = np.median(np.array(rows), axis=0) if rows else np.full(3, np.nan)
@@ -161,7 +174,7 @@ def _table(rows: Sequence[tuple[float, float, float]], pairs: int) -> tuple[Tabl
     ]
     note = (
         f"Medians over {len(rows)} of {pairs} pairs with an overlap above {GOOD_OVERLAP:g}; the others got no "
-        "pose. The frame halfway between the views, at its true pose, on the model's output grid; compared: pixels "
+        "pose. The frame halfway between the views, {place}, on the model's output grid; compared: pixels "
         f"where alpha is at least {COVERED:g} and a point lands. The unit comes from the first view's true depth."
     )
     return Table("Views between real images (HoloLens kitchen)", columns, cells, note), gaussians

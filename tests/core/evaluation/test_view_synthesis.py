@@ -9,7 +9,9 @@ import torch
 from test_novel_views import HEIGHT, WIDTH, K, Perfect, look, pose
 
 from lsm_core.evaluation.pairs import EvalPair, EvalView
+from lsm_core.evaluation.target_alignment import released_alignment
 from lsm_core.evaluation.view_synthesis import Between, _measure, camera_between, psnr, warped
+from lsm_core.geometry.pose_refinement import ALIGN
 from lsm_core.geometry.se3 import relative
 
 
@@ -65,3 +67,12 @@ def test_the_nearest_point_wins() -> None:
     rgb, hit = warped(near, camera)
     assert hit.mean() > 0.95 and (rgb[hit] == 1.0).all()
     assert psnr(rgb, rgb + 0.1, hit) == pytest.approx(20.0)
+
+
+def test_alignment_wins_back_what_a_shifted_scene_loses() -> None:
+    """The true camera is moved with the scene; the picture is then what was taken."""
+    shifted = Perfect(0.1)
+    align = released_alignment(torch.device("cpu"), replace(ALIGN, steps=40))
+    plain, aligned = (_measure(shifted, between_views(), True, way) for way in (None, align))
+    assert plain is not None and aligned is not None
+    assert aligned[0] > plain[0] + 2
