@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from lsm_core.errors import InputError, UnsupportedError
 from lsm_core.types import Camera, Prediction, QueryResult, ViewFeatures
@@ -171,21 +171,23 @@ def check_intrinsics(K: Tensor | NDArray[Any] | None) -> Tensor | None:
     return out
 
 
-def encoded_pair(
+def encoded_views(
     backend: Backend,
     views: Sequence[Image | ViewFeatures],
     intrinsics: Sequence[Tensor | NDArray[Any] | None] | None,
-) -> tuple[ViewFeatures, ViewFeatures]:
-    """Return two views encoded by a backend; images are encoded here, with their intrinsics where given.
+) -> list[ViewFeatures]:
+    """Return views encoded by a backend; images are encoded here, with their intrinsics where given.
 
     Raises:
-        InputError: not two views, not as many intrinsics, or features of another backend.
+        InputError: fewer than two views or more than the backend takes, not as many intrinsics, or features of
+            another backend.
     """
-    name = backend.name
-    if len(views) != 2:
-        raise InputError(f"{name} takes two views, got {len(views)}.", "Pass views two by two.")
-    if intrinsics is not None and len(intrinsics) != 2:
-        raise InputError(f"{len(intrinsics)} intrinsics for two views.", "Pass one per view, or None.")
+    name, most = backend.name, backend.max_views
+    if not 2 <= len(views) <= most:
+        takes = "two views" if most == 2 else f"2 to {most} views"
+        raise InputError(f"{name} takes {takes}, got {len(views)}.", f"Pass {takes} at a time.")
+    if intrinsics is not None and len(intrinsics) != len(views):
+        raise InputError(f"{len(intrinsics)} intrinsics for {len(views)} views.", "Pass one per view, or None.")
     encoded = []
     for index, view in enumerate(views):
         if not isinstance(view, ViewFeatures):
@@ -194,5 +196,21 @@ def encoded_pair(
             raise InputError(f"These view features were made by '{view.backend}'.", f"Encode with {name}.")
         else:
             encoded.append(view)
-    first, second = encoded
+    return encoded
+
+
+def encoded_pair(
+    backend: Backend,
+    views: Sequence[Image | ViewFeatures],
+    intrinsics: Sequence[Tensor | NDArray[Any] | None] | None,
+) -> tuple[ViewFeatures, ViewFeatures]:
+    """Return two views encoded by a backend that takes two; see `encoded_views`."""
+    first, second = encoded_views(backend, views, intrinsics)
     return first, second
+
+
+def free_memory(network: nn.Module) -> None:
+    """Give back the memory of a network, which cannot be used afterwards."""
+    network.to("meta")
+    if torch.cuda.is_initialized():
+        torch.cuda.empty_cache()

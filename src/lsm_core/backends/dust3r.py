@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lsm_core.backends.base import Image
+from lsm_core.backends.base import Image, free_memory
 from lsm_core.backends.checkpoint_kinds import check_kind
 from lsm_core.backends.lsm_files import bring, file_in, with_second_decoder
 from lsm_core.backends.lsm_keys import DUST3R_RULES
@@ -81,9 +81,7 @@ class Dust3rBackend(PairBackend):
 
     def close(self) -> None:
         """Give back device memory."""
-        self.network.to("meta")
-        if self.device.type == "cuda":
-            torch.cuda.empty_cache()
+        free_memory(self.network)
 
 
 def balls(points: Sequence[Tensor], confidence: Sequence[Tensor], colors: Sequence[Tensor]) -> Gaussians:

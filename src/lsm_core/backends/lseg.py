@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from lsm_core.backends import lseg_keys
-from lsm_core.backends.base import Image, check_image
+from lsm_core.backends.base import Image, check_image, free_memory
 from lsm_core.backends.clip_texts import ClipTexts
 from lsm_core.backends.image_crop import prepare, stretch_plan
 from lsm_core.backends.lsm_files import bring, file_in, text_tower
@@ -88,8 +88,8 @@ class LsegSource(SemanticSource):
 
     def close(self) -> None:
         """Give back device memory."""
-        self.network.to("meta")
         self._texts.close()
+        free_memory(self.network)
 
 
 def load(device: torch.device, weights: Path | None, options: LsegOptions | None = None) -> LsegSource:

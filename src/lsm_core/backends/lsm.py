@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lsm_core.backends.base import Image
+from lsm_core.backends.base import Image, free_memory
 from lsm_core.backends.clip_texts import ClipTexts
 from lsm_core.backends.lsm_files import Backbone, bring, build, open_files
 from lsm_core.backends.numerics import Precision, attention_kernels, dense_numerics, half_dtype
@@ -139,10 +139,8 @@ class LsmBackend(PairBackend):
 
     def close(self) -> None:
         """Give back device memory."""
-        self.network.to("meta")
         self._texts.close()
-        if self.device.type == "cuda":
-            torch.cuda.empty_cache()
+        free_memory(self.network)
 
 
 def load(device: torch.device, weights: Path | None, options: LsmOptions | None = None) -> LsmBackend:

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lsm_core.backends.base import Image
+from lsm_core.backends.base import Image, free_memory
 from lsm_core.backends.numerics import Precision, dense_numerics, half_dtype
 from lsm_core.backends.pair_backend import Crop, DecodedPair, PairBackend, decode_pair
 from lsm_core.backends.pair_geometry import CameraOptions
@@ -154,6 +154,4 @@ class Mast3rTrunkBackend(PairBackend):
 
     def close(self) -> None:
         """Give back device memory."""
-        self.trunk.to("meta")
-        if self.device.type == "cuda":
-            torch.cuda.empty_cache()
+        free_memory(self.trunk)

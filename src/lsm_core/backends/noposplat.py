@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL.Image import Resampling
 from torch import Tensor
 
-from lsm_core.backends.base import Backend, Image, check_image, check_intrinsics
+from lsm_core.backends.base import Backend, Image, check_image, check_intrinsics, encoded_views, free_memory
 from lsm_core.backends.image_crop import CropPlan, cover_plan, prepare, stretch_plan
 from lsm_core.backends.noposplat_files import DEFAULT_SIZE, build, chosen_file, trained_size
 from lsm_core.backends.numerics import Precision, dense_numerics, half_dtype
@@ -138,7 +138,7 @@ class NoposplatBackend(Backend):
         """Reconstruct two and more views in the frame of camera 0; see `Backend.predict`."""
         if poses is not None:
             raise UnsupportedError(f"{self.name} estimates poses and does not read any.", "Leave poses out.")
-        encoded = self._on_one_grid(self._encoded(views, intrinsics))
+        encoded = self._on_one_grid(encoded_views(self, views, intrinsics))
         sources: list[Source] = ["estimated" if view.intrinsics is None else "given" for view in encoded]
         if "given" in sources:
             encoded = self._shared_focal(encoded, sources)
@@ -150,29 +150,7 @@ class NoposplatBackend(Backend):
 
     def close(self) -> None:
         """Give back device memory."""
-        self.network.to("meta")
-        if self.device.type == "cuda":
-            torch.cuda.empty_cache()
-
-    def _encoded(
-        self,
-        views: Sequence[Image | ViewFeatures],
-        intrinsics: Sequence[Tensor | NDArray[Any] | None] | None,
-    ) -> list[ViewFeatures]:
-        """Check the views and encode those that are images."""
-        if not 2 <= len(views) <= self.max_views:
-            raise InputError(f"{self.name} takes 2 to {self.max_views} views, got {len(views)}.")
-        if intrinsics is not None and len(intrinsics) != len(views):
-            raise InputError(f"{len(intrinsics)} intrinsics for {len(views)} views.", "Pass one per view, or None.")
-        encoded = []
-        for index, view in enumerate(views):
-            if not isinstance(view, ViewFeatures):
-                encoded.append(self.encode(view, None if intrinsics is None else intrinsics[index]))
-            elif view.backend != self.name:
-                raise InputError(f"These view features were made by '{view.backend}'.", f"Encode with {self.name}.")
-            else:
-                encoded.append(view)
-        return encoded
+        free_memory(self.network)
 
     def _plan(self, image: Image, grid: tuple[int, int] | None = None) -> CropPlan:
         """Plan how an image comes to a grid (width, height), the backend's own choice by default."""

@@ -15,7 +15,7 @@ from PIL.Image import Resampling
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from lsm_core.backends.base import Backend, Image, check_image, check_intrinsics
+from lsm_core.backends.base import Backend, Image, check_image, check_intrinsics, encoded_views, free_memory
 from lsm_core.backends.given_poses import poses_in_first
 from lsm_core.backends.image_crop import cover_plan, prepare
 from lsm_core.backends.pair_backend import grid_intrinsics
@@ -161,9 +161,7 @@ class PixelsplatBackend(Backend):
 
     def close(self) -> None:
         """Give back device memory."""
-        self.network.to("meta")
-        if self.device.type == "cuda":
-            torch.cuda.empty_cache()
+        free_memory(self.network)
 
     def _encoded(
         self,
@@ -171,23 +169,14 @@ class PixelsplatBackend(Backend):
         intrinsics: Sequence[Tensor | NDArray[Any] | None] | None,
     ) -> list[ViewFeatures]:
         """Check and encode the views; each has intrinsics."""
-        if not 2 <= len(views) <= self.max_views:
-            raise InputError(f"pixelsplat takes 2 or {self.max_views} views, got {len(views)}.", "Leave some out.")
-        if intrinsics is not None and len(intrinsics) != len(views):
-            raise InputError(f"{len(intrinsics)} intrinsics for {len(views)} views.", "Pass one per view.")
-        encoded = []
-        for index, view in enumerate(views):
-            if not isinstance(view, ViewFeatures):
-                view = self.encode(view, None if intrinsics is None else intrinsics[index])
-            elif view.backend != self.name:
-                raise InputError(f"These view features were made by '{view.backend}'.", f"Encode with {self.name}.")
+        encoded = encoded_views(self, views, intrinsics)
+        for index, view in enumerate(encoded):
             if view.intrinsics is None:
                 raise InputError(
                     f"pixelsplat needs the intrinsics of every view; view {index} has none.",
                     "Pass intrinsics as 3x3 in pixels (lsm reconstruct: --intrinsics fx,fy,cx,cy; "
                     "the node: connect camera_info).",
                 )
-            encoded.append(view)
         return encoded
 
     def _placed(self, views: Sequence[ViewFeatures], poses: Sequence[Tensor | NDArray[Any]]) -> PlacedViews:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lsm_core.backends.base import Backend, Image
+from lsm_core.backends.wrapped import WrappedBackend
 from lsm_core.geometry.pose_refinement import RefineOptions
 from lsm_core.geometry.refined_prediction import RefineMethod, refine_prediction
 from lsm_core.nn.lpips import Lpips
@@ -17,7 +18,7 @@ from lsm_core.types import Prediction, ViewFeatures
 from lsm_core.weights.lpips_package import available_lpips
 
 
-class RefiningBackend(Backend):
+class RefiningBackend(WrappedBackend):
     """A backend whose poses are made to fit its own Gaussians; see `refine_prediction`.
 
     Args:
@@ -34,24 +35,14 @@ class RefiningBackend(Backend):
         options: RefineOptions | None = None,
         lpips: Lpips | None = None,
     ) -> None:
-        super().__init__(backend.device)
-        self.backend, self.method, self.options, self.lpips = backend, method, options, lpips
-        self.name = backend.name  # type: ignore[misc]  # of the class elsewhere
-        self.has_language = backend.has_language  # type: ignore[misc]
-        self.embedding_dim = backend.embedding_dim  # type: ignore[misc]
-        self.max_views = backend.max_views  # type: ignore[misc]
-        self.needs_poses = backend.needs_poses  # type: ignore[misc]
-        self.needs_intrinsics = backend.needs_intrinsics  # type: ignore[misc]
+        super().__init__(backend)
+        self.method, self.options, self.lpips = method, options, lpips
 
     def __getattr__(self, name: str) -> Any:
         """Return what the backend has beside the common API, such as its text temperature."""
         if name == "backend":
             raise AttributeError(name)
         return getattr(self.backend, name)
-
-    def encode(self, image: Image, intrinsics: Tensor | NDArray[Any] | None = None) -> ViewFeatures:
-        """Compute what depends on one image only; see `Backend.encode`."""
-        return self.backend.encode(image, intrinsics)
 
     def predict(
         self,
@@ -71,10 +62,6 @@ class RefiningBackend(Backend):
     def encode_texts(self, texts: Sequence[str]) -> Tensor:
         """Embed texts as the backend does."""
         return self.backend.encode_texts(texts)
-
-    def close(self) -> None:
-        """Give back device memory."""
-        self.backend.close()
 
 
 def with_refinement(backend: Backend, method: RefineMethod, patience: int | None = None) -> RefiningBackend:

@@ -10,15 +10,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lsm_core.backends.base import Backend, Image
+from lsm_core.backends.base import Backend, Image, encoded_views
 from lsm_core.backends.semantic_source import SemanticSource, nearest_features
-from lsm_core.errors import InputError, UnsupportedError
+from lsm_core.backends.wrapped import WrappedBackend
+from lsm_core.errors import UnsupportedError
 from lsm_core.types import Camera, Gaussians, Prediction, QueryResult, ViewFeatures
 
 FEATURES, TO_IMAGE = "semantics", "semantics_to_image"  # what is added to the tensors of a view
 
 
-class SemanticBackend(Backend):
+class SemanticBackend(WrappedBackend):
     """A backend whose language features come from a semantic source; its own, if any, are left out.
 
     Features stay on the source's grid (`Prediction.feature_to_image`). Gaussians get theirs when a free camera asks
@@ -29,16 +30,11 @@ class SemanticBackend(Backend):
         source: gives the words; on the same device.
     """
 
-    has_language = True
-
     def __init__(self, geometry: Backend, source: SemanticSource) -> None:
-        super().__init__(geometry.device)
-        self.geometry, self.source = geometry, source
+        super().__init__(geometry)
+        self.source = source
         self.name = f"{geometry.name}+{source.name}"  # type: ignore[misc]  # of the class elsewhere
-        self.embedding_dim = source.embedding_dim  # type: ignore[misc]
-        self.max_views = geometry.max_views  # type: ignore[misc]
-        self.needs_poses = geometry.needs_poses  # type: ignore[misc]
-        self.needs_intrinsics = geometry.needs_intrinsics  # type: ignore[misc]
+        self.has_language, self.embedding_dim = True, source.embedding_dim  # type: ignore[misc]
 
     @property
     def text_logit_scale(self) -> float:
@@ -47,7 +43,7 @@ class SemanticBackend(Backend):
 
     def encode(self, image: Image, intrinsics: Tensor | NDArray[Any] | None = None) -> ViewFeatures:
         """Compute what depends on one image only, of both models."""
-        view = self.geometry.encode(image, intrinsics)
+        view = self.backend.encode(image, intrinsics)
         seen = self.source.encode(image)
         added = {FEATURES: seen.features, TO_IMAGE: seen.grid_to_image}
         return replace(view, backend=self.name, tensors={**view.tensors, **added})
@@ -60,16 +56,9 @@ class SemanticBackend(Backend):
         generator: torch.Generator | None = None,
     ) -> Prediction:
         """Reconstruct with the geometry's backend; the features are the source's. See `Backend.predict`."""
-        if intrinsics is not None and len(intrinsics) != len(views):
-            raise InputError(f"{len(intrinsics)} intrinsics for {len(views)} views.", "Pass one per view, or None.")
-        encoded = [
-            self._own(view)
-            if isinstance(view, ViewFeatures)
-            else self.encode(view, None if intrinsics is None else intrinsics[index])
-            for index, view in enumerate(views)
-        ]
-        plain = [replace(view, backend=self.geometry.name) for view in encoded]
-        found = self.geometry.predict(plain, poses=poses, generator=generator)
+        encoded = encoded_views(self, views, intrinsics)
+        plain = [replace(view, backend=self.backend.name) for view in encoded]
+        found = self.backend.predict(plain, poses=poses, generator=generator)
         return replace(
             found,
             backend=self.name,
@@ -107,13 +96,8 @@ class SemanticBackend(Backend):
 
     def close(self) -> None:
         """Give back device memory."""
-        self.geometry.close()
+        super().close()
         self.source.close()
-
-    def _own(self, view: ViewFeatures) -> ViewFeatures:
-        if view.backend != self.name:
-            raise InputError(f"These view features were made by '{view.backend}'.", f"Encode with {self.name}.")
-        return view
 
 
 def _pixel_features(prediction: Prediction, gaussians: Gaussians) -> Tensor:

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lsm_core.backends.base import Backend, Image
+from lsm_core.backends.wrapped import WrappedBackend
 from lsm_core.types import Prediction, ViewFeatures
 
 
-class WordlessBackend(Backend):
+class WordlessBackend(WrappedBackend):
     """A backend whose language features are left out.
 
     Args:
@@ -22,16 +23,7 @@ class WordlessBackend(Backend):
     """
 
     def __init__(self, backend: Backend) -> None:
-        super().__init__(backend.device)
-        self.backend = backend
-        self.name = backend.name  # type: ignore[misc]  # of the class elsewhere
-        self.max_views = backend.max_views  # type: ignore[misc]
-        self.needs_poses = backend.needs_poses  # type: ignore[misc]
-        self.needs_intrinsics = backend.needs_intrinsics  # type: ignore[misc]
-
-    def encode(self, image: Image, intrinsics: Tensor | NDArray[Any] | None = None) -> ViewFeatures:
-        """Compute what depends on one image only; see `Backend.encode`."""
-        return self.backend.encode(image, intrinsics)
+        super().__init__(backend, language=False)
 
     def predict(
         self,
@@ -44,7 +36,3 @@ class WordlessBackend(Backend):
         found = self.backend.predict(views, intrinsics, poses, generator)
         scene = None if found.gaussians is None else replace(found.gaussians, features=None)
         return replace(found, features=None, feature_to_image=None, gaussians=scene)
-
-    def close(self) -> None:
-        """Give back device memory."""
-        self.backend.close()

@@ -83,8 +83,8 @@ def test_the_registry_knows_it_and_says_what_it_needs(weights: Path) -> None:
         ({"intrinsics": None}, "camera_info"),
         ({"intrinsics": [K, None]}, "view 1 has none"),
         ({"intrinsics": [K]}, "1 intrinsics for 2 views"),
-        ({"views": PICTURES[:1]}, "2 or 3 views, got 1"),
-        ({"views": PICTURES + PICTURES[:1]}, "2 or 3 views, got 4"),
+        ({"views": PICTURES[:1]}, "2 to 3 views, got 1"),
+        ({"views": PICTURES + PICTURES[:1]}, "2 to 3 views, got 4"),
     ],
 )
 def test_what_is_missing_or_wrong_is_said_with_the_way_out(

@@ -113,7 +113,7 @@ def test_each_image_is_looked_at_once_and_words_cost_nothing(combined: SemanticB
         module.register_forward_hook(lambda *_, name=name: calls.append(name))
         for name, module in (
             ("words", combined.source.network.vit),  # type: ignore[attr-defined]
-            ("geometry", combined.geometry.network.patch_embed),  # type: ignore[attr-defined]
+            ("backend", combined.backend.network.patch_embed),  # type: ignore[attr-defined]
         )
     ]
     views = [combined.encode(image, K) for image in IMAGES]
@@ -122,7 +122,7 @@ def test_each_image_is_looked_at_once_and_words_cost_nothing(combined: SemanticB
     combined.query(prediction, ["wall", "floor"])
     for hook in hooks:
         hook.remove()
-    assert sorted(calls) == ["geometry"] * 2 + ["words"] * 2
+    assert sorted(calls) == ["backend"] * 2 + ["words"] * 2
 
 
 def test_a_kept_view_answers_alone(combined: SemanticBackend, found: Prediction) -> None:
@@ -137,7 +137,7 @@ def test_labels_on_the_grid_of_the_points(combined: SemanticBackend, found: Pred
 
 
 def test_views_of_one_model_alone_are_refused(combined: SemanticBackend) -> None:
-    plain = combined.geometry.encode(IMAGES[0])
+    plain = combined.backend.encode(IMAGES[0])
     with pytest.raises(InputError, match="made by 'dust3r'"):
         combined.predict([plain, plain])
     with pytest.raises(InputError, match="intrinsics"):

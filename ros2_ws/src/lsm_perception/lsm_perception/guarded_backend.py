@@ -10,27 +10,21 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lsm_core.backends.base import Backend, Image
+from lsm_core.backends.wrapped import WrappedBackend
 from lsm_core.query import ScoredTexts
 from lsm_core.types import Camera, Prediction, QueryResult, ViewFeatures
 from lsm_perception.device_watch import DeviceWatch
 
 
-class GuardedBackend(Backend):
+class GuardedBackend(WrappedBackend):
     """Hands every call to another backend, under a DeviceWatch."""
 
     def __init__(self, backend: Backend, watch: DeviceWatch) -> None:
-        super().__init__(backend.device)
-        self._backend = backend
+        super().__init__(backend)
         self._watch = watch
-        self.name = backend.name  # type: ignore[misc]  # of the class elsewhere
-        self.has_language = backend.has_language  # type: ignore[misc]
-        self.embedding_dim = backend.embedding_dim  # type: ignore[misc]
-        self.max_views = backend.max_views  # type: ignore[misc]
-        self.needs_poses = backend.needs_poses  # type: ignore[misc]
-        self.needs_intrinsics = backend.needs_intrinsics  # type: ignore[misc]
 
     def encode(self, image: Image, intrinsics: Tensor | NDArray[Any] | None = None) -> ViewFeatures:
-        return self._watch.run(lambda: self._backend.encode(image, intrinsics))
+        return self._watch.run(lambda: self.backend.encode(image, intrinsics))
 
     def predict(
         self,
@@ -39,21 +33,18 @@ class GuardedBackend(Backend):
         poses: Sequence[Tensor | NDArray[Any]] | None = None,
         generator: torch.Generator | None = None,
     ) -> Prediction:
-        return self._watch.run(lambda: self._backend.predict(views, intrinsics, poses, generator))
+        return self._watch.run(lambda: self.backend.predict(views, intrinsics, poses, generator))
 
     def decode_features(self, features: Tensor) -> Tensor:
-        return self._watch.run(lambda: self._backend.decode_features(features))
+        return self._watch.run(lambda: self.backend.decode_features(features))
 
     def encode_texts(self, texts: Sequence[str]) -> Tensor:
-        return self._watch.run(lambda: self._backend.encode_texts(texts))
+        return self._watch.run(lambda: self.backend.encode_texts(texts))
 
     def query(
         self, prediction: Prediction, texts: Sequence[str], camera: Camera | None = None, **options: Any
     ) -> QueryResult:
-        return self._watch.run(lambda: self._backend.query(prediction, texts, camera, **options))
+        return self._watch.run(lambda: self.backend.query(prediction, texts, camera, **options))
 
     def score_texts(self, prediction: Prediction, texts: Sequence[str], **options: Any) -> ScoredTexts:
-        return self._watch.run(lambda: self._backend.score_texts(prediction, texts, **options))
-
-    def close(self) -> None:
-        self._backend.close()
+        return self._watch.run(lambda: self.backend.score_texts(prediction, texts, **options))
