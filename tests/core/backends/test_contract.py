@@ -22,7 +22,7 @@ from lsm_core.types import Gaussians, Prediction, ViewFeatures
 HEIGHT, WIDTH = 72, 96
 K = np.array([[80.0, 0, 47.5], [0, 80.0, 35.5], [0, 0, 1]])
 T_CAM0_CAM1 = se3_exp(torch.tensor([0.3, 0.02, 0.05, 0.01, -0.05, 0.02]))
-FEW_CALLS, MANY_CALLS = 6, 50
+FEW_CALLS, MANY_CALLS = 3, 50
 
 
 def picture(seed: int) -> np.ndarray:
