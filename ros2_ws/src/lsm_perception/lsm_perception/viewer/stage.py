@@ -93,8 +93,8 @@ class Stage:
         View.from_camera(T_map_cam, self._scene.unit_length(), (0.0, 0.0, 0.0)).give(client)
 
     def look_at_what(self, client: viser.ClientHandle, T_map_cam: Matrix) -> None:
-        """Put a browser's view behind and above a camera, to see what it saw; later browsers begin there."""
-        view = View.from_camera(T_map_cam, self._scene.unit_length(), (0.0, -0.35, -0.6))
+        """Put a browser's view above a camera, to see what it saw over its picture; later browsers begin there."""
+        view = View.from_camera(T_map_cam, self._scene.unit_length(), (0.0, -0.7, -0.35))
         view.make_home(self._server)
         view.give(client)
 
