@@ -47,7 +47,7 @@ def node(tmp_path: Path) -> Iterator[NodeProcess]:
 
 
 def play(folder: Path) -> NodeProcess:
-    words = [sys.executable, "-m", "lsm_perception.replay", str(sample_path()), "--wait", "60"]
+    words = [sys.executable, "-m", "lsm_perception.replay", str(sample_path()), "--rate", "0.3", "--wait", "60"]
     return NodeProcess(folder / "replay.log", command=words)
 
 
