@@ -105,6 +105,8 @@ def test_poses_are_those_of_the_rig_then_odometry_then_the_other_model() -> None
     from_odometry = finder.of(older, newer)
     assert from_rig is not None and float(from_rig[1][0, 3]) == pytest.approx(0.1)
     assert from_odometry is not None and float(from_odometry[1][0, 3]) == pytest.approx(0.25) and not other.seen
+    assert finder.known_scale(older, newer) == 1.0
+    assert finder.known_scale(older, keyframe()) is None  # the other model's unit is its own
     asked = finder.of(older, keyframe())
     assert asked is not None and float(asked[1][0, 3]) == 0.5
     ((images, intrinsics),) = other.seen
@@ -112,6 +114,7 @@ def test_poses_are_those_of_the_rig_then_odometry_then_the_other_model() -> None
     alone = finder.of(None, newer)
     assert alone is not None and all(torch.equal(T, torch.eye(4)) for T in alone)
     assert PairPoses(Named("splatt3r"), other).of(older, newer) is None
+    assert PairPoses(Named("splatt3r"), other).known_scale(older, newer) is None
 
 
 def test_without_any_of_them_the_error_says_what_to_connect() -> None:

@@ -128,6 +128,7 @@ class PairChain:
         self._segment = 0
         self._start = True
         self._placed: OrderedDict[int, _PlacedView] = OrderedDict()
+        self._unit_known = False
 
     @property
     def segment(self) -> int:
@@ -140,7 +141,8 @@ class PairChain:
         Args:
             pair: of two keyframes.
             known_scale: segment units per unit of the pair, where it need not be found: 1 for models that are told
-                poses of one unit. Depths that scatter then begin no new segment.
+                poses of one unit. Depths that scatter then begin no new segment. Without effect in a segment that
+                began with a pair of unknown scale, whose unit is another one.
 
         Raises:
             InputError: maps of different shapes, a pose that is not rigid and finite, one id twice.
@@ -156,9 +158,10 @@ class PairChain:
             ratio, spread, pixels = self._compare(shared, pair)
             too_wide = "spread" if spread > self._config.max_spread else ""
             reason = "no_shared_depth" if math.isnan(ratio) else too_wide
-            if known_scale is not None:
+            if known_scale is not None and self._unit_known:
                 ratio, reason = known_scale, ""
         if reason or shared is None:
+            self._unit_known = known_scale is not None
             return self._begin(pair, reason, spread, pixels)
         return self._place(pair, ratio, spread, pixels, shared.T_map_cam, "")
 

@@ -53,6 +53,14 @@ def test_pairs_of_a_known_unit_are_not_rescaled_by_their_depths() -> None:
     assert [found.add(pair).segment for pair in pairs][-1] > 1
 
 
+def test_known_scale_is_left_aside_in_a_segment_of_another_unit() -> None:
+    """The first pair was told by a model without metres, then the odometry came."""
+    _, pairs = simulated_pairs(5, 3)
+    mixed, plain = PairChain(), PairChain()
+    mixed.add(pairs[0]), plain.add(pairs[0])
+    assert [mixed.add(p, known_scale=1.0).scale for p in pairs[1:]] == [plain.add(p).scale for p in pairs[1:]]
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_twenty_randomly_rescaled_pairs_reproduce_the_trajectory(seed: int) -> None:
     poses, pairs = simulated_pairs(seed, 20)

@@ -195,6 +195,7 @@ class Mapper:
         overlap: float,
         generation: int,
         rig: RigPair | None = None,
+        known_scale: float | None = None,
     ) -> MapUpdate:
         """Judge the pair (views 0 and 1 of the prediction), and join it to the chain when it is good.
 
@@ -204,6 +205,7 @@ class Mapper:
             overlap: share of the keyframe before `newer` that is in its view; NaN when unknown.
             generation: as `partner` gave it.
             rig: the rig's pair of the newer keyframe, None without.
+            known_scale: see `Chain.add`.
 
         Raises:
             OutdatedError: the map was reset since `partner` gave this generation.
@@ -213,7 +215,7 @@ class Mapper:
             self._check(generation)
             if not verdict.accepted:
                 return self._reject(older, newer, prediction, verdict, overlap, rig)
-            update = self._accept(older, newer, prediction, verdict, rig)
+            update = self._accept(older, newer, prediction, verdict, rig, known_scale)
             return replace(update, other_pair=self._rig_report(rig, update.keyframe))
 
     def add_rig_pair(
@@ -334,8 +336,9 @@ class Mapper:
         prediction: Prediction,
         verdict: PairVerdict,
         rig: RigPair | None = None,
+        known_scale: float | None = None,
     ) -> MapUpdate:
-        step = self._chain.add(PairGeometry.from_prediction(prediction, older.id, newer.id))
+        step = self._chain.add(PairGeometry.from_prediction(prediction, older.id, newer.id), known_scale)
         if step.new_segment:
             self._scale.on_new_segment()
         cleared = step.new_segment
@@ -345,7 +348,7 @@ class Mapper:
             # The value was replaced at once: nothing of the old segment may be mixed with what comes.
             self._chain.start_segment()
             self._scale.change_unit(step.scale)  # the new segment's unit is this pair's
-            step = self._chain.add(PairGeometry.from_prediction(prediction, older.id, newer.id))
+            step = self._chain.add(PairGeometry.from_prediction(prediction, older.id, newer.id), known_scale)
             cleared = True
         placed = PlacedPair(prediction, step.map_from_pair)
         removed: tuple[Keyframe, ...] = ()

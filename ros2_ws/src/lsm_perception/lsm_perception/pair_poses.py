@@ -48,6 +48,11 @@ class PairPoses:
             return [torch.eye(4), torch.from_numpy(np.asarray(T_older_newer, np.float64))]
         return [torch.eye(4), self._estimated(older, newer)]
 
+    def known_scale(self, older: Keyframe, newer: Keyframe) -> float | None:
+        """Return 1 where the model is told poses in metres, so that pairs share their unit; None elsewhere."""
+        told = self._needed and older.T_odom_cam is not None and newer.T_odom_cam is not None
+        return 1.0 if told else None
+
     def _estimated(self, older: Keyframe, newer: Keyframe) -> Tensor:
         """Ask the other model."""
         views = [keyframe.encoded for keyframe in (older, newer) if keyframe.encoded is not None]

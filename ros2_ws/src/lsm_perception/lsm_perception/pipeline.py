@@ -266,7 +266,8 @@ class Pipeline:
                 return self._mapper.add_masks_only(newer, prediction, generation)
             # Corners that could not be followed: when the model cannot pair it either, the view is another one.
             overlap = 0.0 if decision.reason is KeyframeReason.LOST else decision.overlap
-            return self._mapper.add_pair(older, newer, prediction, overlap, generation, rig)
+            known = self._poses.known_scale(older, newer)
+            return self._mapper.add_pair(older, newer, prediction, overlap, generation, rig, known)
         except OutdatedError as error:
             raise DroppedError(Drop.RESET) from error
 
