@@ -22,6 +22,7 @@ REQUIREMENTS = {
     "lsm_perception_msgs": "colcon build the workspace and source its setup file",
 }
 FINISH_S = 1.0
+SWITCH_S = 0.0005  # a model asks for the interpreter at each operation, and waits 5 ms by default when it is busy
 EXIT_FAILURE = 1
 
 
@@ -68,6 +69,7 @@ def run(argv: list[str], stop: threading.Event, load: BackendLoader | None = Non
     from lsm_perception.ros_logging import RosLogHandler
 
     limit_heaps()
+    sys.setswitchinterval(SWITCH_S)
     use_profile()
     rclpy.init(args=argv, signal_handler_options=SignalHandlerOptions.NO)
     logging.basicConfig(level=logging.INFO, handlers=[RosLogHandler()])
