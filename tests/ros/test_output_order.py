@@ -34,6 +34,7 @@ from lsm_perception.source_image import SourceImage
 from lsm_perception.timings import Timings
 from lsm_perception.worker import Job
 from rclpy.node import Node
+from sensor_msgs_py import point_cloud2
 from synthetic_world import View, walk
 
 from lsm_core.mapping import KeyframeAction, KeyframeDecision, KeyframeReason
@@ -198,3 +199,12 @@ def test_what_was_made_for_another_keyframe_is_not_published(node: Node, views: 
     line.outputs.prepare(given_up.keyframe, given_up.scale)
     line.outputs.publish(line.products[2])
     assert line.record.messages["points"] == other.record.messages["points"]
+
+
+def test_the_map_has_words_for_one_who_hears_only_the_map(node: Node, views: list[View]) -> None:
+    line = Line(node, views, frozenset({"map_points"}))
+    for view in views[:4]:
+        line.feed(view)
+    cloud = line.record.messages["map_points"]
+    labels = point_cloud2.read_points(cloud, ["label"])["label"]
+    assert cloud.width > 1000 and set(np.unique(labels)) >= {0, 1}

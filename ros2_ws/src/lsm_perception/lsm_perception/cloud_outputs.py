@@ -93,6 +93,8 @@ class CloudOutputs:
         self._map_stale = True
         if self._publishers.wants("points"):
             self._publish_points(products)
+        elif self._publishers.wants("map_points"):
+            self._keep_part(products)
 
     def publish_map(self, scale: ScaleEstimate, keyframes: list[Keyframe]) -> None:
         """Publish the map when it has changed and anybody listens; called at intervals for late listeners.
@@ -160,6 +162,16 @@ class CloudOutputs:
             self._publishers.publish("points", message)
         self._keep(keyframe, whole)
 
+    def _keep_part(self, products: Products) -> None:
+        """Keep a keyframe's part of the map with the words it has now: later they would have to be asked again."""
+        keyframe, named = products.keyframe, products.named
+        assert keyframe.prediction is not None
+        rows = cloud_pixels(keyframe.prediction, 0, config=self._parameters.points.config())
+        cloud = cloud_of_pixels(keyframe.prediction, 0, rows)
+        if named is not None:
+            cloud = cloud.named(named.labels.take(rows), named.scores.take(rows))
+        self._keep(keyframe, cloud)
+
     def _make_draft(self, keyframe: Keyframe, scale: ScaleEstimate) -> _Draft:
         assert keyframe.prediction is not None and keyframe.T_map_cam is not None
         metric, factor = is_metric(scale), metres(scale)
@@ -187,7 +199,7 @@ class CloudOutputs:
             self._publishers.publish("gaussians", message)
 
     def _part(self, keyframe: Keyframe) -> PointCloud:
-        """Return a keyframe's filtered cloud in the map frame, made once; with labels if it was published."""
+        """Return a keyframe's filtered cloud in the map frame, made once; labelled if somebody listened then."""
         with self._lock:
             known = self._parts.get(keyframe.id)
         if known is not None:
