@@ -10,6 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
+import torch
 import typer
 
 from lsm_core.backends import backend_names
@@ -19,7 +20,16 @@ from lsm_core.backends.seeded import write_seeded
 from lsm_core.cli.arguments import DeviceOption, JsonOption
 from lsm_core.cli.bench_lsm import SeedOption, ThreadsOption
 from lsm_core.cli.console import err, out, print_json, progress_bar
-from lsm_core.evaluation.bench_backends import DECODE, ENCODE, LOAD, PAIR, BackendTimes, BenchTask, bench_alone
+from lsm_core.evaluation.bench_backends import (
+    DECODE,
+    ENCODE,
+    LOAD,
+    PAIR,
+    BackendTimes,
+    BenchTask,
+    alone,
+    bench_alone,
+)
 from lsm_core.evaluation.provenance import provenance
 from lsm_core.evaluation.tables import Cell, Column, Table, update_markdown
 
@@ -49,6 +59,8 @@ def backends(
     if precision not in PRECISIONS:
         raise typer.BadParameter(f"choose from {', '.join(PRECISIONS)}, got {precision}")
     chosen = resolve_device(device)
+    if threads is not None:
+        torch.set_num_threads(threads)
     load_before = os.getloadavg()[0]
     found: list[BackendTimes] = []
     with progress_bar(disable=as_json) as bar:
@@ -81,7 +93,7 @@ def weights_of(name: str, given: dict[str, Path], small: bool, seed: int) -> Ite
         return
     with tempfile.TemporaryDirectory(prefix=f"lsm_bench_{name}_") as folder:
         with err.status(f"Writing random weights of {name} ..."):
-            place = write_seeded(name, Path(folder), full=not small, seed=seed)
+            place = alone(write_seeded, name, Path(folder), full=not small, seed=seed)
         yield place
 
 

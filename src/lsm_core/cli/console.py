@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import sys
 from typing import Any
 
@@ -19,7 +20,11 @@ from rich.progress import (
 
 from lsm_core.errors import LsmError
 
+WIDTH_OF_FILES = 160  # where output goes into a file or a pipe, tables keep their columns
+
 out = Console(highlight=False)
+if not out.is_terminal and "COLUMNS" not in os.environ:
+    out.width = WIDTH_OF_FILES
 err = Console(stderr=True, highlight=False)
 
 

@@ -8,6 +8,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 import torch
 
@@ -20,6 +21,8 @@ from lsm_core.evaluation.bench_scene import textured_pair
 from lsm_core.evaluation.pairs import EvalPair
 from lsm_core.types import Prediction, ViewFeatures
 
+P = ParamSpec("P")
+R = TypeVar("R")
 LOAD, ENCODE, DECODE, PAIR, TWIN = "load", "encode", "decode", "pair", "twin"
 
 
@@ -93,6 +96,12 @@ class BackendTimes:
         return self.stages[TWIN].cpu / self.stages[PAIR].cpu if TWIN in self.stages else None
 
 
+def alone(work: Callable[P, R], *given: P.args, **named: P.kwargs) -> R:
+    """Call a function in a process of its own, whose memory ends with it."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:
+        return pool.submit(work, *given, **named).result()
+
+
 def bench_alone(task: BenchTask) -> BackendTimes:
     """Measure in a process of its own, so that memory is this backend's and no other's.
 
@@ -100,8 +109,7 @@ def bench_alone(task: BenchTask) -> BackendTimes:
         DeviceError: the memory of the device or of the machine does not suffice.
     """
     try:
-        with ProcessPoolExecutor(1, mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:
-            return pool.submit(bench_backend, task).result()
+        return alone(bench_backend, task)
     except (BrokenProcessPool, torch.OutOfMemoryError) as error:
         raise DeviceError(
             f"{task.name} at {task.size}x{task.size} could not be measured: {error}.",
@@ -136,9 +144,9 @@ def bench_backend(task: BenchTask) -> BackendTimes:
 
 
 def parameter_count(backend: Backend) -> int:
-    """Return the number of parameters of a backend's network."""
-    network = getattr(backend, "network", None)
-    return sum(p.numel() for p in network.parameters()) if isinstance(network, torch.nn.Module) else 0
+    """Return the number of parameters of a backend's networks."""
+    networks = [part for part in vars(backend).values() if isinstance(part, torch.nn.Module)]
+    return sum({p: p.numel() for network in networks for p in network.parameters()}.values())
 
 
 def _load(task: BenchTask, reference: bool) -> Backend:

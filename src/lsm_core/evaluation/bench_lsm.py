@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-import resource
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -206,15 +205,22 @@ def timed(run: Callable[[], object], device: torch.device) -> Seconds:
 
 
 def peak_mib() -> float:
-    """Return the largest resident memory of this process so far."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / MIB
+    """Return the largest resident memory of this process so far; 0 where the system does not say.
+
+    Not from getrusage: a process that was spawned begins there with the peak of the one that spawned it.
+    """
+    return _status_mib("VmHWM")
 
 
 def own_mib() -> float:
     """Return the resident memory of this process that is not mapped from files; 0 where the system does not say."""
+    return _status_mib("RssAnon")
+
+
+def _status_mib(field: str) -> float:
     status = Path("/proc/self/status")
     lines = status.read_text(encoding="utf-8").splitlines() if status.exists() else []
-    return next((int(line.split()[1]) / MIB for line in lines if line.startswith("RssAnon")), 0.0)
+    return next((int(line.split()[1]) / MIB for line in lines if line.startswith(field)), 0.0)
 
 
 def device_mib(device: torch.device) -> float:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import typer
 
 from lsm_core.backends import backend_names
 from lsm_core.backends.seeded import has_twin, sized_options, write_seeded
 from lsm_core.cli.bench_backends import notes, parse_names, parse_sides, parse_weights, times_table
-from lsm_core.evaluation.bench_backends import DECODE, ENCODE, LOAD, PAIR, TWIN, BenchTask, bench_backend
+from lsm_core.evaluation.bench_backends import DECODE, ENCODE, LOAD, PAIR, TWIN, BenchTask, alone, bench_backend
+from lsm_core.evaluation.bench_lsm import peak_mib
 
 
-@pytest.mark.parametrize("name", ["dust3r", "pixelsplat"])
+@pytest.mark.parametrize("name", ["dust3r", "mast3r", "pixelsplat"])
 def test_stages_and_twin_are_timed(name: str, tmp_path: Path) -> None:
     place = write_seeded(name, tmp_path)
     found = bench_backend(BenchTask(name, 64, place, "cpu", "float32", 1, None, True, 0))
@@ -23,6 +25,12 @@ def test_stages_and_twin_are_timed(name: str, tmp_path: Path) -> None:
     assert found.pairs_per_s == pytest.approx(1 / found.stages[PAIR].wall)
     (row,) = times_table([found], 64, notes([found], [], True, 0, 1, "float32", 0.0)).texts()
     assert row[0] == name and (row[-1] == "–") == (not has_twin(name))
+
+
+def test_a_process_of_its_own_does_not_begin_with_the_peak_of_its_parent() -> None:
+    ballast = np.ones(60_000_000)
+    own = peak_mib()
+    assert own > ballast.nbytes / 2**20 and alone(peak_mib) < own - ballast.nbytes / 2**21
 
 
 def test_options_take_size_twin_and_precision_where_the_backend_has_them() -> None:
