@@ -101,7 +101,7 @@ def test_malformed_image_is_counted_and_the_next_one_works(
 ) -> None:
     deliver(node, make(views[0]))
     assert dropped(node) == {reason: 1}
-    node.walk(views[1:4])
+    node.walk(views[1:5])
     assert wait_until(lambda: any(m.accepted for m in node.messages("pair_pose")))
     assert node.node.state_label == "active"
 
