@@ -113,3 +113,17 @@ def test_no_network_and_then_again_from_where_it_stopped(clone: Path) -> None:
     assert again.returncode == 1
     assert "[1/6]" not in again.stderr
     assert "[2/6]" in again.stderr
+
+
+def test_after_the_build_the_command_begins_where_the_user_is(clone: Path, tmp_path: Path) -> None:
+    """Relative paths on the command line are the user's."""
+    script = f"""
+        eval "$(sed -n '/^build_workspace()/,/^}}/p' {clone}/run)"
+        missing_packages() {{ :; }}
+        python() {{ pwd; }}
+        WS={clone}/ros2_ws
+        build_workspace
+        pwd
+    """
+    done = subprocess.run(["bash", "-euc", script], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [str(clone / "ros2_ws"), str(tmp_path)]
