@@ -213,7 +213,7 @@ def judge(things: Sequence[tuple[int, NDArray[np.float32]]], truth: Sequence[Tru
             overlaps[row, i] = overlap(points, truth[i])
     tally.pieces += [int(n) for n in pieces if n]
     while overlaps.size and overlaps.max() >= WHOLE_IOU:
-        row, column = np.unravel_index(overlaps.argmax(), overlaps.shape)
+        row, column = divmod(int(overlaps.argmax()), overlaps.shape[1])
         overlaps[row], overlaps[:, column] = 0, 0
         tally.whole += 1
 
