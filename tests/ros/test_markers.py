@@ -44,16 +44,20 @@ def walked(views: list[View], odometry: bool) -> Harness:
 
 
 @pytest.fixture(scope="module")
-def metric(rclpy_session: None, views: list[View]) -> Iterator[Harness]:
-    harness = walked(views, odometry=True)
-    assert wait_until(lambda: len(stamps(harness, "detections")) >= 3)
-    yield harness
-    harness.close()
+def unscaled(rclpy_session: None, views: list[View]) -> Harness:
+    """A node that was closed after its walk: the next one listens to the same topics."""
+    harness = walked(views, odometry=False)
+    try:
+        assert wait_until(lambda: len(stamps(harness, "path")) >= 4)
+    finally:
+        harness.close()
+    return harness
 
 
 @pytest.fixture(scope="module")
-def unscaled(rclpy_session: None, views: list[View]) -> Iterator[Harness]:
-    harness = walked(views, odometry=False)
+def metric(rclpy_session: None, views: list[View], unscaled: Harness) -> Iterator[Harness]:
+    harness = walked(views, odometry=True)
+    assert wait_until(lambda: len(stamps(harness, "detections")) >= 3)
     yield harness
     harness.close()
 
