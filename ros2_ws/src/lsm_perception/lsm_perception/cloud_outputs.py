@@ -165,22 +165,25 @@ class CloudOutputs:
     def _keep_part(self, products: Products) -> None:
         """Keep a keyframe's part of the map with the words it has now: later they would have to be asked again."""
         keyframe, named = products.keyframe, products.named
-        assert keyframe.prediction is not None
-        rows = cloud_pixels(keyframe.prediction, 0, config=self._parameters.points.config())
-        cloud = cloud_of_pixels(keyframe.prediction, 0, rows)
+        rows, cloud = self._whole(keyframe)
         if named is not None:
             cloud = cloud.named(named.labels.take(rows), named.scores.take(rows))
         self._keep(keyframe, cloud)
 
     def _make_draft(self, keyframe: Keyframe, scale: ScaleEstimate) -> _Draft:
-        assert keyframe.prediction is not None and keyframe.T_map_cam is not None
+        assert keyframe.T_map_cam is not None
         metric, factor = is_metric(scale), metres(scale)
-        limits = self._parameters.points
-        rows = cloud_pixels(keyframe.prediction, 0, config=limits.config())
-        whole = cloud_of_pixels(keyframe.prediction, 0, rows)
-        thin, chosen = thinned(whole, self._voxel(keyframe, factor if metric else None), limits.max_points)
+        rows, whole = self._whole(keyframe)
+        voxel = self._voxel(keyframe, factor if metric else None)
+        thin, chosen = thinned(whole, voxel, self._parameters.points.max_points)
         moved = thin.transform(similarity(np.linalg.inv(keyframe.T_map_cam), factor))
         return _Draft(keyframe, scale, rows, whole, moved, chosen)
+
+    def _whole(self, keyframe: Keyframe) -> tuple[NDArray[np.int64], PointCloud]:
+        """Return which pixels [N] of the model's grid pass the filter, and their points, without words."""
+        assert keyframe.prediction is not None
+        rows = cloud_pixels(keyframe.prediction, 0, config=self._parameters.points.config())
+        return rows, cloud_of_pixels(keyframe.prediction, 0, rows)
 
     def publish_gaussians(self, products: Products) -> None:
         """Publish the pair's Gaussians in the newest keyframe's frame where anybody listens."""
@@ -204,9 +207,7 @@ class CloudOutputs:
             known = self._parts.get(keyframe.id)
         if known is not None:
             return known
-        assert keyframe.prediction is not None
-        rows = cloud_pixels(keyframe.prediction, 0, config=self._parameters.points.config())
-        cloud = cloud_of_pixels(keyframe.prediction, 0, rows)
+        cloud = self._whole(keyframe)[1]
         self._keep(keyframe, cloud)
         return cloud
 
