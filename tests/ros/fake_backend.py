@@ -7,7 +7,7 @@ import math
 import threading
 import time
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -52,9 +52,9 @@ def left_border_unsure(pointmap: Tensor) -> Tensor:
 class FakeBackend(Backend):
     """Looks images up by their pixels; unknown ones are a flat wall without validity."""
 
-    name: ClassVar[str] = "fake"
-    has_language: ClassVar[bool] = True
-    embedding_dim: ClassVar[int] = DIM
+    name = "fake"
+    has_language = True
+    embedding_dim = DIM
 
     def __init__(self, views: Sequence[View] = ()) -> None:
         super().__init__(torch.device("cpu"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -37,12 +37,12 @@ class Backend(ABC):
         needs_intrinsics: whether every view must come with intrinsics.
     """
 
-    name: ClassVar[str]
-    has_language: ClassVar[bool] = False
-    embedding_dim: ClassVar[int] = 0
-    max_views: ClassVar[int] = 2
-    needs_poses: ClassVar[bool] = False
-    needs_intrinsics: ClassVar[bool] = False
+    name: str
+    has_language: bool = False
+    embedding_dim: int = 0
+    max_views: int = 2
+    needs_poses: bool = False
+    needs_intrinsics: bool = False
 
     def __init__(self, device: torch.device) -> None:
         self.device = device

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from numpy.typing import NDArray
@@ -51,7 +51,7 @@ class Dust3rBackend(PairBackend):
         options: how it works.
     """
 
-    name: ClassVar[str] = "dust3r"
+    name = "dust3r"
 
     def __init__(self, network: Dust3r, device: torch.device, options: Dust3rOptions | None = None) -> None:
         self.options = options or Dust3rOptions()

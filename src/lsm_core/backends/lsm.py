@@ -71,9 +71,9 @@ class LsmBackend(PairBackend):
         options: how it works.
     """
 
-    name: ClassVar[str] = "lsm"
-    has_language: ClassVar[bool] = True
-    embedding_dim: ClassVar[int] = 512
+    name = "lsm"
+    has_language = True
+    embedding_dim = 512
     text_logit_scale: ClassVar[float] = LOGIT_SCALE
 
     def __init__(

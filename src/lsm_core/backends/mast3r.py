@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from numpy.typing import NDArray
@@ -41,7 +41,7 @@ class Mast3rBackend(Mast3rTrunkBackend):
         options: how it works.
     """
 
-    name: ClassVar[str] = "mast3r"
+    name = "mast3r"
 
     def __init__(self, network: Mast3r, device: torch.device, options: Mast3rOptions | None = None) -> None:
         self.options = options or Mast3rOptions()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import torch
 from numpy.typing import NDArray
@@ -76,8 +76,8 @@ class NoposplatBackend(Backend):
         options: how it works; `size` is set.
     """
 
-    name: ClassVar[str] = "noposplat"
-    max_views: ClassVar[int] = 8
+    name = "noposplat"
+    max_views = 8
 
     def __init__(self, network: Noposplat, device: torch.device, options: NoposplatOptions) -> None:
         super().__init__(device)

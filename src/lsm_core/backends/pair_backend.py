@@ -39,7 +39,7 @@ class PairBackend(Backend):
         square: a square crop whatever the size; by default it depends on the size.
     """
 
-    max_views: ClassVar[int] = 2
+    max_views = 2
     unit: ClassVar[Literal["metric", "relative"]] = "relative"
 
     def __init__(

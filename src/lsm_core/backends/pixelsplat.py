@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import torch
 from numpy.typing import NDArray
@@ -96,10 +96,10 @@ class PixelsplatBackend(Backend):
         InputError: the options' size does not fit the network.
     """
 
-    name: ClassVar[str] = "pixelsplat"
-    max_views: ClassVar[int] = 3
-    needs_poses: ClassVar[bool] = True
-    needs_intrinsics: ClassVar[bool] = True
+    name = "pixelsplat"
+    max_views = 3
+    needs_poses = True
+    needs_intrinsics = True
 
     def __init__(self, network: Pixelsplat, device: torch.device, options: PixelsplatOptions | None = None) -> None:
         super().__init__(device)

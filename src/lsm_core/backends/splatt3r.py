@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from numpy.typing import NDArray
@@ -39,7 +39,7 @@ class Splatt3rBackend(Mast3rTrunkBackend):
         options: how it works.
     """
 
-    name: ClassVar[str] = "splatt3r"
+    name = "splatt3r"
 
     def __init__(self, network: Splatt3r, device: torch.device, options: Splatt3rOptions | None = None) -> None:
         self.options = options or Splatt3rOptions()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -67,10 +67,10 @@ class TinyBackend(Backend):
         options: thresholds.
     """
 
-    name: ClassVar[str] = "lsm-tiny"
-    has_language: ClassVar[bool] = True
-    embedding_dim: ClassVar[int] = 384
-    max_views: ClassVar[int] = 2
+    name = "lsm-tiny"
+    has_language = True
+    embedding_dim = 384
+    max_views = 2
 
     def __init__(
         self, network: TinyNet, device: torch.device, card: WeightsCard, options: TinyOptions | None = None

@@ -33,8 +33,8 @@ class SemanticBackend(WrappedBackend):
     def __init__(self, geometry: Backend, source: SemanticSource) -> None:
         super().__init__(geometry)
         self.source = source
-        self.name = f"{geometry.name}+{source.name}"  # type: ignore[misc]  # of the class elsewhere
-        self.has_language, self.embedding_dim = True, source.embedding_dim  # type: ignore[misc]
+        self.name = f"{geometry.name}+{source.name}"
+        self.has_language, self.embedding_dim = True, source.embedding_dim
 
     @property
     def text_logit_scale(self) -> float:

@@ -22,12 +22,12 @@ class WrappedBackend(Backend):
     def __init__(self, backend: Backend, language: bool = True) -> None:
         super().__init__(backend.device)
         self.backend = backend
-        self.name = backend.name  # type: ignore[misc]  # of the class elsewhere
-        self.has_language = language and backend.has_language  # type: ignore[misc]
-        self.embedding_dim = backend.embedding_dim if language else 0  # type: ignore[misc]
-        self.max_views = backend.max_views  # type: ignore[misc]
-        self.needs_poses = backend.needs_poses  # type: ignore[misc]
-        self.needs_intrinsics = backend.needs_intrinsics  # type: ignore[misc]
+        self.name = backend.name
+        self.has_language = language and backend.has_language
+        self.embedding_dim = backend.embedding_dim if language else 0
+        self.max_views = backend.max_views
+        self.needs_poses = backend.needs_poses
+        self.needs_intrinsics = backend.needs_intrinsics
 
     def encode(self, image: Image, intrinsics: Tensor | NDArray[Any] | None = None) -> ViewFeatures:
         """Compute what depends on one image only; see `Backend.encode`."""

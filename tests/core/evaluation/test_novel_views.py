@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import pytest
@@ -54,9 +54,9 @@ def word(text: str) -> Tensor:
 class Perfect(Backend):
     """Knows the room, in a unit of its own; `shift` puts what it draws beside the truth, in metres."""
 
-    name: ClassVar[str] = "perfect"
-    has_language: ClassVar[bool] = True
-    embedding_dim: ClassVar[int] = 96
+    name = "perfect"
+    has_language = True
+    embedding_dim = 96
     text_logit_scale = 20.0
 
     def __init__(self, shift: float = 0.0, found: bool = True) -> None:

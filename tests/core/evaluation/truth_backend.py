@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -34,9 +34,9 @@ class TruthBackend(Backend):
         bad_half: the left half of view 0's depth is stretched by a ramp, with low confidence there.
     """
 
-    name: ClassVar[str] = "truth"
-    has_language: ClassVar[bool] = True
-    embedding_dim: ClassVar[int] = len(ROOM_TEXTS)
+    name = "truth"
+    has_language = True
+    embedding_dim = len(ROOM_TEXTS)
 
     def __init__(
         self,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -31,9 +31,9 @@ class WordBackend(Backend):
         linear: False adds a curvature that no affine map can have.
     """
 
-    name: ClassVar[str] = "words"
-    has_language: ClassVar[bool] = True
-    embedding_dim: ClassVar[int] = SPACE
+    name = "words"
+    has_language = True
+    embedding_dim = SPACE
 
     def __init__(self, words: Sequence[str], linear: bool = True, bias: float = 0.0) -> None:
         super().__init__(torch.device("cpu"))
@@ -63,8 +63,8 @@ class WordBackend(Backend):
 class MuteBackend(WordBackend):
     """The same without language."""
 
-    name: ClassVar[str] = "mute"
-    has_language: ClassVar[bool] = False
+    name = "mute"
+    has_language = False
 
 
 def scene(
