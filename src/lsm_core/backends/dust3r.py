@@ -13,12 +13,11 @@ from torch import Tensor
 
 from lsm_core.backends.base import Image, free_memory
 from lsm_core.backends.checkpoint_kinds import check_kind
-from lsm_core.backends.lsm_files import bring, file_in, with_second_decoder
+from lsm_core.backends.lsm_files import file_in, with_second_decoder
 from lsm_core.backends.lsm_keys import DUST3R_RULES
 from lsm_core.backends.lsm_sizes import dust3r_sizes
 from lsm_core.backends.pair_backend import Crop, PairBackend, both_orders
 from lsm_core.backends.pair_geometry import CameraOptions
-from lsm_core.errors import WeightsError
 from lsm_core.nn.dust3r import Dust3r
 from lsm_core.nn.gaussian_head import point_spacing
 from lsm_core.sh import C0
@@ -107,11 +106,6 @@ def load(device: torch.device, weights: Path | None, options: Dust3rOptions | No
     Raises:
         WeightsError: no file was named, or it is missing, damaged, or of another model.
     """
-    if weights is None:
-        raise WeightsError(
-            "Backend 'dust3r' needs the official checkpoint, which this package may not ship.",
-            bring("dust3r"),
-        )
     path = file_in(weights, "dust3r")
     file = read_checkpoint(path)
     check_kind(file, "dust3r")

@@ -15,10 +15,9 @@ from lsm_core.backends import lseg_keys
 from lsm_core.backends.base import Image, check_image, free_memory
 from lsm_core.backends.clip_texts import ClipTexts
 from lsm_core.backends.image_crop import prepare, stretch_plan
-from lsm_core.backends.lsm_files import bring, file_in, text_tower
+from lsm_core.backends.lsm_files import file_in, text_tower
 from lsm_core.backends.lsm_sizes import lseg_sizes
 from lsm_core.backends.semantic_source import SemanticMap, SemanticSource
-from lsm_core.errors import WeightsError
 from lsm_core.geometry import resize_affine
 from lsm_core.nn.clip_text import ClipText
 from lsm_core.nn.folding import fold_batch_norms
@@ -98,11 +97,6 @@ def load(device: torch.device, weights: Path | None, options: LsegOptions | None
     Raises:
         WeightsError: no file was named, or it is missing, damaged, or of another model.
     """
-    if weights is None:
-        raise WeightsError(
-            "The semantic source 'lseg' needs the official checkpoint, which this package may not ship.",
-            bring("lseg"),
-        )
     path = file_in(weights, "lseg")
     state = read_checkpoint(path).under(lseg_keys.PREFIX)
     with torch.device("meta"):

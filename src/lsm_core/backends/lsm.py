@@ -15,11 +15,10 @@ from torch import Tensor
 
 from lsm_core.backends.base import Image, free_memory
 from lsm_core.backends.clip_texts import ClipTexts
-from lsm_core.backends.lsm_files import Backbone, bring, build, open_files
+from lsm_core.backends.lsm_files import Backbone, build, named_place, open_files
 from lsm_core.backends.numerics import Precision, attention_kernels, dense_numerics, half_dtype
 from lsm_core.backends.pair_backend import Crop, PairBackend, both_orders
 from lsm_core.backends.pair_geometry import CameraOptions
-from lsm_core.errors import WeightsError
 from lsm_core.nn.clip_text import ClipText
 from lsm_core.nn.croco import ViewTokens
 from lsm_core.nn.folding import fold_batch_norms
@@ -149,11 +148,7 @@ def load(device: torch.device, weights: Path | None, options: LsmOptions | None 
     Raises:
         WeightsError: no folder was named, a file is missing, damaged, or of another model.
     """
-    if weights is None:
-        raise WeightsError(
-            "Backend 'lsm' needs the official checkpoints, which this package may not ship.",
-            bring("lsm"),
-        )
+    weights = named_place(weights, "lsm")
     chosen = options or LsmOptions()
     half = half_dtype(chosen.precision, chosen.reference)
     network, texts = build(open_files(weights), chosen.backbone, chosen.reference)

@@ -18,7 +18,7 @@ from lsm_core.nn.clip_text import ClipText
 from lsm_core.nn.lsm import Lsm, LsmConfig
 from lsm_core.weights import Part, load_parts, renamed
 from lsm_core.weights.files import CheckpointFile, read_checkpoint
-from lsm_core.weights.table import checkpoints_of, usage
+from lsm_core.weights.table import SEMANTIC_SOURCES, checkpoints_of, usage
 
 Backbone = Literal["original", "finetuned"]
 FILES = {
@@ -127,15 +127,42 @@ def text_tower(lseg: dict[str, Tensor], source: str) -> tuple[ClipText, Part]:
     return tower, Part(tower, state, source, lseg_keys.TEXT_RULES)
 
 
-def file_in(place: Path, part: str) -> Path:
+def named_place(place: Path | None, backend: str) -> Path:
+    """Return the place named for a backend's official files.
+
+    Raises:
+        WeightsError: none was named.
+    """
+    if place is not None:
+        return place
+    files = checkpoints_of(backend)
+    variants = len({file.part for file in files}) == 1
+    several = "one of the official checkpoints" if variants else "the official checkpoints"
+    needed = "the official checkpoint" if len(files) == 1 else several
+    who = f"The semantic source '{backend}'" if backend in SEMANTIC_SOURCES else f"Backend '{backend}'"
+    raise WeightsError(f"{who} needs {needed}, which this package may not ship.", bring(backend))
+
+
+def existing_place(place: Path | None, backend: str) -> Path:
+    """Return the file or folder named for a backend's official files.
+
+    Raises:
+        WeightsError: none was named, or it does not exist.
+    """
+    named = named_place(place, backend)
+    if not named.is_dir() and not named.is_file():
+        raise WeightsError(f"There is no file {named}.", bring(backend, named.parent if named.suffix else named))
+    return named
+
+
+def file_in(place: Path | None, part: str) -> Path:
     """Return the file of a part that serves alone: the one named, or the one in the folder named.
 
     Raises:
-        WeightsError: there is none, or a folder holds more than one variant.
+        WeightsError: none was named, there is none, or a folder holds more than one variant.
     """
+    place = existing_place(place, part)
     if not place.is_dir():
-        if not place.is_file():
-            raise WeightsError(f"There is no file {place}.", bring(part, place.parent if place.suffix else place))
         return place
     names = [checkpoint.name for checkpoint in checkpoints_of(part)]
     found = [place / name for name in names if (place / name).is_file()]

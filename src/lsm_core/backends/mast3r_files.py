@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from lsm_core.backends.checkpoint_kinds import check_kind
-from lsm_core.backends.lsm_files import bring, file_in, with_second_decoder
+from lsm_core.backends.lsm_files import file_in, with_second_decoder
 from lsm_core.backends.lsm_sizes import Shapes, dust3r_sizes, shape
 from lsm_core.backends.mast3r_keys import DESCRIPTORS, FOREIGN, MAST3R_RULES, PREFIX, SPLATT3R_RULES
 from lsm_core.errors import WeightsError
@@ -69,10 +69,6 @@ def open_splatt3r(place: Path | None, descriptors: bool = False, reference: bool
 
 def _opened(place: Path | None, part: str) -> tuple[Path, dict[str, Tensor]]:
     """Return the file, and its tensors under the keys of the network."""
-    if place is None:
-        raise WeightsError(
-            f"Backend '{part}' needs the official checkpoint, which this package may not ship.", bring(part)
-        )
     path = file_in(place, part)
     file = read_checkpoint(path)
     check_kind(file, part)

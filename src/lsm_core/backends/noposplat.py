@@ -15,7 +15,8 @@ from torch import Tensor
 
 from lsm_core.backends.base import Backend, Image, check_image, check_intrinsics, encoded_views, free_memory
 from lsm_core.backends.image_crop import CropPlan, cover_plan, prepare, stretch_plan
-from lsm_core.backends.noposplat_files import DEFAULT_SIZE, build, chosen_file, trained_size
+from lsm_core.backends.lsm_files import file_in
+from lsm_core.backends.noposplat_files import DEFAULT_SIZE, NAME, build, trained_size
 from lsm_core.backends.numerics import Precision, dense_numerics, half_dtype
 from lsm_core.backends.one_frame_cameras import SeenView, Solver, assumed_focal, focal_of_points, one_frame_cameras
 from lsm_core.backends.pair_backend import MAX_ASPECT, grid_intrinsics
@@ -271,7 +272,7 @@ def load(device: torch.device, weights: Path | None, options: NoposplatOptions |
     """
     chosen = options or NoposplatOptions()
     half = half_dtype(chosen.precision, chosen.reference)
-    path = chosen_file(weights)
+    path = file_in(weights, NAME)
     network = build(path, chosen.reference)
     if not chosen.reference:
         network.drop_unseen_colours()

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from lsm_core.backends.checkpoint_kinds import TITLES, check_kind
-from lsm_core.backends.lsm_files import bring, file_in
 from lsm_core.backends.noposplat_sizes import noposplat_sizes
 from lsm_core.errors import WeightsError
 from lsm_core.nn.dpt import ALIASES, UNUSED_PREFIX
@@ -55,19 +54,6 @@ def build(path: Path, reference: bool = False) -> Noposplat:
         network = Noposplat(noposplat_sizes(state, str(path)), reference).eval()
     load_strict(network, state, RULES, str(path))
     return network
-
-
-def chosen_file(place: Path | None) -> Path:
-    """Return the file named, or the only released one in the folder named.
-
-    Raises:
-        WeightsError: none was named, there is none, or there are several to choose from.
-    """
-    if place is None:
-        raise WeightsError(
-            f"Backend '{NAME}' needs one of the official checkpoints, which this package may not ship.", bring(NAME)
-        )
-    return file_in(place, NAME)
 
 
 def trained_size(path: Path) -> int:

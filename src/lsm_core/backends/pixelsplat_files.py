@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from lsm_core.backends.checkpoint_kinds import check_kind
-from lsm_core.backends.lsm_files import bring
+from lsm_core.backends.lsm_files import bring, existing_place
 from lsm_core.backends.pixelsplat_keys import OLD, PREFIX, RULES
 from lsm_core.backends.pixelsplat_sizes import pixelsplat_sizes
 from lsm_core.errors import WeightsError
@@ -78,13 +78,8 @@ def file_in(place: Path | None) -> Path:
     Raises:
         WeightsError: none was named, there is none, or there are several to choose from.
     """
-    if place is None:
-        raise WeightsError(
-            f"Backend '{NAME}' needs one of the official checkpoints, which this package may not ship.", bring(NAME)
-        )
+    place = existing_place(place, NAME)
     if not place.is_dir():
-        if not place.is_file():
-            raise WeightsError(f"There is no file {place}.", bring(NAME, place.parent if place.suffix else place))
         return place
     found = sorted(p for p in place.iterdir() if p.suffix in ENDINGS)
     chosen = [p for p in found if p.name == FIRST_CHOICE] or found
