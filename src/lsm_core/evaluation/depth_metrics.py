@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from lsm_core.evaluation.switches import Average, DepthAlignment
+
 DELTA = 1.25
+TAU = 1.03
 
 
 @dataclass(frozen=True)
@@ -16,36 +21,76 @@ class DepthError:
     """Errors of one depth map.
 
     Attributes:
-        absrel: mean |d - d*| / d* after the prediction's median is set to the truth's.
+        absrel: mean |d - d*| / d* after alignment ("rel" in the literature).
         delta: share of pixels with max(d / d*, d* / d) < 1.25 after the same.
         scale: median of the prediction over median of the truth, before alignment.
         pixels: number of pixels compared.
+        tau: share of pixels with max(d / d*, d* / d) < 1.03 after the same.
     """
 
     absrel: float
     delta: float
     scale: float
     pixels: int
+    tau: float = math.nan
 
 
 NO_DEPTH = DepthError(math.nan, math.nan, math.nan, 0)
 
 
-def depth_error(predicted: Tensor, true: Tensor) -> DepthError:
+def depth_error(predicted: Tensor, true: Tensor, alignment: DepthAlignment = "median") -> DepthError:
     """Compare depth maps [h, w]; pixels with true <= 0 or without a finite prediction do not count.
 
     A prediction that is not positive counts as wrong, with its error.
+
+    Args:
+        predicted: any unit.
+        true: 0 where unknown.
+        alignment: what is taken out first; see `Switches`.
     """
     valid = (true > 0) & true.isfinite() & predicted.isfinite()
     if not bool(valid.any()):
         return NO_DEPTH
     d, t = predicted[valid].double().cpu(), true[valid].double().cpu()
     scale = float(d.median() / t.median())
-    if scale <= 0:
-        return DepthError(math.nan, 0.0, scale, len(d))
-    d = d / scale
-    ratio = torch.maximum(d / t, t / d.clamp(min=1e-9))
-    return DepthError(float(((d - t).abs() / t).mean()), float((ratio < DELTA).double().mean()), scale, len(d))
+    aligned = aligned_depth(d, t, alignment)
+    if aligned is None:
+        return DepthError(math.nan, 0.0, scale, len(d), 0.0)
+    ratio = torch.maximum(aligned / t, t / aligned.clamp(min=1e-9))
+    rel = float(((aligned - t).abs() / t).mean())
+    delta, tau = (float((ratio < bound).double().mean()) for bound in (DELTA, TAU))
+    return DepthError(rel, delta, scale, len(d), tau)
+
+
+def aligned_depth(d: Tensor, t: Tensor, alignment: DepthAlignment) -> Tensor | None:
+    """Bring depths [N] to the true ones [N]; None where the scale would not be positive."""
+    if alignment == "none":
+        return d
+    if alignment == "affine":
+        columns = torch.stack([d, torch.ones_like(d)], 1)
+        return columns @ torch.linalg.lstsq(columns, t[:, None], driver="gelsd").solution[:, 0]
+    ratio = d.median() / t.median() if alignment == "median" else d.square().sum() / (d * t).sum()
+    scale = float(ratio)
+    return d / scale if scale > 0 and math.isfinite(scale) else None
+
+
+def summed_up(errors: Sequence[DepthError], average: Average) -> DepthError:
+    """Return the mean of the errors of several maps, over the maps or over all their pixels; scale: the median."""
+    counted = [e for e in errors if e.pixels and not math.isnan(e.absrel)]
+    if not counted:
+        return NO_DEPTH
+    weights = np.array([1 if average == "macro" else e.pixels for e in counted], np.float64)
+
+    def mean(values: list[float]) -> float:
+        return float(np.average(values, weights=weights))
+
+    return DepthError(
+        absrel=mean([e.absrel for e in counted]),
+        delta=mean([e.delta for e in counted]),
+        scale=float(np.median([e.scale for e in counted])),
+        pixels=sum(e.pixels for e in counted),
+        tau=mean([e.tau for e in counted]),
+    )
 
 
 def pointmap_error(predicted: list[Tensor], true: list[Tensor], view: int) -> float:

@@ -85,3 +85,20 @@ def pose_auc(
         y = np.append(recall[:below], recall[max(below - 1, 0)])
         areas.append(float(np.sum((x[1:] - x[:-1]) * (y[1:] + y[:-1]) / 2)) / threshold)
     return areas
+
+
+def mean_average_accuracy(errors_deg: Sequence[float] | NDArray[np.floating], largest_deg: int = 30) -> float:
+    """Return mAA: the mean of the shares of errors below 1, 2, ... `largest_deg` degrees (IMC, DUSt3R, VGGT).
+
+    Args:
+        errors_deg: one per pair, the larger of rotation and direction error; a failed pose counts with a large one.
+        largest_deg: last threshold.
+
+    Raises:
+        InputError: there are no errors, or one is NaN.
+    """
+    errors = np.asarray(errors_deg, dtype=np.float64).ravel()
+    if errors.size == 0 or bool(np.isnan(errors).any()):
+        raise InputError("The mAA needs at least one error, and none may be NaN.", "Count a failure as 180.")
+    thresholds = np.arange(1, largest_deg + 1)
+    return float((errors[None, :] < thresholds[:, None]).mean())

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lsm_core.errors import InputError
+from lsm_core.evaluation.switches import Average
 
 
 class Confusion:
@@ -63,6 +64,31 @@ class Confusion:
         """Mean IoU over the classes that occur in the truth; NaN without any."""
         values = list(self.iou().values())
         return float(np.mean(values)) if values else float("nan")
+
+    def jaccard(self, average: Average = "macro") -> float:
+        """Return the Jaccard index as torchmetrics' `JaccardIndex` gives it over all that was counted.
+
+        Unlike `mean_iou`, "macro" is the mean over the classes that occur in the truth or in a prediction, so that
+        a class that is claimed and never there counts as 0; "micro" is over pixels. NaN without pixels.
+        """
+        hits = np.diag(self.counts)
+        union = self.counts.sum(1) + self.counts.sum(0) - hits
+        if not self.pixels:
+            return float("nan")
+        if average == "micro":
+            return float(hits.sum() / union.sum())
+        return float(np.mean(hits[union > 0] / union[union > 0]))
+
+    def averaged_accuracy(self, average: Average = "micro") -> float:
+        """Return the accuracy as torchmetrics' `Accuracy` gives it: over pixels, or the mean over classes.
+
+        Classes are those of `jaccard`. NaN without pixels.
+        """
+        if average == "micro" or not self.pixels:
+            return self.accuracy
+        hits, true = np.diag(self.counts), self.counts.sum(1)
+        occurs = (true + self.counts.sum(0)) > 0
+        return float(np.mean(hits[occurs] / np.maximum(true[occurs], 1)))
 
     def true_shares(self) -> dict[str, float]:
         """Return each occurring class's share of the labelled pixels."""

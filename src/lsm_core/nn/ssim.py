@@ -64,12 +64,24 @@ def sample_ssim(first: Tensor, second: Tensor) -> Tensor:
 
     Variances are those of samples; the border that the window does not fit into is left out; float64.
     """
-    return _sample_map(first.double(), second.double()).flatten(1).mean(1)
+    return _ssim_map(first.double(), second.double(), SAMPLES / (SAMPLES - 1)).flatten(1).mean(1)
+
+
+def population_ssim(first: Tensor, second: Tensor) -> Tensor:
+    """Return the SSIM [B] of images [B, C, H, W] as torchmetrics gives it.
+
+    Variances are those of populations; all pixels count, and beyond the border the image goes on mirrored about the
+    outermost pixel.
+    """
+    reach = WINDOW // 2
+    x, y = (F.pad(image.double(), (reach,) * 4, mode="reflect") for image in (first, second))
+    return _ssim_map(x, y, 1.0).flatten(1).mean(1)
 
 
 def full_ssim_map(first: Tensor, second: Tensor) -> Tensor:
     """Return the SSIM [B, C, H, W] of each pixel, float64; beyond the border the image goes on mirrored."""
-    return _sample_map(*(_mirrored_border(image.double()) for image in (first, second)))
+    x, y = (_mirrored_border(image.double()) for image in (first, second))
+    return _ssim_map(x, y, SAMPLES / (SAMPLES - 1))
 
 
 def _mirrored_border(image: Tensor) -> Tensor:
@@ -82,11 +94,11 @@ def _mirrored_border(image: Tensor) -> Tensor:
     return image
 
 
-def _sample_map(x: Tensor, y: Tensor) -> Tensor:
+def _ssim_map(x: Tensor, y: Tensor, correction: float) -> Tensor:
+    """Return the SSIM of each pixel; variances and covariance are multiplied by the correction."""
     mx, my = window_mean(x), window_mean(y)
-    unbiased = SAMPLES / (SAMPLES - 1)
-    vx, vy = (unbiased * (window_mean(a * a) - m * m) for a, m in ((x, mx), (y, my)))
-    covariance = unbiased * (window_mean(x * y) - mx * my)
+    vx, vy = (correction * (window_mean(a * a) - m * m) for a, m in ((x, mx), (y, my)))
+    covariance = correction * (window_mean(x * y) - mx * my)
     return (2 * mx * my + C1) * (2 * covariance + C2) / ((mx * mx + my * my + C1) * (vx + vy + C2))
 
 
