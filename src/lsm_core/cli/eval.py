@@ -65,7 +65,7 @@ def hololens(
     sheet: SheetOption = None,
     rows: RowsOption = 8,
 ) -> None:
-    """Poses and depth on a real RGB-D recording, pairs chosen by overlap."""
+    """Poses, depth and agreement of masks on a real RGB-D recording, pairs chosen by overlap."""
     folder = find_shared(shared)
     with _progress("hololens") as bar:
         model = _load(backend, weights, device, threads, full_resolution)
@@ -94,7 +94,7 @@ def rooms(
     sheet: SheetOption = None,
     rows: RowsOption = 8,
 ) -> None:
-    """Poses, depth and labels in rendered rooms with held-out furniture."""
+    """Poses, depth, labels and agreement of masks in rendered rooms with held-out furniture."""
     with _progress("rooms") as bar:
         model = _load(backend, weights, device, threads, full_resolution)
         model = model if refine_pose is None else refined(model, refine_pose, patience)

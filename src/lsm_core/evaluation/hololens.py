@@ -18,6 +18,7 @@ from torch import Tensor
 
 from lsm_core.errors import FileFormatError
 from lsm_core.evaluation.pairs import EvalPair, EvalView
+from lsm_core.geometry.camera import in_image, project, transform_points, unproject
 from lsm_core.geometry.overlap import view_overlap
 from lsm_core.geometry.se3 import relative
 from lsm_core.io.bags import open_bag
@@ -26,6 +27,7 @@ OVERLAP_BINS = ((0.0, 0.05), (0.05, 0.2), (0.2, 0.4), (0.4, 0.6), (0.6, 0.8), (0
 MAX_GAP = 24
 MIN_BASELINE_M = 0.05
 OVERLAP_STRIDE = 3
+NEIGHBOURS = 2  # frames with depth that say how deep a frame without is
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,34 @@ def choose_pairs(recording: HoloLensRecording) -> list[PairChoice]:
                 middle = (low + high) / 2
                 chosen.append(min(inside, key=lambda c: (abs(c.overlap - middle), abs(c.j - c.i), c.j)))
     return chosen
+
+
+def surface_depth(recording: HoloLensRecording, frame: int) -> Tensor:
+    """Return [360, 540] metres as a frame sees them, 0 = unknown: measured, or carried over from its neighbours.
+
+    Depth is there for every sixth frame; the points of the two such frames nearest in time are moved to where this
+    frame sees them, at most five frames away, the nearest point at a pixel counting.
+    """
+    if frame in recording.depth:
+        return recording.depth[frame]
+    nearest = sorted(recording.depth, key=lambda i: abs(i - frame))[:NEIGHBOURS]
+    found = torch.full_like(recording.depth[nearest[0]], torch.inf)
+    height, width = (int(n) for n in found.shape)
+    for i in nearest:
+        measured = recording.depth[i]
+        T_frame_i = relative(recording.T_world_cam[frame], recording.T_world_cam[i]).float()
+        points = transform_points(T_frame_i, unproject(measured, recording.K)[measured > 0])
+        pixels, z = project(points, recording.K)
+        inside = in_image(pixels, height, width)
+        x, y = pixels[inside].round().long().unbind(-1)
+        at = y.clamp(0, height - 1) * width + x.clamp(0, width - 1)
+        found.view(-1).scatter_reduce_(0, at, z[inside], "amin")
+    return found.nan_to_num(posinf=0.0)
+
+
+def frame_of(recording: HoloLensRecording, view: EvalView) -> int:
+    """Return the number of the frame that `load_pairs` made a view of."""
+    return recording.names.index(f"{view.name}.png")
 
 
 def load_pairs(recording: HoloLensRecording, choices: Sequence[PairChoice]) -> list[EvalPair]:

@@ -27,8 +27,16 @@ from lsm_core.evaluation.geometry_tables import (
 )
 from lsm_core.evaluation.goals import depth_goals, label_goals, pose_goals, room_goals
 from lsm_core.evaluation.grid import sample_on_grid
-from lsm_core.evaluation.hololens import OVERLAP_BINS, choose_pairs, load_pairs, read_recording
+from lsm_core.evaluation.hololens import (
+    OVERLAP_BINS,
+    choose_pairs,
+    frame_of,
+    load_pairs,
+    read_recording,
+    surface_depth,
+)
 from lsm_core.evaluation.labelling import label_grid
+from lsm_core.evaluation.mask_agreement import MaskAgreement
 from lsm_core.evaluation.nyu import NYU_NAMES, NYU_TEXTS, load_nyu, text_to_name
 from lsm_core.evaluation.pairs import EvalPair, evenly_spaced
 from lsm_core.evaluation.provenance import provenance
@@ -82,7 +90,7 @@ class _Measured:
 
 
 def study_hololens(backend: Backend, shared: Path, options: StudyOptions | None = None) -> EvalReport:
-    """Measure poses and depth on the HoloLens recording.
+    """Measure poses, depth and the agreement of masks on the HoloLens recording.
 
     Raises:
         FileFormatError: the recording is absent or damaged.
@@ -90,24 +98,32 @@ def study_hololens(backend: Backend, shared: Path, options: StudyOptions | None 
     opts = options or StudyOptions()
     recording = read_recording(shared)
     pairs = load_pairs(recording, evenly_spaced(choose_pairs(recording), opts.limit))
-    measured = _measure(backend, pairs, opts, full_resolution=True)
+    agreement = MaskAgreement(ROOM_TEXTS)
+
+    def compare_masks(pair: EvalPair, prediction: Prediction) -> None:
+        agreement.add(backend, pair, prediction, surface_depth(recording, frame_of(recording, pair.views[1])))
+
+    measured = _measure(
+        backend, pairs, opts, full_resolution=True, visit=compare_masks if backend.has_language else None
+    )
     ours = measured.methods[backend.name]
     good = {name: above(records, GOOD_OVERLAP) for name, records in measured.methods.items()}
     groups = {"all": ours, f"overlap > {GOOD_OVERLAP}": good[backend.name]}
     depth = depth_table("Depth on real images (HoloLens kitchen)", groups, _constant_groups(groups, measured))
     tables = [
         _hololens_bars(good[backend.name], ours, measured),
-        _hololens_goals(ours, measured),
+        _hololens_goals(ours, measured, agreement),
         pose_table(f"Relative pose on real images, pairs with overlap > {GOOD_OVERLAP}", good),
         overlap_table("The same by overlap, all pairs", measured.methods, OVERLAP_BINS),
         depth,
         validity_table("The backend's own validity against its errors", ours),
+        *([agreement.table()] if agreement.pairs else []),
     ]
     return _report("lsm eval hololens", backend, tables, measured, good[backend.name], opts)
 
 
 def study_rooms(backend: Backend, data: Path, options: StudyOptions | None = None) -> EvalReport:
-    """Measure poses, depth and labels on rendered rooms with held-out furniture.
+    """Measure poses, depth, labels and the agreement of masks on rendered rooms with held-out furniture.
 
     Raises:
         FileFormatError: the folder holds no shard.
@@ -115,8 +131,10 @@ def study_rooms(backend: Backend, data: Path, options: StudyOptions | None = Non
     opts = options or StudyOptions()
     pairs = load_room_pairs(data, opts.limit)
     confusion, words = Confusion(ROOM_TEXTS), WordStudy(ROOM_TEXTS, ROOM_TEXTS)
+    agreement = MaskAgreement(ROOM_TEXTS)
 
     def count_labels(pair: EvalPair, prediction: Prediction) -> None:
+        agreement.add(backend, pair, prediction, pair.views[1].depth)
         for index, view in enumerate(pair.views):
             if view.labels is not None and prediction.features is not None:
                 true = sample_on_grid(prediction, index, torch.from_numpy(view.labels)).numpy().astype(np.int64) - 1
@@ -140,11 +158,16 @@ def study_rooms(backend: Backend, data: Path, options: StudyOptions | None = Non
         ]
         tables.insert(0, bars_table("Bars of version 0: rooms", bars))
         tables.insert(
-            1, bars_table("Goals of version 1: rooms", [*room_goals(ours, confusion), words.goal(confusion)])
+            1,
+            bars_table(
+                "Goals of version 1: rooms",
+                [*room_goals(ours, confusion), words.goal(confusion), agreement.goal()],
+            ),
         )
         tables.append(semantic_table("Labels in rendered rooms", confusion, 2 * len(pairs)))
         tables.append(class_table("IoU per class", confusion))
         tables.append(words.table(confusion))
+        tables.append(agreement.table())
     return _report("lsm eval rooms", backend, tables, measured, ours, opts, confusion)
 
 
@@ -231,10 +254,11 @@ def _hololens_bars(good: list[PairRecord], ours: list[PairRecord], measured: _Me
     )
 
 
-def _hololens_goals(ours: list[PairRecord], measured: _Measured) -> Table:
+def _hololens_goals(ours: list[PairRecord], measured: _Measured, agreement: MaskAgreement) -> Table:
     """Return the goals of version 1 that this recording decides."""
     constant = {id(r): c for r, c in zip(ours, measured.constant, strict=True) if c is not None}
     bars = pose_goals(ours, measured.methods) + depth_goals(ours, constant)
+    bars += [agreement.goal()] if agreement.pairs else []
     return bars_table("Goals of version 1: real images", bars)
 
 

@@ -174,7 +174,7 @@ def _table(rows: Sequence[tuple[float, float, float]], pairs: int, place: str) -
     ]
     note = (
         f"Medians over {len(rows)} of {pairs} pairs with an overlap above {GOOD_OVERLAP:g}; the others got no "
-        "pose. The frame halfway between the views, {place}, on the model's output grid; compared: pixels "
+        f"pose. The frame halfway between the views, {place}, on the model's output grid; compared: pixels "
         f"where alpha is at least {COVERED:g} and a point lands. The unit comes from the first view's true depth."
     )
     return Table("Views between real images (HoloLens kitchen)", columns, cells, note), gaussians

@@ -16,7 +16,7 @@ from lsm_core.geometry.camera import (
 )
 from lsm_core.geometry.features import Matches, match_features
 from lsm_core.geometry.focal import focal_from_pointmap
-from lsm_core.geometry.overlap import view_overlap
+from lsm_core.geometry.overlap import co_visible_pixels, view_overlap
 from lsm_core.geometry.pnp import PnpOptions, PnpResult, pnp_from_pointmap, solve_pnp
 from lsm_core.geometry.se3 import (
     direction_angle,
@@ -51,6 +51,7 @@ __all__ = [
     "TwoViewResult",
     "apply_affine",
     "check_pose",
+    "co_visible_pixels",
     "crop_affine",
     "crop_intrinsics",
     "direction_angle",

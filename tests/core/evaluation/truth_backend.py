@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from lsm_core.backends.base import Backend
+from lsm_core.data.classes import SYNONYMS
 from lsm_core.evaluation.grid import sample_on_grid
 from lsm_core.evaluation.pairs import EvalPair, EvalView
 from lsm_core.evaluation.rooms import ROOM_TEXTS
@@ -101,7 +102,8 @@ class TruthBackend(Backend):
         return features
 
     def encode_texts(self, texts: Sequence[str]) -> Tensor:
-        names = {word: name for swap in ROUNDS for name, word in swap.items()}
+        names = {word: name for name, words in SYNONYMS.items() for word in words if word not in ROOM_TEXTS}
+        names |= {word: name for swap in ROUNDS for name, word in swap.items()}
         return torch.eye(len(ROOM_TEXTS))[[ROOM_TEXTS.index(names.get(t, t)) for t in texts]]
 
     def _features(self, view: EvalView, labels: Tensor) -> Tensor:
