@@ -17,6 +17,7 @@ from rosbags.typesys import Stores, get_typestore
 from scipy.spatial.transform import Rotation
 
 from lsm_core.errors import FileFormatError
+from lsm_core.io.depth_messages import decode_compressed_depth, decode_depth
 from lsm_core.io.image_messages import decode_compressed, decode_raw
 from lsm_core.io.trajectories import Trajectory
 from lsm_core.io.transforms import TransformTree
@@ -145,8 +146,41 @@ class Bag:
             return beside[0]
         return candidates[0] if len(candidates) == 1 else None
 
-    def messages(self, topics: Sequence[str]) -> Iterator[tuple[str, int, Any]]:
-        """Yield (topic, receive time ns, message) in recorded order.
+    def depth_topic(self, image_topic: str) -> str | None:
+        """Return the depth topic of an image topic: one said to be aligned, else the nearest by name."""
+        candidates = [t for t in self.topics_of(RAW, COMPRESSED) if "depth" in t.lower()]
+
+        def rank(topic: str) -> tuple[bool, int, bool, str]:
+            aligned = any(word in topic.lower() for word in ("aligned", "registered"))
+            shared = sum(a == b for a, b in zip(topic.split("/"), image_topic.split("/"), strict=False))
+            return not aligned, -shared, self.topics[topic] == COMPRESSED, topic
+
+        return min(candidates, key=rank) if candidates else None
+
+    def stamps(self, topic: str) -> list[tuple[int, int]]:
+        """Return (header stamp, receive time), nanoseconds, of every message of a topic, by header stamp."""
+        return sorted((stamp_ns(message.header), received) for _, received, message in self.messages([topic]))
+
+    def calibration(self, image_topic: str) -> Calibration | None:
+        """Return the first calibration of an image topic, or None where it has none."""
+        topic = self.camera_info_topic(image_topic)
+        return None if topic is None else self._first_calibration(topic)
+
+    def depth_image(self, topic: str, received_ns: int) -> tuple[NDArray[np.float32], str]:
+        """Return depth [H, W] in metres (0 = none) and the frame of the message received at a time.
+
+        Raises:
+            FileFormatError: there is none, or it is no depth image.
+        """
+        for _, _, message in self.messages([topic], received_ns, received_ns + 1):
+            decode = decode_compressed_depth if self.topics[topic] == COMPRESSED else decode_depth
+            return decode(message), message.header.frame_id
+        raise FileFormatError(f"'{self.path}' has no message on {topic} at {received_ns} ns.", "Reindex the bag.")
+
+    def messages(
+        self, topics: Sequence[str], start_ns: int | None = None, stop_ns: int | None = None
+    ) -> Iterator[tuple[str, int, Any]]:
+        """Yield (topic, receive time ns, message) in recorded order, received from start up to before stop.
 
         Raises:
             FileFormatError: the bag is damaged.
@@ -155,17 +189,24 @@ class Bag:
         if not connections:
             return
         try:
-            for connection, received, raw in self._reader.messages(connections=connections):
+            for connection, received, raw in self._reader.messages(connections, start_ns, stop_ns):
                 yield connection.topic, received, self._reader.deserialize(raw, connection.msgtype)
         except (AnyReaderError, ValueError, KeyError, OSError) as error:
             raise FileFormatError(f"'{self.path}' is damaged: {error}.", "Try `ros2 bag reindex`.") from error
 
-    def frames(self, topic: str | None = None, only: Container[int] | None = None) -> Iterator[Frame]:
+    def frames(
+        self,
+        topic: str | None = None,
+        only: Container[int] | None = None,
+        start_ns: int | None = None,
+        stop_ns: int | None = None,
+    ) -> Iterator[Frame]:
         """Yield decoded images one by one, each with the latest calibration.
 
         Args:
             topic: image topic; None for the one with most images.
             only: header stamps (ns) of the images wanted, the others are not decoded; None for all.
+            start_ns, stop_ns: receive times between which messages are read; `Frame.index` counts from there.
 
         Raises:
             FileFormatError: no image topic, or an image that cannot be decoded.
@@ -175,7 +216,8 @@ class Bag:
         calibration = None if info_topic is None else self._first_calibration(info_topic)
         decode = decode_compressed if self.topics[image_topic] == COMPRESSED else decode_raw
         index = 0
-        for name, _, message in self.messages([image_topic] + ([info_topic] if info_topic else [])):
+        topics = [image_topic] + ([info_topic] if info_topic else [])
+        for name, _, message in self.messages(topics, start_ns, stop_ns):
             if name == info_topic:
                 calibration = _calibration(message)
                 continue

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,26 +38,47 @@ def read_image(path: str | Path, max_pixels: int = MAX_PIXELS) -> NDArray[np.uin
         raise FileFormatError(f"There is no image file '{file}'.", "Check the path.")
     if file.stat().st_size > MAX_BYTES:
         raise FileFormatError(f"'{file}' is larger than {MAX_BYTES >> 20} MiB.", "Pass a smaller image.")
+    return _decoded(file, f"'{file}'", max_pixels)
+
+
+def decode_image(data: bytes, name: str, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
+    """Read an 8-bit image that is in memory, turned upright as its EXIF orientation says.
+
+    Args:
+        data: an encoded image.
+        name: what it is called in messages.
+        max_pixels: larger images are refused before they are decoded.
+
+    Returns:
+        [H, W, 3] uint8 RGB.
+
+    Raises:
+        FileFormatError: not an image, damaged, more than 8 bits, or too large.
+    """
+    return _decoded(io.BytesIO(data), name, max_pixels)
+
+
+def _decoded(source: Path | IO[bytes], name: str, max_pixels: int) -> NDArray[np.uint8]:
     try:
-        with Image.open(file, formats=FORMATS) as opened:
+        with Image.open(source, formats=FORMATS) as opened:
             if opened.width * opened.height > max_pixels:
                 raise FileFormatError(
-                    f"'{file}' has {opened.width}x{opened.height} pixels, more than {max_pixels} allowed.",
+                    f"{name} has {opened.width}x{opened.height} pixels, more than {max_pixels} allowed.",
                     "Scale it down first.",
                 )
             if opened.mode not in _EIGHT_BIT_MODES:
                 raise FileFormatError(
-                    f"'{file}' stores {opened.mode} samples, which is no 8-bit colour image.",
+                    f"{name} stores {opened.mode} samples, which is no 8-bit colour image.",
                     "Convert it to 8-bit RGB.",
                 )
             upright = ImageOps.exif_transpose(opened)
             return np.array((upright or opened).convert("RGB"), dtype=np.uint8)
     except UnidentifiedImageError as error:
         raise FileFormatError(
-            f"'{file}' is not an image of a known format.", f"Known formats: {', '.join(FORMATS)}."
+            f"{name} is not an image of a known format.", f"Known formats: {', '.join(FORMATS)}."
         ) from error
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise FileFormatError(f"'{file}' is damaged: {error}.", "Save or download the image again.") from error
+        raise FileFormatError(f"{name} is damaged: {error}.", "Save or download the image again.") from error
 
 
 def write_png(path: str | Path, image: NDArray[Any]) -> None:
