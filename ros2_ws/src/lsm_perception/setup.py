@@ -1,14 +1,16 @@
 """Install the node's Python package, its launch and config files, and the shell launcher `ros2 run` starts."""
 
 from glob import glob
+from xml.etree import ElementTree
 
 from setuptools import find_packages, setup
 
 package_name = "lsm_perception"
+version = ElementTree.parse("package.xml").findtext("version")
 
 setup(
     name=package_name,
-    version="0.1.0",
+    version=version,
     packages=find_packages(include=[package_name, f"{package_name}.*"]),
     package_data={package_name: ["py.typed"]},
     data_files=[

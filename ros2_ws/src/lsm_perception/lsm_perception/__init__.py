@@ -2,5 +2,3 @@
 
 Importing this package imports neither rclpy nor torch; `lsm_perception.node` is the process.
 """
-
-__version__ = "0.1.0"
