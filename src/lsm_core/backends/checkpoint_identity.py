@@ -27,9 +27,11 @@ from lsm_core.nn.mast3r import Mast3r, Mast3rConfig
 from lsm_core.nn.noposplat import Noposplat, NoposplatConfig
 from lsm_core.nn.pixelsplat import Pixelsplat, PixelsplatConfig
 from lsm_core.nn.splatt3r import Splatt3r, Splatt3rConfig
+from lsm_core.nn.xfeat import XFeat
 from lsm_core.points.ptv3 import FusionConfig, PointTransformer, PointTransformerConfig
 from lsm_core.weights import Differences, KeyRules, completed, differences, renamed
 from lsm_core.weights.files import CheckpointFile, read_checkpoint
+from lsm_core.weights.xfeat_file import RULES as XFEAT_RULES
 
 State = Mapping[str, Tensor]
 
@@ -127,6 +129,10 @@ def _noposplat(file: CheckpointFile) -> Identity:
     return Identity(file.path, "noposplat", sizes == NoposplatConfig(), (part,), foreign)
 
 
+def _xfeat(file: CheckpointFile) -> Identity:
+    return Identity(file.path, "xfeat", True, (_part("xfeat", XFeat(), file.tensors, XFEAT_RULES),))
+
+
 def _lseg(file: CheckpointFile) -> Identity:
     state = file.under(lseg_keys.PREFIX)
     sizes = lseg_sizes(state, file.path.name)
@@ -169,6 +175,7 @@ READERS: dict[str, Callable[[CheckpointFile], Identity]] = {
     "pixelsplat": _pixelsplat,
     "noposplat": _noposplat,
     "splatt3r": _splatt3r,
+    "xfeat": _xfeat,
 }
 
 

@@ -18,6 +18,7 @@ SIGNATURES = {
     "noposplat": "encoder.gaussian_param_head.dpt.head.4.weight",
     "mast3r": "downstream_head1.head_local_features.fc1.weight",
     "dust3r": "dec_blocks.0.norm_y.weight",
+    "xfeat": "heatmap_head.2.weight",
 }
 TITLES = {
     "dust3r": "DUSt3R (dpt heads)",
@@ -27,6 +28,7 @@ TITLES = {
     "pixelsplat": "pixelSplat",
     "splatt3r": "Splatt3R",
     "noposplat": "NoPoSplat",
+    "xfeat": "XFeat",
 }
 
 

@@ -119,7 +119,16 @@ NOPOSPLAT = tuple(
     )
 )
 
-# backend or semantic source -> the files it needs, all in one folder
+XFEAT = Checkpoint(
+    "xfeat.pt",
+    "xfeat",
+    "https://github.com/verlab/accelerated_features/raw/main/weights/xfeat.pt",
+    "https://github.com/verlab/accelerated_features",
+    "Apache-2.0",
+    parameters_m=1.54,
+)
+
+# backend, semantic source or baseline of the evaluation -> the files it needs, all in one folder
 CHECKPOINTS: dict[str, tuple[Checkpoint, ...]] = {
     "lsm": (DUST3R, LSEG, LSM),
     "dust3r": (DUST3R,),
@@ -128,17 +137,21 @@ CHECKPOINTS: dict[str, tuple[Checkpoint, ...]] = {
     "splatt3r": (SPLATT3R,),
     "pixelsplat": (PIXELSPLAT_RE10K, PIXELSPLAT_ACID, PIXELSPLAT_RE10K_3_VIEW),
     "noposplat": NOPOSPLAT,
+    "xfeat": (XFEAT,),
 }
 
 
 ONE_IS_ENOUGH = ("noposplat", "pixelsplat")  # their files are variants of one model, the usual one first
 SEMANTIC_SOURCES = ("lseg",)  # of these, files serve beside a backend
+BASELINES = ("xfeat",)  # of these, files serve the evaluation alone
 
 
 def usage(backend: str, folder: Path) -> str:
     """Return how files in a folder are named to the program and to the node."""
     if backend in SEMANTIC_SOURCES:
         return f"--semantics {backend} --semantics-weights {folder}, or semantics.weights:={folder} for the node"
+    if backend in BASELINES:
+        return f"lsm eval rgbd-sequence --{backend} {folder}"
     return f"--weights {folder}, or weights:={folder} for the node"
 
 
