@@ -15,11 +15,13 @@ from lsm_core.backends import Backend, load_backend
 from lsm_core.cli.arguments import BackendOption, DeviceOption, PatienceOption, RefineOption, WeightsOption
 from lsm_core.cli.console import out, print_json, progress_bar
 from lsm_core.cli.loading import refined
+from lsm_core.evaluation.measuring import StudyOptions
 from lsm_core.evaluation.presence import study_presence
 from lsm_core.evaluation.records import PairRecord
 from lsm_core.evaluation.report import EvalReport, read_records
+from lsm_core.evaluation.sequence_study import study_hololens
 from lsm_core.evaluation.shared_data import find_shared
-from lsm_core.evaluation.studies import StudyOptions, study_hololens, study_nyu, study_rooms
+from lsm_core.evaluation.studies import study_nyu, study_rooms
 from lsm_core.io.images import write_png
 
 app = typer.Typer(help="Measure a backend against ground truth.", no_args_is_help=True)

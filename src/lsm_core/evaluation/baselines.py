@@ -1,4 +1,4 @@
-"""Poses without a network, for the same pairs: no motion, SIFT and ORB with an essential matrix."""
+"""Poses of other methods for the same pairs: no motion; SIFT, ORB and XFeat with an essential matrix."""
 
 from __future__ import annotations
 
@@ -15,9 +15,13 @@ from lsm_core.errors import GeometryError
 from lsm_core.evaluation.pairs import EvalPair, EvalView
 from lsm_core.geometry.camera import crop_intrinsics, scale_intrinsics
 from lsm_core.geometry.features import FeatureMethod
-from lsm_core.geometry.two_view import two_view_pose
+from lsm_core.geometry.two_view import relative_pose_from_matches, two_view_pose
+from lsm_core.geometry.xfeat_features import find_xfeat, match_xfeat
+from lsm_core.nn.xfeat import XFeat
 
 MODEL_SIZE = (192, 256)
+XFEAT_NAME = "XFeat + E, full size"
+XFEAT_MISSING = "XFeat: weights not at hand"
 
 
 @dataclass(frozen=True)
@@ -54,8 +58,26 @@ def feature_pose(method: FeatureMethod, size: tuple[int, int] | None) -> Callabl
     return pose
 
 
-def baselines(full_resolution: bool = True) -> list[Baseline]:
-    """Return the baselines of the tables; full resolution only where asked."""
+def xfeat_pose(network: XFeat) -> Callable[[EvalPair], Tensor]:
+    """Return XFeat's sparse matching on images as they are, with an essential matrix."""
+
+    def pose(pair: EvalPair) -> Tensor:
+        first, second = pair.views
+        if first.K is None or second.K is None:
+            raise GeometryError("The essential matrix needs intrinsics.")
+        matches = match_xfeat(*(find_xfeat(network, view.image) for view in pair.views))
+        return relative_pose_from_matches(matches, first.K, second.K).T_cam0_cam1
+
+    return pose
+
+
+def baselines(full_resolution: bool = True, xfeat: XFeat | None = None) -> list[Baseline]:
+    """Return the baselines of the tables.
+
+    Args:
+        full_resolution: also those on images as they are.
+        xfeat: where its weights are at hand, adds it to them.
+    """
     found = [
         Baseline("identity", identity_pose),
         Baseline("SIFT + E, 256x192", feature_pose("sift", MODEL_SIZE)),
@@ -66,6 +88,8 @@ def baselines(full_resolution: bool = True) -> list[Baseline]:
             Baseline("SIFT + E, full size", feature_pose("sift", None)),
             Baseline("ORB + E, full size", feature_pose("orb", None)),
         ]
+        if xfeat is not None:
+            found.append(Baseline(XFEAT_NAME, xfeat_pose(xfeat)))
     return found
 
 

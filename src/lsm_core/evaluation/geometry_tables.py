@@ -11,6 +11,7 @@ import numpy as np
 from lsm_core.evaluation.depth_metrics import DepthError
 from lsm_core.evaluation.pose_metrics import AUC_THRESHOLDS_DEG, FAILED_DEG, pose_auc
 from lsm_core.evaluation.records import MIN_DIRECTION_BASELINE_M, PairRecord
+from lsm_core.evaluation.switches import DepthAlignment
 from lsm_core.evaluation.tables import Cell, Column, Table
 
 GOOD_ROTATION_DEG = 10.0
@@ -56,7 +57,9 @@ def pose_table(title: str, methods: Mapping[str, Sequence[PairRecord]]) -> Table
     ]
     rows: list[list[Cell]] = []
     for name, records in methods.items():
-        if records:
+        if not records:
+            rows.append([name, 0, *[None] * (len(columns) - 2)])
+        else:
             auc = pose_auc([r.pose.worst_deg for r in records])
             has_direction = not math.isnan(direction_median(records))
             rows.append(
@@ -98,7 +101,10 @@ def overlap_table(title: str, methods: Mapping[str, Sequence[PairRecord]], bins:
 
 
 def depth_table(
-    title: str, groups: Mapping[str, Sequence[PairRecord]], constant: Mapping[str, Sequence[DepthError]]
+    title: str,
+    groups: Mapping[str, Sequence[PairRecord]],
+    constant: Mapping[str, Sequence[DepthError]],
+    alignment: DepthAlignment = "median",
 ) -> Table:
     """Return depth errors of view 0 and of view 1's pointmap, beside a constant depth.
 
@@ -106,12 +112,14 @@ def depth_table(
         title: of the table.
         groups: name of a group of pairs -> its records.
         constant: the same group -> errors of a constant depth on the same pixels.
+        alignment: how depths were aligned, for the note.
     """
     columns = [
         Column("pairs"),
         Column("n", "d"),
         Column("absrel"),
         Column("δ<1.25"),
+        Column("τ<1.03"),
         Column("absrel sure half"),
         Column("absrel const."),
         Column("δ const."),
@@ -128,6 +136,7 @@ def depth_table(
                     len(errors),
                     mean_of(errors, lambda e: e.absrel),
                     mean_of(errors, lambda e: e.delta),
+                    mean_of(errors, lambda e: e.tau),
                     mean_of([r.sure_depth for r in records if r.sure_depth is not None], lambda e: e.absrel),
                     mean_of(constant[name], lambda e: e.absrel),
                     mean_of(constant[name], lambda e: e.delta),
@@ -136,7 +145,7 @@ def depth_table(
                 ]
             )
     note = (
-        "Depth of view 0 after median alignment per image, mean over images; sure half: only the "
+        f"Depth of view 0 after alignment per image ({alignment}), mean over images; sure half: only the "
         "half of the pixels with the highest confidence, const.: one constant depth instead. "
         "View-1 points: median relative error of view 1's points in camera 0 after one scale per pair, median over "
         "pairs where both depths are known. Scale: median of predicted over true depth before alignment."

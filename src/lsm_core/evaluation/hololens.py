@@ -6,7 +6,7 @@ original data set. Depth is time of flight: sparse towards the edges, 0 where mi
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,22 +17,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lsm_core.errors import FileFormatError
-from lsm_core.evaluation.pairs import EvalPair, EvalView
-from lsm_core.geometry.camera import in_image, project, transform_points, unproject
-from lsm_core.geometry.overlap import view_overlap
-from lsm_core.geometry.se3 import relative
 from lsm_core.io.bags import open_bag
-
-OVERLAP_BINS = ((0.0, 0.05), (0.05, 0.2), (0.2, 0.4), (0.4, 0.6), (0.6, 0.8), (0.8, 1.0))
-MAX_GAP = 24
-MIN_BASELINE_M = 0.05
-OVERLAP_STRIDE = 3
-NEIGHBOURS = 2  # frames with depth that say how deep a frame without is
 
 
 @dataclass(frozen=True)
 class HoloLensRecording:
-    """The recording without its images.
+    """The recording without its images, an `RgbdSequence`.
 
     Attributes:
         names: per frame file name.
@@ -40,6 +30,7 @@ class HoloLensRecording:
         K: [3, 3] float32, pixels of a 540x360 image.
         depth: frame -> [360, 540] float32 metres, 0 = none; every sixth frame.
         bag: path of the bag with the images, one message per frame.
+        title: for tables.
     """
 
     names: tuple[str, ...]
@@ -47,15 +38,45 @@ class HoloLensRecording:
     K: Tensor
     depth: dict[int, Tensor]
     bag: Path
+    title: str = "HoloLens kitchen"
 
+    def __len__(self) -> int:
+        return len(self.names)
 
-@dataclass(frozen=True)
-class PairChoice:
-    """Frames i (with depth) and j and the share of i's measured pixels that j sees."""
+    def label(self, index: int) -> str:
+        """Return the name of a frame's file without its ending."""
+        return self.names[index].removesuffix(".png")
 
-    i: int
-    j: int
-    overlap: float
+    def measured(self) -> list[int]:
+        """Return the frames with depth."""
+        return sorted(self.depth)
+
+    def pose(self, index: int) -> Tensor:
+        """Return T_world_cam [4, 4] float64."""
+        return self.T_world_cam[index]
+
+    def intrinsics(self, index: int) -> Tensor:
+        """Return K, the same for all frames."""
+        return self.K
+
+    def depth_map(self, index: int) -> Tensor | None:
+        """Return a frame's depth, or None."""
+        return self.depth.get(index)
+
+    def images(self, indices: Collection[int]) -> dict[int, NDArray[np.uint8]]:
+        """Read images from the bag.
+
+        Raises:
+            FileFormatError: the bag is absent, damaged or shorter than the recording.
+        """
+        wanted, images = set(indices), {}
+        with open_bag(self.bag) as bag:
+            for frame in bag.frames():
+                if frame.index in wanted:
+                    images[frame.index] = frame.image
+        if set(images) != wanted:
+            raise FileFormatError(f"{self.bag} lacks {len(wanted) - len(images)} of the frames that are needed.")
+        return images
 
 
 def read_recording(shared: Path) -> HoloLensRecording:
@@ -78,87 +99,6 @@ def read_recording(shared: Path) -> HoloLensRecording:
     found = {i: folder / "depth" / name for i, name in enumerate(names) if (folder / "depth" / name).is_file()}
     depth = {i: _read_depth(path) for i, path in found.items()}
     return HoloLensRecording(names, poses, K, depth, shared / "data" / "bags" / "hololens_kitchen")
-
-
-def choose_pairs(recording: HoloLensRecording) -> list[PairChoice]:
-    """Choose pairs evenly over overlap: per depth frame and overlap bin the frame nearest the bin's middle.
-
-    Candidates are at most 24 frames apart in either direction and moved at least 5 cm. The list is the same on
-    every machine.
-    """
-    chosen = []
-    for i in sorted(recording.depth):
-        candidates = list(_candidates(recording, i))
-        for low, high in OVERLAP_BINS:
-            inside = [c for c in candidates if low <= c.overlap < high or (high == 1.0 and c.overlap == 1.0)]
-            if inside:
-                middle = (low + high) / 2
-                chosen.append(min(inside, key=lambda c: (abs(c.overlap - middle), abs(c.j - c.i), c.j)))
-    return chosen
-
-
-def surface_depth(recording: HoloLensRecording, frame: int) -> Tensor:
-    """Return [360, 540] metres as a frame sees them, 0 = unknown: measured, or carried over from its neighbours.
-
-    Depth is there for every sixth frame; the points of the two such frames nearest in time are moved to where this
-    frame sees them, at most five frames away, the nearest point at a pixel counting.
-    """
-    if frame in recording.depth:
-        return recording.depth[frame]
-    nearest = sorted(recording.depth, key=lambda i: abs(i - frame))[:NEIGHBOURS]
-    found = torch.full_like(recording.depth[nearest[0]], torch.inf)
-    height, width = (int(n) for n in found.shape)
-    for i in nearest:
-        measured = recording.depth[i]
-        T_frame_i = relative(recording.T_world_cam[frame], recording.T_world_cam[i]).float()
-        points = transform_points(T_frame_i, unproject(measured, recording.K)[measured > 0])
-        pixels, z = project(points, recording.K)
-        inside = in_image(pixels, height, width)
-        x, y = pixels[inside].round().long().unbind(-1)
-        at = y.clamp(0, height - 1) * width + x.clamp(0, width - 1)
-        found.view(-1).scatter_reduce_(0, at, z[inside], "amin")
-    return found.nan_to_num(posinf=0.0)
-
-
-def frame_of(recording: HoloLensRecording, view: EvalView) -> int:
-    """Return the number of the frame that `load_pairs` made a view of."""
-    return recording.names.index(f"{view.name}.png")
-
-
-def load_pairs(recording: HoloLensRecording, choices: Sequence[PairChoice]) -> list[EvalPair]:
-    """Read the images of the chosen pairs from the bag.
-
-    Raises:
-        FileFormatError: the bag is absent, damaged or shorter than the recording.
-    """
-    wanted = {c.i for c in choices} | {c.j for c in choices}
-    images: dict[int, NDArray[np.uint8]] = {}
-    with open_bag(recording.bag) as bag:
-        for frame in bag.frames():
-            if frame.index in wanted:
-                images[frame.index] = frame.image
-    if set(images) != wanted:
-        raise FileFormatError(f"{recording.bag} lacks {len(wanted) - len(images)} of the frames that are needed.")
-
-    def view(index: int) -> EvalView:
-        name = recording.names[index].removesuffix(".png")
-        return EvalView(name, images[index], recording.K, recording.depth.get(index))
-
-    poses = recording.T_world_cam
-    return [EvalPair((view(c.i), view(c.j)), relative(poses[c.i], poses[c.j]), c.overlap) for c in choices]
-
-
-def _candidates(recording: HoloLensRecording, i: int) -> Iterator[PairChoice]:
-    """Yield frames near frame i with their overlap."""
-    depth = recording.depth[i]
-    size = (int(depth.shape[0]), int(depth.shape[1]))
-    sparse = depth[::OVERLAP_STRIDE, ::OVERLAP_STRIDE]
-    every_nth = torch.diag(torch.tensor([1 / OVERLAP_STRIDE, 1 / OVERLAP_STRIDE, 1.0]))
-    K_sparse = every_nth @ recording.K
-    for j in range(max(0, i - MAX_GAP), min(len(recording.names), i + MAX_GAP + 1)):
-        T_i_j = relative(recording.T_world_cam[i], recording.T_world_cam[j])
-        if j != i and float(T_i_j[:3, 3].norm()) >= MIN_BASELINE_M:
-            yield PairChoice(i, j, view_overlap(sparse, K_sparse, T_i_j.float(), recording.K, size))
 
 
 def _read_depth(path: Path) -> Tensor:

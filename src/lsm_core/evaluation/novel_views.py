@@ -19,13 +19,13 @@ from lsm_core.backends.base import Backend
 from lsm_core.data.shards import FrameShard, list_shards, load_shard
 from lsm_core.errors import FileFormatError
 from lsm_core.evaluation.grid import sample_on_grid
+from lsm_core.evaluation.measuring import StudyOptions
 from lsm_core.evaluation.pairs import evenly_spaced
 from lsm_core.evaluation.provenance import provenance
 from lsm_core.evaluation.report import EvalReport
 from lsm_core.evaluation.rooms import ROOM_TEXTS
 from lsm_core.evaluation.semantic_metrics import Confusion
 from lsm_core.evaluation.semantic_tables import FREQUENT_SHARE, mean_iou_of_frequent
-from lsm_core.evaluation.studies import StudyOptions
 from lsm_core.evaluation.tables import Cell, Column, Table
 from lsm_core.geometry.se3 import relative
 from lsm_core.query import query_gaussians, query_prediction

@@ -16,6 +16,7 @@ from lsm_core.evaluation.depth_metrics import DepthError, depth_error, pointmap_
 from lsm_core.evaluation.grid import grid_intrinsics, sample_on_grid
 from lsm_core.evaluation.pairs import EvalPair, EvalView
 from lsm_core.evaluation.pose_metrics import FAILED_POSE, PoseError, pose_error
+from lsm_core.evaluation.switches import DepthAlignment
 from lsm_core.geometry.camera import transform_points, unproject
 from lsm_core.types import Prediction
 
@@ -63,7 +64,10 @@ class PairRecord:
 
 
 def run_backend(
-    backend: Backend, pairs: Sequence[EvalPair], known_intrinsics: bool = True
+    backend: Backend,
+    pairs: Sequence[EvalPair],
+    known_intrinsics: bool = True,
+    depth_alignment: DepthAlignment = "median",
 ) -> Iterator[tuple[EvalPair, Prediction, PairRecord]]:
     """Predict each pair through the public API and measure it.
 
@@ -71,6 +75,7 @@ def run_backend(
         backend: any backend.
         pairs: with ground truth.
         known_intrinsics: give the backend the true intrinsics; one that needs them gets them anyway.
+        depth_alignment: what is taken out of depths before they are compared.
 
     A backend that must be told poses is told the true ones, so its pose errors say nothing and its depths do.
     """
@@ -82,11 +87,15 @@ def run_backend(
         if backend.device.type == "cuda":
             torch.cuda.synchronize(backend.device)
         seconds, cpu_seconds = time.perf_counter() - start, time.process_time() - cpu_start
-        yield pair, prediction, measure(pair, prediction, seconds, cpu_seconds)
+        yield pair, prediction, measure(pair, prediction, seconds, cpu_seconds, depth_alignment)
 
 
 def measure(
-    pair: EvalPair, prediction: Prediction, seconds: float = math.nan, cpu_seconds: float = math.nan
+    pair: EvalPair,
+    prediction: Prediction,
+    seconds: float = math.nan,
+    cpu_seconds: float = math.nan,
+    depth_alignment: DepthAlignment = "median",
 ) -> PairRecord:
     """Compare one prediction with the truth."""
     found = prediction.pose_valid[1]
@@ -98,8 +107,11 @@ def measure(
         pose=pose,
         pose_found=found,
         validity=prediction.validity,
-        depth=(_depth(pair, prediction, 0), _depth(pair, prediction, 1) if found else None),
-        sure_depth=_sure_depth(pair, prediction),
+        depth=(
+            _depth(pair, prediction, 0, depth_alignment),
+            _depth(pair, prediction, 1, depth_alignment) if found else None,
+        ),
+        sure_depth=_sure_depth(pair, prediction, depth_alignment),
         pointmap1=_pointmap1(pair, prediction) if found else math.nan,
         seconds=seconds,
         cpu_seconds=cpu_seconds,
@@ -123,10 +135,12 @@ def run_pose_method(method: PoseMethod, pairs: Sequence[EvalPair]) -> list[PairR
     return records
 
 
-def constant_depth_errors(pair: EvalPair, prediction: Prediction) -> DepthError | None:
+def constant_depth_errors(
+    pair: EvalPair, prediction: Prediction, alignment: DepthAlignment = "median"
+) -> DepthError | None:
     """Return the error of one constant depth on the pixels where view 0's depth is measured."""
     true = _true_depth(pair.views[0], prediction, 0)
-    return None if true is None else depth_error(torch.ones_like(true), true)
+    return None if true is None else depth_error(torch.ones_like(true), true, alignment)
 
 
 def _true_depth(view: EvalView, prediction: Prediction, index: int) -> Tensor | None:
@@ -134,13 +148,13 @@ def _true_depth(view: EvalView, prediction: Prediction, index: int) -> Tensor | 
     return None if view.depth is None else sample_on_grid(prediction, index, view.depth)
 
 
-def _depth(pair: EvalPair, prediction: Prediction, index: int) -> DepthError | None:
+def _depth(pair: EvalPair, prediction: Prediction, index: int, alignment: DepthAlignment) -> DepthError | None:
     """Return the depth error of a view, or None where its depth is not known."""
     true = _true_depth(pair.views[index], prediction, index)
-    return None if true is None else depth_error(prediction.depth(index).detach().cpu().float(), true)
+    return None if true is None else depth_error(prediction.depth(index).detach().cpu().float(), true, alignment)
 
 
-def _sure_depth(pair: EvalPair, prediction: Prediction) -> DepthError | None:
+def _sure_depth(pair: EvalPair, prediction: Prediction, alignment: DepthAlignment) -> DepthError | None:
     """Return view 0's depth error on the half of its measured pixels with the highest confidence."""
     true = _true_depth(pair.views[0], prediction, 0)
     if true is None or not bool((true > 0).any()):
@@ -150,7 +164,7 @@ def _sure_depth(pair: EvalPair, prediction: Prediction) -> DepthError | None:
     sure = measured[confidence.argsort(descending=True, stable=True)[: (len(measured) + 1) // 2]]
     chosen = torch.zeros(true.numel())
     chosen[sure] = true.flatten()[sure]
-    return depth_error(prediction.depth(0).detach().cpu().float(), chosen.reshape(true.shape))
+    return depth_error(prediction.depth(0).detach().cpu().float(), chosen.reshape(true.shape), alignment)
 
 
 def _pointmap1(pair: EvalPair, prediction: Prediction) -> float:

@@ -9,12 +9,14 @@ from pathlib import Path
 import numpy as np
 
 from lsm_core.backends.base import Backend
-from lsm_core.evaluation.hololens import choose_pairs, load_pairs, read_recording
+from lsm_core.evaluation.goals import GOOD_OVERLAP
+from lsm_core.evaluation.hololens import read_recording
+from lsm_core.evaluation.measuring import StudyOptions
 from lsm_core.evaluation.pairs import EvalPair, evenly_spaced
 from lsm_core.evaluation.pose_metrics import PoseError, pose_auc, pose_error
 from lsm_core.evaluation.provenance import provenance
 from lsm_core.evaluation.report import EvalReport
-from lsm_core.evaluation.studies import GOOD_OVERLAP, StudyOptions
+from lsm_core.evaluation.sequences import choose_pairs, load_pairs
 from lsm_core.evaluation.tables import Cell, Column, Table
 from lsm_core.geometry.pose_refinement import RefineOptions
 from lsm_core.geometry.refined_prediction import EXTRA, PoseRefinement, refine_prediction

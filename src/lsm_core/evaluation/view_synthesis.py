@@ -1,6 +1,6 @@
 """Views between two real images: Gaussians drawn there against the picture that was taken, beside a plain warp.
 
-Of each HoloLens pair that overlaps well, the frame halfway between is drawn from the Gaussians of the two and
+Of each pair of a recording that overlaps well, the frame halfway between is drawn from the Gaussians of the two and
 compared with the recording. The baseline moves every coloured point of both views, by the depth and pose of the
 same prediction, to its nearest pixel. Both are compared where both reach, at the size of the model's output grid.
 """
@@ -19,21 +19,28 @@ from torch import Tensor
 
 from lsm_core.backends.base import Backend
 from lsm_core.evaluation.bars import Bar, bars_table
+from lsm_core.evaluation.geometry_tables import median_of
 from lsm_core.evaluation.goals import GOOD_OVERLAP
 from lsm_core.evaluation.grid import sample_on_grid
-from lsm_core.evaluation.hololens import HoloLensRecording, PairChoice, choose_pairs, load_pairs, read_recording
+from lsm_core.evaluation.hololens import read_recording
+from lsm_core.evaluation.image_metrics import ImageError, image_error
+from lsm_core.evaluation.measuring import StudyOptions
 from lsm_core.evaluation.pairs import EvalPair, evenly_spaced
 from lsm_core.evaluation.provenance import provenance
 from lsm_core.evaluation.report import EvalReport
-from lsm_core.evaluation.studies import StudyOptions
+from lsm_core.evaluation.sequences import PairChoice, RgbdSequence, choose_pairs, load_pairs
+from lsm_core.evaluation.switches import Switches
 from lsm_core.evaluation.tables import Cell, Column, Table
 from lsm_core.geometry import project, transform_points
 from lsm_core.geometry.se3 import relative
+from lsm_core.nn.lpips import Lpips
 from lsm_core.render import render
 from lsm_core.types import Camera, Gaussians, Prediction
+from lsm_core.weights.lpips_package import available_lpips
 
 COVERED = 0.5  # of alpha: where less is drawn, nothing is claimed
 GOAL_DB = 19.0
+ON_COVERED = Switches(image_mask="covered", mask_averages=True)
 Rgb = NDArray[np.float64]
 Align = Callable[[Gaussians, Camera, Tensor], Camera]
 
@@ -48,15 +55,27 @@ class Between:
     T_cam0_between: Tensor  # [4, 4] float64 metres
 
 
-def views_between(recording: HoloLensRecording, limit: int | None) -> list[Between]:
+@dataclass(frozen=True)
+class BetweenScore:
+    """How well a view between was drawn from Gaussians, and by moving points; over the same pixels."""
+
+    drawn: ImageError
+    moved: ImageError
+
+
+def views_between(sequence: RgbdSequence, limit: int | None) -> list[Between]:
     """Return the pairs with an overlap above 0.4 that have a frame between, evenly spread."""
-    good = [c for c in choose_pairs(recording) if c.overlap > GOOD_OVERLAP and abs(c.i - c.j) >= 2]
+    good = [c for c in choose_pairs(sequence) if c.overlap > GOOD_OVERLAP and abs(c.i - c.j) >= 2]
     chosen = evenly_spaced(good, limit)
     middles = [(c.i + c.j) // 2 for c in chosen]
-    loaded = load_pairs(recording, [*chosen, *(PairChoice(m, m, 1.0) for m in middles)])
-    poses = recording.T_world_cam
+    loaded = load_pairs(sequence, [*chosen, *(PairChoice(m, m, 1.0) for m in middles)])
     return [
-        Between(pair, middle.views[0].image, recording.K, relative(poses[choice.i], poses[m]))
+        Between(
+            pair,
+            middle.views[0].image,
+            sequence.intrinsics(m),
+            relative(sequence.pose(choice.i), sequence.pose(m)),
+        )
         for choice, m, pair, middle in zip(chosen, middles, loaded, loaded[len(chosen) :], strict=False)
     ]
 
@@ -102,48 +121,63 @@ def warped(prediction: Prediction, camera: Camera) -> tuple[Rgb, NDArray[np.bool
     return rgb, hit
 
 
-def psnr(drawn: Rgb, true: Rgb, where: NDArray[np.bool_]) -> float:
-    """Return the peak signal-to-noise ratio in dB over some pixels of images in 0 to 1."""
-    return float(-10 * np.log10(max(float(((drawn - true)[where] ** 2).mean()), 1e-10)))
-
-
 def study_hololens_views(
     backend: Backend, shared: Path, options: StudyOptions | None = None, align: Align | None = None
 ) -> EvalReport:
-    """Measure views drawn between the images of the HoloLens recording.
-
-    Args:
-        backend: with Gaussians.
-        shared: folder with the data.
-        options: how many pairs.
-        align: moves each true camera to where the Gaussians show its image best before views are compared.
+    """Measure views drawn between the images of the HoloLens recording; see `between_scores`.
 
     Raises:
         FileFormatError: the recording is absent or damaged.
     """
     opts = options or StudyOptions()
-    recording = read_recording(shared)
-    all_between = views_between(recording, opts.limit)
-    rows: list[tuple[float, float, float]] = []
-    for done, between in enumerate(all_between):
-        found = _measure(backend, between, opts.known_intrinsics, align)
-        if found is not None:
-            rows.append(found)
-        opts.progress(done + 1, len(all_between))
-    table, ours = _table(rows, len(all_between), "at its true pose" if align is None else "its pose aligned")
+    scores, pairs = between_scores(backend, read_recording(shared), opts, align)
+    ours = median_of([s.drawn.psnr for s in scores])
     goal = Bar("PSNR dB, median", ours, GOAL_DB, at_least=True)
-    tables = [bars_table("Goals of version 1: views between real images", [goal]), table]
-    figures = {"psnr": ours, "pairs": float(len(all_between)), "drawn": float(len(rows))}
+    tables = [
+        bars_table("Goals of version 1: views between real images", [goal]),
+        between_table("Views between real images (HoloLens kitchen)", scores, pairs, align is not None),
+    ]
+    figures = between_figures(scores, pairs)
     return EvalReport("lsm eval hololens-views", backend.name, tables, figures, provenance(backend.device))
 
 
-def _measure(
-    backend: Backend, between: Between, known_intrinsics: bool, align: Align | None = None
-) -> tuple[float, float, float] | None:
-    """Return (PSNR drawn, PSNR warped, share of pixels compared); None where nothing can be drawn."""
-    images = [view.image for view in between.pair.views]
-    known = [view.K for view in between.pair.views] if known_intrinsics else None
-    prediction = backend.predict(images, known)
+def between_scores(
+    backend: Backend, sequence: RgbdSequence, opts: StudyOptions, align: Align | None = None
+) -> tuple[list[BetweenScore], int]:
+    """Draw the views between the images of a recording and compare them.
+
+    Args:
+        backend: with Gaussians.
+        sequence: the recording.
+        opts: how many pairs.
+        align: moves each true camera to where the Gaussians show its image best before views are compared.
+
+    Returns:
+        The scores of the pairs that could be drawn, and the number of all.
+    """
+    network = available_lpips(backend.device)
+    all_between = views_between(sequence, opts.limit)
+    scores = []
+    for done, between in enumerate(all_between):
+        found = measure_between(backend, between, opts.known_intrinsics, align, network)
+        if found is not None:
+            scores.append(found)
+        opts.progress(done + 1, len(all_between))
+    return scores, len(all_between)
+
+
+def measure_between(
+    backend: Backend,
+    between: Between,
+    known_intrinsics: bool,
+    align: Align | None = None,
+    network: Lpips | None = None,
+) -> BetweenScore | None:
+    """Return the scores of one view between; None where nothing can be drawn."""
+    views = between.pair.views
+    known = [view.K for view in views] if known_intrinsics or backend.needs_intrinsics else None
+    poses = [torch.eye(4), between.pair.T_cam0_cam1] if backend.needs_poses else None
+    prediction = backend.predict([view.image for view in views], known, poses)
     if prediction.gaussians is None or not all(prediction.pose_valid):
         return None
     height, width = prediction.pointmaps[0].shape[:2]
@@ -151,30 +185,47 @@ def _measure(
     if camera is None:
         return None
     small = cv2.resize(between.image, (camera.width, camera.height), interpolation=cv2.INTER_AREA)
-    true = np.asarray(small, np.float64) / 255.0
+    true = torch.from_numpy(np.asarray(small, np.float32) / 255.0)
     if align is not None:
-        camera = align(prediction.gaussians, camera, torch.from_numpy(true).float())
+        camera = align(prediction.gaussians, camera, true)
     drawn = render(replace(prediction.gaussians, features=None), camera)
     moved, hit = warped(prediction, camera)
-    where = hit & (drawn.alpha.detach().cpu().numpy() >= COVERED)
-    if not where.any():
+    where = torch.from_numpy(hit) & (drawn.alpha.detach().cpu() >= COVERED)
+    if not bool(where.any()):
         return None
-    rgb = drawn.rgb.detach().cpu().double().numpy()
-    return psnr(rgb, true, where), psnr(moved, true, where), float(where.mean())
+    pictures = (drawn.rgb.detach().cpu(), torch.from_numpy(moved).float())
+    ours, warp = (image_error(true, picture, ON_COVERED, network, where) for picture in pictures)
+    return BetweenScore(ours, warp)
 
 
-def _table(rows: Sequence[tuple[float, float, float]], pairs: int, place: str) -> tuple[Table, float]:
-    """Return the table and the median PSNR of the Gaussians."""
-    columns = [Column("method"), Column("views", "d"), Column("PSNR dB", ".2f"), Column("compared", ".1%")]
-    figures = np.median(np.array(rows), axis=0) if rows else np.full(3, np.nan)
-    gaussians, warp, share = (float(v) for v in figures)
-    cells: list[list[Cell]] = [
-        ["drawn from Gaussians", len(rows), gaussians, share],
-        ["points moved by predicted depth", len(rows), warp, share],
+def between_figures(scores: Sequence[BetweenScore], pairs: int) -> dict[str, float]:
+    """Return the main figures."""
+    psnr = median_of([s.drawn.psnr for s in scores])
+    return {"psnr": psnr, "pairs": float(pairs), "drawn": float(len(scores))}
+
+
+def between_table(title: str, scores: Sequence[BetweenScore], pairs: int, aligned: bool) -> Table:
+    """Return medians over the views that were drawn, for the Gaussians and for the points."""
+    columns = [
+        Column("method"),
+        Column("views", "d"),
+        Column("PSNR dB", ".2f"),
+        Column("SSIM"),
+        Column("LPIPS"),
+        Column("compared", ".1%"),
     ]
+    rows: list[list[Cell]] = []
+    for name, errors in (
+        ("drawn from Gaussians", [s.drawn for s in scores]),
+        ("points moved by predicted depth", [s.moved for s in scores]),
+    ):
+        figures = [[getattr(e, what) for e in errors] for what in ("psnr", "ssim", "lpips", "counted")]
+        rows.append([name, len(errors), *(median_of(values) for values in figures)])
+    place = "its pose aligned" if aligned else "at its true pose"
     note = (
-        f"Medians over {len(rows)} of {pairs} pairs with an overlap above {GOOD_OVERLAP:g}; the others got no "
+        f"Medians over {len(scores)} of {pairs} pairs with an overlap above {GOOD_OVERLAP:g}; the others got no "
         f"pose. The frame halfway between the views, {place}, on the model's output grid; compared: pixels "
-        f"where alpha is at least {COVERED:g} and a point lands. The unit comes from the first view's true depth."
+        f"where alpha is at least {COVERED:g} and a point lands; LPIPS where its weights are installed. The unit "
+        "comes from the first view's true depth."
     )
-    return Table("Views between real images (HoloLens kitchen)", columns, cells, note), gaussians
+    return Table(title, columns, rows, note)

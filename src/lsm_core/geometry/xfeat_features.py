@@ -33,8 +33,8 @@ class XFeatPoints:
 def find_xfeat(network: XFeat, image: NDArray[np.uint8], max_points: int = 4096) -> XFeatPoints:
     """Find and describe points of an image [H, W, 3] uint8 RGB.
 
-    The picture is brought to multiples of 32 first. A point counts if it is the largest of its 5x5 pixels; its score
-    is corner times reliability.
+    The picture is brought to multiples of 32 first. A point counts if it is the largest of its 5x5 pixels; its
+    score is corner times reliability.
     """
     device = next(network.parameters()).device
     height, width = (side // STRIDE * STRIDE for side in image.shape[:2])

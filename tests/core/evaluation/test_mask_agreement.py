@@ -13,11 +13,13 @@ import torch
 from test_studies import write_shard
 from truth_backend import TruthBackend
 
-from lsm_core.evaluation.hololens import HoloLensRecording, surface_depth
+from lsm_core.evaluation.hololens import HoloLensRecording
 from lsm_core.evaluation.mask_agreement import MaskAgreement, compare_masks
+from lsm_core.evaluation.measuring import StudyOptions
 from lsm_core.evaluation.pairs import EvalPair, EvalView
 from lsm_core.evaluation.rooms import load_room_pairs
-from lsm_core.evaluation.studies import StudyOptions, study_rooms
+from lsm_core.evaluation.sequences import surface_depth
+from lsm_core.evaluation.studies import study_rooms
 from lsm_core.geometry import co_visible_pixels
 
 HEIGHT, WIDTH = 40, 80

@@ -11,10 +11,11 @@ import torch
 from lsm_core.errors import FileFormatError
 from lsm_core.evaluation.baselines import baselines
 from lsm_core.evaluation.geometry_tables import rotation_good_share, rotation_median
-from lsm_core.evaluation.hololens import choose_pairs, load_pairs, read_recording
+from lsm_core.evaluation.hololens import read_recording
 from lsm_core.evaluation.nyu import NYU_NAMES, load_nyu
 from lsm_core.evaluation.pairs import evenly_spaced
 from lsm_core.evaluation.records import run_pose_method
+from lsm_core.evaluation.sequences import choose_pairs, load_pairs
 
 
 def test_a_folder_without_the_recording_is_a_typed_error(tmp_path: Path) -> None:

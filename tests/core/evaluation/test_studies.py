@@ -20,10 +20,11 @@ from lsm_core.evaluation.geometry_tables import (
     rotation_median,
     validity_table,
 )
+from lsm_core.evaluation.measuring import StudyOptions
 from lsm_core.evaluation.records import PairRecord, run_backend
 from lsm_core.evaluation.rooms import load_room_pairs
 from lsm_core.evaluation.shared_data import find_shared
-from lsm_core.evaluation.studies import StudyOptions, study_rooms
+from lsm_core.evaluation.studies import study_rooms
 from lsm_core.evaluation.tables import Column, Table, update_markdown
 
 
