@@ -1,42 +1,45 @@
-"""`lsm eval hololens | hololens-views | rooms | semantic | presence | refine | views`: against ground truth."""
+"""`lsm eval rgbd-sequence | hololens | hololens-views | rooms | semantic | presence | refine | views`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import torch
 import typer
-from rich.progress import Progress
 
 from lsm_core.backends import Backend, load_backend
 from lsm_core.cli.arguments import BackendOption, DeviceOption, PatienceOption, RefineOption, WeightsOption
-from lsm_core.cli.console import out, print_json, progress_bar
+from lsm_core.cli.evaluation_output import (
+    BaselinesFromOption,
+    JsonOption,
+    LimitOption,
+    MarkdownOption,
+    RowsOption,
+    SheetOption,
+    SwitchOption,
+    ThreadsOption,
+    XFeatOption,
+    deliver,
+    shown_progress,
+)
 from lsm_core.cli.loading import refined
 from lsm_core.evaluation.measuring import StudyOptions
 from lsm_core.evaluation.presence import study_presence
 from lsm_core.evaluation.records import PairRecord
-from lsm_core.evaluation.report import EvalReport, read_records
-from lsm_core.evaluation.sequence_study import study_hololens
+from lsm_core.evaluation.report import read_records
+from lsm_core.evaluation.sequence_study import ON_SEQUENCES, study_hololens, study_sequence
+from lsm_core.evaluation.sequences import open_sequence
 from lsm_core.evaluation.shared_data import find_shared
 from lsm_core.evaluation.studies import study_nyu, study_rooms
-from lsm_core.io.images import write_png
+from lsm_core.evaluation.switches import switched
+from lsm_core.weights.xfeat_file import available_xfeat
 
 app = typer.Typer(help="Measure a backend against ground truth.", no_args_is_help=True)
 
-ThreadsOption = Annotated[int | None, typer.Option(min=1, help="CPU threads of PyTorch.")]
-LimitOption = Annotated[int | None, typer.Option(min=1, help="At most this many pairs or images, evenly spread.")]
-JsonOption = Annotated[Path | None, typer.Option("--json", help="Write tables and every pair's figures here.")]
-MarkdownOption = Annotated[Path | None, typer.Option("--md", help="Write the tables into this Markdown file.")]
-SheetOption = Annotated[Path | None, typer.Option(help="Write a PNG picture of some pairs here.")]
-RowsOption = Annotated[int, typer.Option(min=1, help="Pairs in the picture.")]
 SharedOption = Annotated[Path | None, typer.Option(help="Folder with data/; default LSM_SHARED or ../shared.")]
 IntrinsicsOption = Annotated[bool, typer.Option(help="Give the backend the true intrinsics.")]
-BaselinesFromOption = Annotated[
-    Path | None, typer.Option(help="Take the baselines from this earlier --json of the same pairs.")
-]
 FullSizeOption = Annotated[
     bool, typer.Option("--full-resolution", help="lsm-tiny: refine poses on corners of the images as given.")
 ]
@@ -46,6 +49,40 @@ BaselinesOption = Annotated[bool, typer.Option(help="Also run SIFT, ORB and iden
 def register(main: typer.Typer) -> None:
     """Add the commands to the program."""
     main.add_typer(app, name="eval")
+
+
+@app.command("rgbd-sequence")
+def rgbd_sequence(
+    data: Annotated[
+        Path, typer.Option(help="Recording with images, depth, poses; docs/data.md has the layouts.")
+    ],
+    scene: Annotated[str | None, typer.Option(help="Which recording of a folder of several.")] = None,
+    backend: BackendOption = "lsm-tiny",
+    weights: WeightsOption = None,
+    device: DeviceOption = "auto",
+    threads: ThreadsOption = None,
+    limit: LimitOption = None,
+    switch: SwitchOption = None,
+    baselines: BaselinesOption = True,
+    baselines_from: BaselinesFromOption = None,
+    xfeat: XFeatOption = None,
+    full_resolution: FullSizeOption = False,
+    refine_pose: RefineOption = None,
+    patience: PatienceOption = None,
+    as_json: JsonOption = None,
+    md: MarkdownOption = None,
+    sheet: SheetOption = None,
+    rows: RowsOption = 8,
+) -> None:
+    """Poses, depth, masks, clouds, the path and views between, on any recording with depth and poses."""
+    switches, sequence = switched(ON_SEQUENCES, switch or ()), open_sequence(data, scene)
+    with shown_progress("rgbd-sequence") as bar:
+        model = _load(backend, weights, device, threads, full_resolution)
+        model = model if refine_pose is None else refined(model, refine_pose, patience)
+        network = available_xfeat(xfeat, model.device) if baselines else None
+        options = StudyOptions(limit, True, baselines, _known(baselines_from), rows if sheet else 0, bar)
+        report = study_sequence(model, sequence, switches, replace(options, xfeat=network))
+    deliver(report, as_json, md, sheet)
 
 
 @app.command()
@@ -59,6 +96,7 @@ def hololens(
     intrinsics: IntrinsicsOption = True,
     baselines: BaselinesOption = True,
     baselines_from: BaselinesFromOption = None,
+    xfeat: XFeatOption = None,
     full_resolution: FullSizeOption = False,
     refine_pose: RefineOption = None,
     patience: PatienceOption = None,
@@ -69,12 +107,13 @@ def hololens(
 ) -> None:
     """Poses, depth and agreement of masks on a real RGB-D recording, pairs chosen by overlap."""
     folder = find_shared(shared)
-    with _progress("hololens") as bar:
+    with shown_progress("hololens") as bar:
         model = _load(backend, weights, device, threads, full_resolution)
         model = model if refine_pose is None else refined(model, refine_pose, patience)
         options = StudyOptions(limit, intrinsics, baselines, _known(baselines_from), rows if sheet else 0, bar)
+        options = replace(options, xfeat=available_xfeat(xfeat, model.device) if baselines else None)
         report = study_hololens(model, folder, options)
-    _deliver(report, as_json, md, sheet)
+    deliver(report, as_json, md, sheet)
 
 
 @app.command()
@@ -97,12 +136,12 @@ def rooms(
     rows: RowsOption = 8,
 ) -> None:
     """Poses, depth, labels and agreement of masks in rendered rooms with held-out furniture."""
-    with _progress("rooms") as bar:
+    with shown_progress("rooms") as bar:
         model = _load(backend, weights, device, threads, full_resolution)
         model = model if refine_pose is None else refined(model, refine_pose, patience)
         options = StudyOptions(limit, intrinsics, baselines, _known(baselines_from), rows if sheet else 0, bar)
         report = study_rooms(model, data, options)
-    _deliver(report, as_json, md, sheet)
+    deliver(report, as_json, md, sheet)
 
 
 @app.command()
@@ -118,10 +157,10 @@ def semantic(
 ) -> None:
     """Labels on a few real photographs, eight classes."""
     folder = find_shared(shared)
-    with _progress("semantic") as bar:
+    with shown_progress("semantic") as bar:
         model = _load(backend, weights, device, threads)
         report = study_nyu(model, folder, StudyOptions(limit=limit, progress=bar))
-    _deliver(report, as_json, md, None)
+    deliver(report, as_json, md, None)
 
 
 @app.command()
@@ -137,7 +176,7 @@ def presence(
     """Whether things named are in view at all, on a few real photographs: precision and recall."""
     folder = find_shared(shared)
     report = study_presence(_load(backend, weights, device, threads), folder)
-    _deliver(report, as_json, md, None)
+    deliver(report, as_json, md, None)
 
 
 @app.command()
@@ -158,11 +197,11 @@ def refine(
     from lsm_core.weights.lpips_package import load_lpips
 
     folder = find_shared(shared)
-    with _progress("refine") as bar:
+    with shown_progress("refine") as bar:
         model = _load(backend, weights, device, threads)
         network = load_lpips(model.device) if lpips else None
         report = study_refinement(model, folder, StudyOptions(limit, intrinsics, progress=bar), network)
-    _deliver(report, as_json, md, None)
+    deliver(report, as_json, md, None)
 
 
 @app.command("hololens-views")
@@ -187,11 +226,11 @@ def hololens_views(
     from lsm_core.evaluation.view_synthesis import study_hololens_views  # numba is imported by what draws
 
     folder = find_shared(shared)
-    with _progress("views between") as bar:
+    with shown_progress("views between") as bar:
         model = _load(backend, weights, device, threads, full_resolution)
         align = released_alignment(model.device) if align_pose else None
         report = study_hololens_views(model, folder, StudyOptions(limit, intrinsics, progress=bar), align)
-    _deliver(report, as_json, md, None)
+    deliver(report, as_json, md, None)
 
 
 @app.command()
@@ -209,10 +248,10 @@ def views(
     """Colours and words drawn on views between the given ones, in rendered rooms."""
     from lsm_core.evaluation.novel_views import study_views  # numba is imported by what draws
 
-    with _progress("views") as bar:
+    with shown_progress("views") as bar:
         model = _load(backend, weights, device, threads)
         report = study_views(model, data, StudyOptions(limit, intrinsics, progress=bar))
-    _deliver(report, as_json, md, None)
+    deliver(report, as_json, md, None)
 
 
 def _known(path: Path | None) -> dict[str, list[PairRecord]]:
@@ -233,37 +272,3 @@ def _load(
 
     options = TinyOptions(full_resolution=FullResolutionOptions())
     return load_backend(backend, device, weights, options=options)
-
-
-class _Bar:
-    """Callback that moves a progress bar."""
-
-    def __init__(self, progress: Progress, name: str) -> None:
-        self._progress = progress
-        self._task = progress.add_task(name, total=None)
-
-    def __call__(self, done: int, total: int) -> None:
-        self._progress.update(self._task, completed=done, total=total)
-
-
-@contextmanager
-def _progress(name: str) -> Iterator[_Bar]:
-    """Show a progress bar on standard error."""
-    with progress_bar() as progress:
-        yield _Bar(progress, name)
-
-
-def _deliver(report: EvalReport, as_json: Path | None, md: Path | None, sheet: Path | None) -> None:
-    """Print the tables and write the files asked for; `--json -` prints JSON instead."""
-    if as_json is not None and str(as_json) == "-":
-        print_json(report.plain())
-    else:
-        for table in report.tables:
-            out.print(table.rich())
-        out.print(report.provenance.line())
-        if as_json is not None:
-            report.write_json(as_json)
-    if md is not None:
-        report.write_markdown(md)
-    if sheet is not None and report.sheet is not None:
-        write_png(sheet, report.sheet)

@@ -43,6 +43,8 @@ from lsm_core.evaluation.switches import Switches
 from lsm_core.evaluation.tables import Table
 from lsm_core.types import Prediction
 
+ON_SEQUENCES = Switches(scene_unit="depth", image_mask="covered", mask_averages=True)
+
 
 def study_sequence(
     backend: Backend,
@@ -63,7 +65,7 @@ def study_sequence(
     Raises:
         FileFormatError: a frame cannot be read.
     """
-    choices = switches or Switches(scene_unit="depth", image_mask="covered", mask_averages=True)
+    choices = switches or ON_SEQUENCES
     known = choices.intrinsics == "given"
     opts = replace(options or StudyOptions(), known_intrinsics=known, depth_alignment=choices.depth_alignment)
     clouds = CloudTally()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -12,9 +13,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lsm_core.data.formats.scene import Scene
+from lsm_core.data.formats import Scene, open_dataset
 from lsm_core.data.views import PosedView
-from lsm_core.errors import FileFormatError
+from lsm_core.errors import FileFormatError, InputError
 from lsm_core.evaluation.pairs import EvalPair, EvalView, evenly_spaced
 from lsm_core.geometry.camera import in_image, project, transform_points, unproject
 from lsm_core.geometry.overlap import view_overlap
@@ -110,6 +111,24 @@ class SceneSequence:
 
     def _read(self, index: int) -> PosedView:
         return self._scene.view(self._frames[index])
+
+
+def open_sequence(data: Path, scene: str | None = None) -> SceneSequence:
+    """Open a recording of any format that `lsm_core.data.formats` reads.
+
+    Args:
+        data: its folder or file, or a folder of several.
+        scene: which of several.
+
+    Raises:
+        InputError: there are several and none is named, or no such one.
+        FileFormatError: nothing is there, or it lacks poses, depth or metres.
+    """
+    dataset = open_dataset(data)
+    names = dataset.scenes
+    if scene is None and len(names) != 1:
+        raise InputError(f"'{data}' holds {len(names)} recordings.", f"Name one: --scene {' | '.join(names[:5])}.")
+    return SceneSequence(dataset.scene(names[0] if scene is None else scene))
 
 
 @dataclass(frozen=True)

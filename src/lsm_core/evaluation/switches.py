@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Literal, get_args
 
 from lsm_core.errors import InputError
@@ -73,10 +74,6 @@ class Switches:
         """Return them for JSON."""
         return asdict(self)
 
-    def line(self) -> str:
-        """Return them as one line, `name=value` each."""
-        return ", ".join(f"{name}={value}" for name, value in asdict(self).items())
-
 
 _CHOICES: dict[str, object] = {
     "depth_alignment": DepthAlignment,
@@ -90,3 +87,35 @@ _CHOICES: dict[str, object] = {
     "accuracy_average": Average,
     "trajectory": TrajectoryAlignment,
 }
+
+
+def switched(switches: Switches, changes: Sequence[str]) -> Switches:
+    """Return switches with some changed.
+
+    Args:
+        switches: to start from.
+        changes: texts `name=value`; yes or no for those that are either.
+
+    Raises:
+        InputError: no such switch, or a value it does not take.
+    """
+    kinds = {field.name: type(getattr(switches, field.name)) for field in fields(Switches)}
+    changed: dict[str, str | int | bool] = {}
+    for text in changes:
+        name, _, value = text.partition("=")
+        if name not in kinds:
+            raise InputError(f"There is no switch '{name}'.", f"Choose among {', '.join(kinds)}.")
+        changed[name] = _value(name, value, kinds[name])
+    return replace(switches, **changed)  # type: ignore[arg-type]  # values are checked
+
+
+def _value(name: str, value: str, kind: type) -> str | int | bool:
+    if kind is bool:
+        if value not in ("yes", "no"):
+            raise InputError(f"The switch {name} is yes or no, not '{value}'.")
+        return value == "yes"
+    if kind is int:
+        if not value.isdigit():
+            raise InputError(f"The switch {name} is a whole number, not '{value}'.")
+        return int(value)
+    return value
