@@ -1,4 +1,4 @@
-"""`lsm train`: train the embedded model from rendered rooms."""
+"""`lsm train`: train the embedded model from rendered rooms or a robot's recordings."""
 
 from __future__ import annotations
 
@@ -31,15 +31,23 @@ def cpu_has_bfloat16() -> bool:
 
 @app.command("tiny")
 def train_tiny(
-    data: Annotated[
-        list[Path],
-        typer.Option(help="Folder with train/*.npz and val/*.npz (docs/training_data.md); repeatable."),
-    ],
     out: Annotated[Path, typer.Option(help="Folder for checkpoint, log and weights; an old run is resumed.")],
-    recipe: Annotated[str, typer.Option(help="Settings of the run: v0, v1, or an ablation of v1.")] = "v0",
+    data: Annotated[
+        list[Path] | None,
+        typer.Option(help="Folder with train/*.npz and val/*.npz (docs/training_data.md); repeatable."),
+    ] = None,
+    bags: Annotated[
+        list[Path] | None,
+        typer.Option(help="Bag with depth and odometry, or a folder of them (docs/data.md); repeatable."),
+    ] = None,
+    recipe: Annotated[
+        str | None, typer.Option(help="Settings of the run: v0, v1, bags, ...; bags with --bags, else v0.")
+    ] = None,
     minutes: Annotated[float, typer.Option(min=0.1, help="Training time, earlier parts of the run included.")] = 75,
     steps: Annotated[int | None, typer.Option(min=1, help="Length in steps instead of minutes (v1: 9000).")] = None,
-    start: Annotated[Path | None, typer.Option(help="Weights a new run begins from, or 'shipped'.")] = None,
+    start: Annotated[
+        Path | None, typer.Option(help="Weights to begin from; 'shipped' with --bags.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of weights, sampling and augmentation.")] = 0,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads of PyTorch.")] = 2,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
@@ -49,7 +57,7 @@ def train_tiny(
 ) -> None:
     """Train lsm-tiny. Can be interrupted at any time: the same command resumes it."""
     from lsm_core.backends.registry import resolve_device
-    from lsm_core.backends.tiny_weights import PACKAGED
+    from lsm_core.backends.tiny_weights import PACKAGED, load_network
     from lsm_core.data.classes import CLASSES, SYNONYMS
     from lsm_core.errors import InputError, LsmError
     from lsm_core.query.text import MiniLmTextEncoder
@@ -57,7 +65,9 @@ def train_tiny(
     from lsm_core.training.imagenet_dictionary import INDOOR_NAMES, DenseClassifier, Dictionary
     from lsm_core.training.language_targets import NameTable
     from lsm_core.training.lite0_init import imagenet_checkpoint
+    from lsm_core.training.own_labels import OwnLabeller
     from lsm_core.training.recipes import RECIPES
+    from lsm_core.training.recordings import FOLDER, prepare_recordings
     from lsm_core.training.shard_pool import ShardPool
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
@@ -66,22 +76,31 @@ def train_tiny(
     try:
         target = resolve_device(device)
         fast = cpu_has_bfloat16() if target.type == "cpu" else True
-        if recipe not in RECIPES:
-            raise InputError(f"There is no recipe '{recipe}'.", f"Choose one of: {', '.join(RECIPES)}.")
-        config = replace(RECIPES[recipe], minutes=minutes, seed=seed, memory_gb=memory_gb)
+        chosen = recipe or ("bags" if bags else "v0")
+        if chosen not in RECIPES:
+            raise InputError(f"There is no recipe '{chosen}'.", f"Choose one of: {', '.join(RECIPES)}.")
+        if not data and not bags:
+            raise InputError("There are no training data.", "Pass --data with shards, or --bags with recordings.")
+        first = PACKAGED if start == Path("shipped") or (bags and start is None) else start
+        config = replace(RECIPES[chosen], minutes=minutes, seed=seed, memory_gb=memory_gb)
         config = config if steps is None else replace(config, steps=steps)
-        pool = ShardPool([folder / "train" for folder in data], memory_gb)
-        checked = [folder / "val" for folder in data if (folder / "val").is_dir()]
-        held_out = ShardPool(checked, memory_gb / 8) if checked else None
         encode = MiniLmTextEncoder().encode
         names = NameTable(CLASSES, SYNONYMS, encode, config.held_out_words)
+        folders, recordings = list(data or ()), []
+        if bags and first is not None:
+            network, card = load_network(first, torch.device("cpu"))
+            config = replace(config, network=card.network)
+            recordings = prepare_recordings(bags, out, OwnLabeller(network, names.canonical()))
+            folders.append(out / FOLDER)
+        pool = ShardPool([folder / "train" for folder in folders], memory_gb)
+        checked = [folder / "val" for folder in folders if (folder / "val").is_dir()]
+        held_out = ShardPool(checked, memory_gb / 8) if checked else None
         teacher = None
         if config.weights.dictionary > 0:
             classifier = DenseClassifier.load(imagenet_checkpoint()).to(target)
             teacher = Dictionary(classifier, encode(list(INDOOR_NAMES.values())).to(target))
-        first = PACKAGED if start == Path("shipped") else start
         precise = fast if bf16 is None else bf16
-        trainer = Trainer(pool, held_out, names, out, config, target, precise, first, teacher)
+        trainer = Trainer(pool, held_out, names, out, config, target, precise, first, teacher, recordings)
         with Progress(TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(), disable=as_json) as bar:
             task = bar.add_task("lsm-tiny", total=1.0)
 

@@ -6,7 +6,7 @@ import json
 import logging
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -48,6 +48,7 @@ class Trainer:
         autocast: bfloat16 products (fast on CPUs with AVX512-BF16 and on GPUs).
         start: weights file that a new run begins from; the ImageNet encoder alone where None.
         dictionary: teacher of names from real photographs, where the recipe weighs it.
+        recordings: what recorded data the pool holds; the card of the weights repeats it.
     """
 
     def __init__(
@@ -61,7 +62,9 @@ class Trainer:
         autocast: bool,
         start: Path | None = None,
         dictionary: Dictionary | None = None,
+        recordings: Sequence[Mapping[str, Any]] = (),
     ) -> None:
+        self.recordings = list(recordings)
         self.pool, self.names, self.folder, self.config = train, names, folder, config
         self.device, self.autocast, self.dictionary = device, autocast, dictionary
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -156,6 +159,8 @@ class Trainer:
             "shards": len(self.pool.shards),
             "pairs": self.pool.pair_count,
         }
+        if self.recordings:
+            training["recordings"] = self.recordings
         path = self.folder / "lsm_tiny.safetensors"
         export_weights(self.average.state, self.net_config, path, training)
 
