@@ -15,19 +15,18 @@ from torch import Tensor
 from lsm_core.backends.base import Backend, Image, check_image, check_intrinsics, encoded_pair
 from lsm_core.backends.pair_content import pair_content
 from lsm_core.backends.tiny_full_resolution import FullResolutionOptions, FullView, refine_at_full_resolution
-from lsm_core.backends.tiny_gaussians import SurfaceView, surface_gaussians
 from lsm_core.backends.tiny_grid import OUTPUT_STRIDE, choose_grid, output_to_input, place_on_grid
 from lsm_core.backends.tiny_pose import PairPose, estimate_pose
 from lsm_core.backends.tiny_residuals import PoseOptions, lift_matches
+from lsm_core.backends.tiny_surface import PairSurface, compose_surface, pair_gaussians
 from lsm_core.backends.tiny_weights import WeightsCard, load_network
 from lsm_core.errors import GeometryError, UnsupportedError
 from lsm_core.geometry import invert
 from lsm_core.nn.tiny.matching import Matches, mutual_matches
 from lsm_core.nn.tiny.network import COARSE_STRIDE, Encoded, Matched, Refined, TinyNet, stack_views
-from lsm_core.nn.tiny.rays import cell_centres, intrinsics_from_log_focal, rays_from_intrinsics
+from lsm_core.nn.tiny.rays import intrinsics_from_log_focal
 from lsm_core.types import Gaussians, Prediction, ViewFeatures
 
-OPACITY_GAIN = 4.0  # a surface the network is least sure of (confidence 1) still hides most of what is behind it
 _ENCODED = ("s4", "s8", "tokens", "log_focal", "intrinsics")
 
 
@@ -53,6 +52,19 @@ class TinyOptions:
 
 
 OPTIONS = TinyOptions
+
+
+@dataclass(frozen=True)
+class Solved:
+    """What the network and the pose search found for two views, each in its own camera."""
+
+    views: tuple[ViewFeatures, ViewFeatures]
+    encoded: Encoded
+    matched: Matched
+    matches: Matches
+    refined: Refined
+    pose: PairPose | None
+    content: str  # see `pair_content`
 
 
 class TinyBackend(Backend):
@@ -82,8 +94,7 @@ class TinyBackend(Backend):
     @torch.inference_mode()
     def encode(self, image: Image, intrinsics: Tensor | NDArray[Any] | None = None) -> ViewFeatures:
         """Compute the pyramid and tokens of one image; see `Backend.encode`."""
-        picture, K = check_image(image), check_intrinsics(intrinsics)
-        return self._encode_on(picture, K, choose_grid((picture.shape[0], picture.shape[1])))
+        return self._encode(image, intrinsics)
 
     @torch.inference_mode()
     def predict(
@@ -101,6 +112,24 @@ class TinyBackend(Backend):
         if poses is not None:
             raise UnsupportedError("lsm-tiny estimates poses and does not read any.", "Leave poses out.")
         first, second = self._two_views(views, intrinsics)
+        solved = self._solve(first, second)
+        surface = self._surface(solved)
+        found = self._prediction(solved, surface, pair_gaussians(surface, self.network.gaussian_head))
+        return replace(found, validity=0.0) if solved.content == "one view" else found
+
+    @torch.no_grad()
+    def surface(self, images: Sequence[Image], intrinsics: Sequence[Tensor | NDArray[Any] | None]) -> PairSurface:
+        """Compute what the Gaussians of two images are made of, in tensors that a gradient may start from.
+
+        Args:
+            images: two of one size, [H, W, 3] uint8.
+            intrinsics: [3, 3] px of each, None where unknown.
+        """
+        first, second = (self._encode(image, K) for image, K in zip(images, intrinsics, strict=True))
+        return self._surface(self._solve(first, second))
+
+    def _solve(self, first: ViewFeatures, second: ViewFeatures) -> Solved:
+        """Match the views, find the pose, refine depth with it."""
         encoded = self._share_focal(stack_views(_encoded(first), _encoded(second)), first, second)
         matched = self.network.match(encoded)
         height, width = matched.log_depth.shape[-2:]
@@ -122,8 +151,7 @@ class TinyBackend(Backend):
             if self.options.full_resolution is not None:
                 pose = self._sharpen((first, second), encoded, refined, pose, self.options.full_resolution)
                 refined = self.network.refine(encoded, matched, *self._pose_inputs(pose))
-        found = self._prediction((first, second), encoded, matched, matches, refined, pose)
-        return replace(found, validity=0.0) if content == "one view" else found
+        return Solved((first, second), encoded, matched, matches, refined, pose, content)
 
     def decode_features(self, features: Tensor) -> Tensor:
         """Map language features [..., 64] to the text space [..., 384], not normalised."""
@@ -143,6 +171,10 @@ class TinyBackend(Backend):
     def text_logit_scale(self) -> float:
         """Inverse temperature of the softmax over names that the language head was trained with."""
         return float(self.network.text_head.scale())
+
+    def _encode(self, image: Image, intrinsics: Tensor | NDArray[Any] | None) -> ViewFeatures:
+        picture, K = check_image(image), check_intrinsics(intrinsics)
+        return self._encode_on(picture, K, choose_grid((picture.shape[0], picture.shape[1])))
 
     def _encode_on(self, image: Image, K: Tensor | None, grid: tuple[int, int]) -> ViewFeatures:
         """Encode an image on a given input grid."""
@@ -217,50 +249,42 @@ class TinyBackend(Backend):
         has = torch.full((2,), pose is not None)
         return T.float().to(self.device), has.to(self.device)
 
-    def _prediction(
-        self,
-        views: tuple[ViewFeatures, ViewFeatures],
-        encoded: Encoded,
-        matched: Matched,
-        matches: Matches,
-        refined: Refined,
-        pose: PairPose | None,
-    ) -> Prediction:
-        """Compose everything in camera 0 on the output grid."""
-        log_depth = refined.at_half(refined.log_depth)[:, 0]
-        confidence = 1.0 + refined.at_half(refined.log_confidence)[:, 0].clamp(-10.0, 5.0).exp()
-        features = refined.at_half(refined.features).permute(0, 2, 3, 1).contiguous()
-        depth = log_depth.exp()
+    def _surface(self, solved: Solved) -> PairSurface:
+        """Compose both views in camera 0 on the output grid."""
+        refined, pose = solved.refined, solved.pose
         T_0_1 = torch.full((4, 4), torch.nan)
         if pose is not None:
             T_0_1 = invert(torch.from_numpy(pose.T_1_0)).float()
-            depth = depth * torch.tensor([1.0, pose.scale_1], device=depth.device)[:, None, None]
-        T = [torch.eye(4, device=self.device), T_0_1.to(self.device)]
-        K = torch.linalg.inv(output_to_input()).to(encoded.intrinsics) @ encoded.intrinsics
-        height, width = depth.shape[1:]
-        rays = rays_from_intrinsics(K, cell_centres(height, width, 1, depth))
-        points = [rays[v] * depth[v, ..., None] @ T[v][:3, :3].T + T[v][:3, 3] for v in range(2)]
-        colors = [view.tensors["colors"] for view in views]
-        overlap = float(matched.matchability[0].sigmoid().mean())
-        stats = self._stats(matches, pose, overlap)
+        return compose_surface(
+            refined,
+            torch.stack([view.tensors["colors"] for view in solved.views]),
+            torch.linalg.inv(output_to_input()).to(solved.encoded.intrinsics) @ solved.encoded.intrinsics,
+            T_0_1.to(self.device),
+            1.0 if pose is None else pose.scale_1,
+        )
+
+    def _prediction(self, solved: Solved, surface: PairSurface, gaussians: Gaussians) -> Prediction:
+        """Say what was found in the terms of the common API."""
+        views, pose = solved.views, solved.pose
+        stats = self._stats(solved.matches, pose, float(solved.matched.matchability[0].sigmoid().mean()))
         return Prediction(
             backend=self.name,
             unit="relative",
             image_sizes=[(view.image.shape[0], view.image.shape[1]) for view in views],
-            pointmaps=points,
-            confidence=list(confidence),
-            poses=T,
+            pointmaps=list(surface.points),
+            confidence=list(surface.confidence),
+            poses=list(surface.T_0_cam),
             pose_valid=[True, pose is not None],
             validity=self._validity(stats) if pose is not None else 0.0,
-            intrinsics=list(K),
+            intrinsics=list(surface.K),
             grid_to_image=[view.grid_to_image.cpu() @ output_to_input() for view in views],
-            colors=[color.cpu().numpy() for color in colors],
-            gaussians=_gaussians(points, depth, colors, confidence, features, K, T, pose is not None),
-            features=list(features),
+            colors=[color.cpu().numpy() for color in surface.colors],
+            gaussians=gaussians,
+            features=list(surface.features),
             stats=stats,
             extras={
-                "depth": list(depth),
-                "matchability": list(matched.matchability[:, 0].sigmoid()),
+                "depth": list(surface.depth),
+                "matchability": list(solved.matched.matchability[:, 0].sigmoid()),
             },
         )
 
@@ -295,35 +319,6 @@ def _halve(rgb: Tensor) -> Tensor:
     h, w, _ = rgb.shape
     blocks = rgb.view(h // OUTPUT_STRIDE, OUTPUT_STRIDE, w // OUTPUT_STRIDE, OUTPUT_STRIDE, 3)
     return blocks.float().mean(dim=(1, 3)).round().to(torch.uint8)
-
-
-def _gaussians(
-    points: list[Tensor],
-    depth: Tensor,
-    colors: list[Tensor],
-    confidence: Tensor,
-    features: Tensor,
-    K: Tensor,
-    T_0_cam: list[Tensor],
-    both: bool,
-) -> Gaussians:
-    """Join the views' discs; view 1 is left out where its pose is unknown."""
-    opacity = 1.0 - 1.0 / (1.0 + OPACITY_GAIN * confidence)
-    parts = [
-        surface_gaussians(
-            SurfaceView(
-                points=points[v],
-                depth=depth[v],
-                rgb=colors[v],
-                opacity=opacity[v],
-                features=features[v],
-                focal=float(K[v, 0, 0]),
-                centre=T_0_cam[v][:3, 3],
-            )
-        )
-        for v in range(2 if both else 1)
-    ]
-    return Gaussians.concatenate(parts)
 
 
 def load(device: torch.device, weights: Path | None, options: TinyOptions | None = None) -> TinyBackend:

@@ -1,8 +1,8 @@
-"""Gaussians of a pair, computed from depth: one per output pixel, no learned parameters.
+"""Gaussians of a view, computed from depth: one per output pixel; a Gaussian head changes them a little.
 
 Each Gaussian is a flat disc on the surface that the pointmap shows: its radius covers the pixel's
 footprint (depth / focal length), stretched along the slope, its thin axis is the surface normal.
-Colour is the pixel's, opacity grows with the confidence. lsm-tiny v0 has no learned Gaussian head.
+Colour is the pixel's, opacity grows with the confidence.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lsm_core.geometry.normals import surface_normals
+from lsm_core.nn.tiny.gaussian_head import DiscChanges
 from lsm_core.sh import C0
-from lsm_core.types import Gaussians
+from lsm_core.types import Gaussians, quat_multiply
 
 FOOTPRINT = 0.6  # standard deviation of the disc in pixels
 MAX_STRETCH = 3.0  # along a slope seen at a grazing angle
@@ -32,7 +33,7 @@ class SurfaceView:
     opacity: Tensor  # [h, w] in [0, 1]
     features: Tensor  # [h, w, D]
     focal: float  # px of this grid
-    centre: Tensor  # [3] camera centre in the scene frame
+    T_scene_cam: Tensor  # [4, 4]
 
 
 def disc_rotation(normals: Tensor, view: Tensor) -> Tensor:
@@ -68,11 +69,16 @@ def quaternions(R: Tensor) -> Tensor:
     return F.normalize(rows[torch.arange(len(R), device=R.device), best], dim=-1)
 
 
-def surface_gaussians(view: SurfaceView) -> Gaussians:
-    """Put one disc on every pixel with finite depth of a view."""
+def surface_gaussians(view: SurfaceView, changes: DiscChanges | None = None) -> Gaussians:
+    """Put one disc on every pixel with finite depth of a view.
+
+    Args:
+        view: the surface.
+        changes: [h, w] of what a head changes on each disc; None: nothing.
+    """
     flat = view.points.reshape(-1, 3)
     normals = surface_normals(view.points).reshape(-1, 3)
-    direction = F.normalize(flat - view.centre, dim=-1)
+    direction = F.normalize(flat - view.T_scene_cam[:3, 3], dim=-1)
     facing = (normals * direction).sum(-1, keepdim=True)
     normals = torch.where(facing > 0, -normals, normals)  # towards the camera
     radius = FOOTPRINT * view.depth.reshape(-1) / view.focal
@@ -88,4 +94,24 @@ def surface_gaussians(view: SurfaceView) -> Gaussians:
         features=view.features.reshape(flat.shape[0], -1),
     )
     keep = torch.isfinite(flat).all(-1) & torch.isfinite(gaussians.quats).all(-1) & (normals.norm(dim=-1) > 0.5)
-    return gaussians.select(keep)
+    kept = gaussians.select(keep)
+    return kept if changes is None else _changed(kept, view, changes, keep)
+
+
+def _changed(discs: Gaussians, view: SurfaceView, changes: DiscChanges, keep: Tensor) -> Gaussians:
+    """Apply the changes of the pixels kept [h * w] to their discs; those of zero leave every number as it was."""
+    change = {name: value.flatten(0, 1)[keep] for name, value in vars(changes).items()}
+    R, centre = view.T_scene_cam[:3, :3], view.T_scene_cam[:3, 3]
+    px = (view.depth.reshape(-1, 1)[keep] / view.focal) * change["shift"]
+    moved = (discs.means - centre) * torch.expm1(change["log_depth"])[:, None]
+    moved = moved + px[:, :1] * R[:, 0] + px[:, 1:] * R[:, 1]
+    turn = torch.cat((torch.ones_like(change["turn"][:, :1]), 0.5 * change["turn"]), dim=-1)
+    odds = torch.exp(-change["opacity"])
+    return Gaussians(
+        means=discs.means + moved,
+        quats=quat_multiply(discs.quats, turn / turn.norm(dim=-1, keepdim=True)),
+        scales=discs.scales * change["log_scale"].exp(),
+        opacities=discs.opacities / (discs.opacities + (1.0 - discs.opacities) * odds),
+        sh=discs.sh + (change["colour"] / C0)[:, None],
+        features=discs.features,
+    )

@@ -13,6 +13,8 @@ import torch
 import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from lsm_core.cli.train_gaussians import train_tiny_gaussians
+
 app = typer.Typer(help="Train models from rendered rooms.", no_args_is_help=True)
 
 
@@ -121,6 +123,9 @@ def train_tiny(
         torch.set_flush_denormal(False)
     result = {"weights": str(weights), "steps": trainer.step, "minutes": round(trainer.elapsed_s / 60, 1)}
     typer.echo(json.dumps(result) if as_json else f"weights: {weights} ({trainer.step} steps)")
+
+
+app.command("tiny-gaussians")(train_tiny_gaussians)
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ from lsm_core.training.shard_pool import ShardPool
 from lsm_core.training.step import forward
 from lsm_core.training.targets import correspondences
 from lsm_core.training.validation import validate, validation_batches
-from lsm_core.training.warm_start import start_from
+from lsm_core.training.warm_start import start_from, with_head_of
 
 _log = logging.getLogger(__name__)
 Report = Callable[[float, dict[str, float]], None]
@@ -69,7 +69,7 @@ class Trainer:
         self.device, self.autocast, self.dictionary = device, autocast, dictionary
         self.folder.mkdir(parents=True, exist_ok=True)
         torch.manual_seed(config.seed)
-        self.net_config = config.network
+        self.net_config = config.network if start is None else with_head_of(config.network, start)
         self.net = TinyNet(self.net_config)
         if start is None:
             load_imagenet(self.net.encoder, imagenet_checkpoint())
@@ -194,6 +194,8 @@ class Trainer:
 
     def _make_optimiser(self) -> torch.optim.AdamW:
         frozen = [self.net.encoder.stem, *self.net.encoder.blocks[: self.config.frozen_blocks]]
+        if self.net.gaussian_head is not None:
+            frozen.append(self.net.gaussian_head)  # trained alone (see `gaussian_trainer`)
         for module in frozen:
             module.requires_grad_(False)
         groups: dict[tuple[bool, bool], list[Tensor]] = {}

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
-from lsm_core.backends.tiny_weights import load_network
+from lsm_core.backends.tiny_weights import load_network, read_card
 from lsm_core.errors import WeightsError
-from lsm_core.nn.tiny import TinyNet
+from lsm_core.nn.tiny import TinyConfig, TinyNet
+
+
+def with_head_of(config: TinyConfig, weights: Path) -> TinyConfig:
+    """Return the shapes of a network that takes the Gaussian head of a weights file along, if it has one.
+
+    Raises:
+        WeightsError: the file's card cannot be read.
+    """
+    return replace(config, gaussian_dim=read_card(weights).network.gaussian_dim)
 
 
 def start_from(net: TinyNet, weights: Path) -> list[str]:

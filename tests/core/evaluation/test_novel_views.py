@@ -83,8 +83,10 @@ class Perfect(Backend):
             features.append(torch.stack([(labels == FLOOR).float(), (labels == WALL).float()], -1))
             moved = points[-1] + torch.tensor([self.shift / UNIT_M, 0, 0])
             opacity = torch.full((HEIGHT, WIDTH), 0.9)
+            at = torch.eye(4)
+            at[:3, 3] = centre
             parts.append(
-                surface_gaussians(SurfaceView(moved, depth / UNIT_M, rgb, opacity, features[-1], 50.0, centre))
+                surface_gaussians(SurfaceView(moved, depth / UNIT_M, rgb, opacity, features[-1], 50.0, at))
             )
         for T_0_cam in T:
             T_0_cam[:3, 3] /= UNIT_M

@@ -54,7 +54,7 @@ def gaussians(views: list[Camera], discs: bool = True) -> Gaussians:
             torch.full(depth.shape, 0.9),
             features,
             float(view.K[0, 0]),
-            view.T_scene_cam[:3, 3],
+            view.T_scene_cam,
         )
         parts.append(surface_gaussians(surface))
     joined = Gaussians.concatenate(parts)

@@ -103,7 +103,7 @@ def test_the_normal_of_a_tilted_plane_is_its_own() -> None:
         torch.full((HEIGHT, WIDTH), 0.9),
         torch.zeros(HEIGHT, WIDTH, 3),
         80.0,
-        torch.zeros(3),
+        torch.eye(4),
     )
     view = Camera(K, WIDTH, HEIGHT)
     picture = Painter(Scene(surface_gaussians(surface)), [Kind.NORMALS], [view]).paint(view)["normals"]

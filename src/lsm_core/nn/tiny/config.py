@@ -25,6 +25,7 @@ class TinyConfig:
     fine_bins: int = 0  # hypotheses of the second search at 1/4; 0 = none (version 0)
     fine_bin_range: float = 0.2
     fine_descriptor_dim: int = 32
+    gaussian_dim: int = 0  # width of the head that changes the computed Gaussians; 0 = none, they stay as computed
     min_log_depth: float = -2.5  # ln(0.08)
     max_log_depth: float = 4.0  # ln(55)
     default_log_focal: float = -0.1  # ln(f / image width) when neither K nor the head says more

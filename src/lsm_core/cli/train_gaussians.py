@@ -1,0 +1,80 @@
+"""`lsm train tiny-gaussians`: train the Gaussian head of the embedded model, the rest of it as it is."""
+
+from __future__ import annotations
+
+import json
+import logging
+import signal
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import typer
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+
+def train_tiny_gaussians(
+    data: Annotated[
+        list[Path],
+        typer.Option(help="Folder with train/*.npz and val/*.npz (docs/training_data.md); repeatable."),
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for checkpoint, log and weights; an old run is resumed.")],
+    weights: Annotated[
+        Path | None, typer.Option(help="Weights to train a head for; default: those shipped.")
+    ] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Length of the run.")] = None,
+    triples: Annotated[int | None, typer.Option(min=1, help="Views made ready and gone through again.")] = None,
+    change: Annotated[
+        list[str] | None, typer.Option(help="What the head may change; repeatable; default: everything.")
+    ] = None,
+    read: Annotated[
+        list[str] | None, typer.Option(help="What it may read: decoded, own, across; default: all.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the head, sampling and augmentation.")] = 0,
+    threads: Annotated[int, typer.Option(min=1, help="CPU threads of PyTorch and the rasterizer.")] = 2,
+    memory_gb: Annotated[float, typer.Option(min=0.1, help="Shards kept in memory.")] = 2.0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON, no progress bar.")] = False,
+) -> None:
+    """Train lsm-tiny's Gaussian head. Can be interrupted at any time: the same command resumes it.
+
+    Everything else in the weights stays as it is; the result is one weights file with its card.
+    """
+    from lsm_core.backends.tiny import load
+    from lsm_core.errors import LsmError
+    from lsm_core.training.gaussian_config import GaussianTrainConfig, validated
+    from lsm_core.training.gaussian_trainer import GaussianTrainer
+    from lsm_core.training.shard_pool import ShardPool
+
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    torch.set_num_threads(threads)
+    torch.set_flush_denormal(True)  # fresh Adam moments are denormal, and slow on CPUs
+    try:
+        new = GaussianTrainConfig(seed=seed)
+        new = replace(new, steps=steps or new.steps, triples=triples or new.triples)
+        config = validated(replace(new, changes=tuple(change or new.changes), inputs=tuple(read or new.inputs)))
+        pool = ShardPool([folder / "train" for folder in data], memory_gb)
+        checked = [folder / "val" for folder in data if (folder / "val").is_dir()]
+        held_out = ShardPool(checked, memory_gb / 4) if checked else None
+        trainer = GaussianTrainer(load(torch.device("cpu"), weights), pool, held_out, out, config)
+        with Progress(TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(), disable=as_json) as bar:
+            task = bar.add_task("gaussian head", total=1.0)
+
+            def report(progress: float, figures: dict[str, float]) -> None:
+                text = f"step {trainer.step}  loss {figures['loss']:.3f}  PSNR {figures['psnr']:.2f}"
+                bar.update(task, completed=progress, description=text)
+
+            signal.signal(signal.SIGTERM, signal.default_int_handler)
+            signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
+            path = trainer.run(report)
+    except KeyboardInterrupt:
+        typer.echo("stopped; the same command goes on from here", err=True)
+        raise typer.Exit(130) from None
+    except LsmError as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(1) from error
+    finally:
+        torch.set_flush_denormal(False)
+    result = {"weights": str(path), "steps": trainer.step, "minutes": round(trainer.elapsed_s / 60, 1)}
+    result |= trainer.checked
+    typer.echo(json.dumps(result) if as_json else f"weights: {path} ({trainer.step} steps) {trainer.checked}")
