@@ -36,6 +36,19 @@ from lsm_perception.waiting_room import WaitingRoom
 
 SERVICE_DEPTH = 500  # requests that may wait in the middleware; what comes on top of them is lost without a reply
 
+# By name under ~; the handler of each is the method of Services with the same name.
+SERVICES: dict[str, type] = {
+    "query_text": QueryText,
+    "set_queries": SetQueries,
+    "get_queries": GetQueries,
+    "capture": Capture,
+    "reset": Reset,
+    "stats": Stats,
+    "save_map": SaveMap,
+    "load_map": LoadMap,
+    "render_view": RenderView,
+}
+
 
 @dataclass(frozen=True)
 class Work:
@@ -57,22 +70,11 @@ class Services:
         self._room = WaitingRoom(self._parameters.queries.max_waiting)
         # Reentrant: a query or a capture that waits holds up nobody else.
         group = ReentrantCallbackGroup()
-        table: dict[str, tuple[type, Any]] = {
-            "query_text": (QueryText, self._query_text),
-            "set_queries": (SetQueries, self._set_queries),
-            "get_queries": (GetQueries, self._get_queries),
-            "capture": (Capture, self._capture),
-            "reset": (Reset, self._reset),
-            "stats": (Stats, self._stats),
-            "save_map": (SaveMap, self._save_map),
-            "load_map": (LoadMap, self._load_map),
-            "render_view": (RenderView, self._render_view),
-        }
-        for name, (kind, work) in table.items():
+        for name, kind in SERVICES.items():
             node.create_service(
                 kind,
                 f"~/{name}",
-                answer(work),
+                answer(getattr(self, f"_{name}")),
                 qos_profile=QoSProfile(depth=SERVICE_DEPTH),
                 callback_group=group,
             )
