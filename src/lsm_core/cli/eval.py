@@ -53,9 +53,7 @@ def register(main: typer.Typer) -> None:
 
 @app.command("rgbd-sequence")
 def rgbd_sequence(
-    data: Annotated[
-        Path, typer.Option(help="Recording with images, depth, poses; docs/data.md has the layouts.")
-    ],
+    data: Annotated[Path, typer.Option(help="Recording with images, depth, poses; docs/data.md has the layouts.")],
     scene: Annotated[str | None, typer.Option(help="Which recording of a folder of several.")] = None,
     backend: BackendOption = "lsm-tiny",
     weights: WeightsOption = None,

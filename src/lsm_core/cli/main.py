@@ -16,7 +16,19 @@ import typer
 from lsm_core.cli.console import err, out, print_error
 from lsm_core.errors import LsmError
 
-VERBS = ("reconstruct", "query", "render", "export", "train", "eval", "bench", "weights", "parity", "doctor")
+VERBS = (
+    "reconstruct",
+    "query",
+    "render",
+    "export",
+    "data",
+    "train",
+    "eval",
+    "bench",
+    "weights",
+    "parity",
+    "doctor",
+)
 
 app = typer.Typer(
     name="lsm",

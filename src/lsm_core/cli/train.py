@@ -47,9 +47,7 @@ def train_tiny(
     ] = None,
     minutes: Annotated[float, typer.Option(min=0.1, help="Training time, earlier parts of the run included.")] = 75,
     steps: Annotated[int | None, typer.Option(min=1, help="Length in steps instead of minutes (v1: 9000).")] = None,
-    start: Annotated[
-        Path | None, typer.Option(help="Weights to begin from; 'shipped' with --bags.")
-    ] = None,
+    start: Annotated[Path | None, typer.Option(help="Weights to begin from; 'shipped' with --bags.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of weights, sampling and augmentation.")] = 0,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads of PyTorch.")] = 2,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
