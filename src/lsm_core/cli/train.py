@@ -46,7 +46,7 @@ def train_tiny(
         str | None, typer.Option(help="Settings of the run: v0, v1, bags, ...; bags with --bags, else v0.")
     ] = None,
     minutes: Annotated[float, typer.Option(min=0.1, help="Training time, earlier parts of the run included.")] = 75,
-    steps: Annotated[int | None, typer.Option(min=1, help="Length in steps instead of minutes (v1: 9000).")] = None,
+    steps: Annotated[int | None, typer.Option(min=0, help="Length in steps (v1: 9000); 0: --minutes.")] = None,
     start: Annotated[Path | None, typer.Option(help="Weights to begin from; 'shipped' with --bags.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of weights, sampling and augmentation.")] = 0,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads of PyTorch.")] = 2,

@@ -42,12 +42,18 @@ def convex_weights(logits: Tensor) -> Tensor:
 
 
 def convex_upsample(x: Tensor, weights: Tensor) -> Tensor:
-    """Upsample [B, C, h, w] by two with learned convex weights (RAFT, Teed & Deng 2020)."""
+    """Upsample [B, C, h, w] by two with learned convex weights (RAFT, Teed & Deng 2020).
+
+    One small matrix product per cell, [4, 9] x [9, C]: the same sums as weighting nine shifted copies, without
+    the nine times four copies in memory.
+    """
     batch, channels, h, w = x.shape
-    padded = F.pad(x.float(), (1, 1, 1, 1), mode="replicate")
-    patches = F.unfold(padded, 3).view(batch, channels, 9, 1, 1, h, w)
-    fine = (weights * patches).sum(dim=2)  # [B, C, 2, 2, h, w]
-    return fine.permute(0, 1, 4, 2, 5, 3).reshape(batch, channels, 2 * h, 2 * w)
+    padded = F.pad(x.float(), (1, 1, 1, 1), mode="replicate").permute(0, 2, 3, 1)
+    patches = padded.unfold(1, 3, 1).unfold(2, 3, 1)  # [B, h, w, C, 3, 3]
+    patches = patches.permute(0, 1, 2, 4, 5, 3).reshape(batch * h * w, 9, channels)
+    mixing = weights.reshape(batch, 9, 4, h, w).permute(0, 3, 4, 2, 1).reshape(batch * h * w, 4, 9)
+    fine = torch.bmm(mixing, patches).view(batch, h, w, 2, 2, channels)
+    return fine.permute(0, 5, 1, 3, 2, 4).reshape(batch, channels, 2 * h, 2 * w)
 
 
 def upsample_nearest(x: Tensor, factor: int) -> Tensor:
