@@ -17,7 +17,7 @@ V1 = replace(
     network=TinyConfig(fine_bins=12),
     stages=(
         Stage(0.0, MIDDLE_GRIDS, 12, 0.2, by_class=0.5, language=2.0, unrelated=0.06),
-        Stage(0.3, FULL_GRIDS, 8, 0.12, by_class=0.5, language=2.0, unrelated=0.08),
+        Stage(0.5, FULL_GRIDS, 8, 0.12, by_class=0.5, language=2.0, unrelated=0.08),
     ),
     learning_rate=6e-4,
     encoder_learning_rate=1e-4,
