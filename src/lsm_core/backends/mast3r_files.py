@@ -49,26 +49,30 @@ def open_mast3r(place: Path | None, descriptors: bool = True, reference: bool = 
     Raises:
         WeightsError: no file was named, or it is missing, damaged, or of another model.
     """
-    path, state = _opened(place, "mast3r")
+    path, state = opened_state(place, "mast3r")
     sizes = replace(mast3r_sizes(state, str(path)), reference=reference)
     with torch.device("meta"):
         network = Mast3r(sizes if descriptors else replace(sizes, descriptor=None)).eval()
-    load_strict(network, state, _rules(MAST3R_RULES, descriptors), str(path))
+    load_strict(network, state, rules_for(MAST3R_RULES, descriptors), str(path))
     return network
 
 
 def open_splatt3r(place: Path | None, descriptors: bool = False, reference: bool = False) -> Splatt3r:
     """Load Splatt3R's file; see `open_mast3r`."""
-    path, state = _opened(place, "splatt3r")
+    path, state = opened_state(place, "splatt3r")
     sizes = replace(splatt3r_sizes(state, str(path)), reference=reference)
     with torch.device("meta"):
         network = Splatt3r(sizes if descriptors else replace(sizes, descriptor=None)).eval()
-    load_strict(network, state, _rules(SPLATT3R_RULES, descriptors), str(path))
+    load_strict(network, state, rules_for(SPLATT3R_RULES, descriptors), str(path))
     return network
 
 
-def _opened(place: Path | None, part: str) -> tuple[Path, dict[str, Tensor]]:
-    """Return the file, and its tensors under the keys of the network."""
+def opened_state(place: Path | None, part: str) -> tuple[Path, dict[str, Tensor]]:
+    """Return the file of "mast3r" or "splatt3r", and its tensors under the keys of the network.
+
+    Raises:
+        WeightsError: no file was named, or it is missing, damaged, or of another model.
+    """
     path = file_in(place, part)
     file = read_checkpoint(path)
     check_kind(file, part)
@@ -93,5 +97,6 @@ def _with_descriptors(sizes: Sizes, state: Shapes, source: str) -> Sizes:
     return replace(sizes, descriptor=replace(sizes.descriptor, dim=channels - 1))
 
 
-def _rules(rules: KeyRules, descriptors: bool) -> KeyRules:
+def rules_for(rules: KeyRules, descriptors: bool) -> KeyRules:
+    """Return the rules of a network with or without the layers of the local features."""
     return rules if descriptors else replace(rules, unused=(*rules.unused, *DESCRIPTORS))

@@ -267,30 +267,31 @@ def pair_stats(points: Tensor, T_cam0_cam1: Tensor, K: Sequence[Tensor]) -> dict
     return {"overlap": overlap, "parallax_deg": math.degrees(float(cosine.clamp(-1, 1).acos().median()))}
 
 
-def standard_gaussians(output: PixelsplatOutput, T_world_cam: Tensor, unit: float) -> Gaussians:
+def standard_gaussians(output: PixelsplatOutput, T_world_cam: Tensor, unit: float, sample: int = 0) -> Gaussians:
     """Return the Gaussians of one set of views as this library has them: wxyz, the standard harmonics.
 
     Args:
-        output: of the network, batch of one.
-        T_world_cam: [1, V, 4, 4] the network's cameras; the world is camera 0.
+        output: of the network.
+        T_world_cam: [B, V, 4, 4] the network's cameras.
         unit: what lengths are multiplied with.
+        sample: of the batch.
 
     Returns:
         In order of view, pixel and depth.
     """
     g, count = output.gaussians, output.gaussians.means.shape[3]
     used = min((MAX_DEGREE + 1) ** 2, g.harmonics.shape[-1])
-    matrices = standard_coefficients(T_world_cam[0], math.isqrt(used) - 1)
-    sh = g.harmonics[0, ..., :used].transpose(-1, -2)  # [V, N, K, 3]
+    matrices = standard_coefficients(T_world_cam[sample], math.isqrt(used) - 1)
+    sh = g.harmonics[sample, ..., :used].transpose(-1, -2)  # [V, N, K, 3]
     sh = torch.einsum("vij,vnjc->vnic", matrices, sh)
-    turns = torch.stack([quat_from_matrix(T[:3, :3]) for T in T_world_cam[0]]).to(g.rotations)
-    local = g.rotations[0].roll(1, -1)
+    turns = torch.stack([quat_from_matrix(T[:3, :3]) for T in T_world_cam[sample]]).to(g.rotations)
+    local = g.rotations[sample].roll(1, -1)
     quats = quat_multiply(turns[:, None].expand_as(local), local)
     return Gaussians(
-        means=g.means[0].flatten(0, 2) * unit,
+        means=g.means[sample].flatten(0, 2) * unit,
         quats=_repeated(quats, count),
-        scales=g.scales[0].flatten(0, 2) * unit,
-        opacities=output.opacities.flatten(),
+        scales=g.scales[sample].flatten(0, 2) * unit,
+        opacities=output.opacities[sample].flatten(),
         sh=_repeated(sh, count),
     )
 

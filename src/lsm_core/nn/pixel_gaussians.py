@@ -32,19 +32,20 @@ class PixelGaussians:
     features: Tensor | None = None
 
 
-def joined(views: Sequence[PixelGaussians], coefficients: int | None = None) -> Gaussians:
+def joined(views: Sequence[PixelGaussians], coefficients: int | None = None, sample: int = 0) -> Gaussians:
     """Return the Gaussians of all views as one set, in the order (view, row, column).
 
     Args:
-        views: batches of one.
+        views: of a batch.
         coefficients: of the colour that are kept, the lowest first; all by default.
+        sample: of the batch.
     """
-    features = [v.features[0].flatten(0, 1) for v in views if v.features is not None]
+    features = [v.features[sample].flatten(0, 1) for v in views if v.features is not None]
     return Gaussians(
-        torch.cat([v.means[0].flatten(0, 1) for v in views]),
-        torch.cat([v.rotations[0].flatten(0, 1) for v in views]),
-        torch.cat([v.scales[0].flatten(0, 1) for v in views]),
-        torch.cat([v.opacities[0].flatten() for v in views]),
-        torch.cat([v.sh[0, ..., :coefficients, :].flatten(0, 1) for v in views]),
+        torch.cat([v.means[sample].flatten(0, 1) for v in views]),
+        torch.cat([v.rotations[sample].flatten(0, 1) for v in views]),
+        torch.cat([v.scales[sample].flatten(0, 1) for v in views]),
+        torch.cat([v.opacities[sample].flatten() for v in views]),
+        torch.cat([v.sh[sample, ..., :coefficients, :].flatten(0, 1) for v in views]),
         torch.cat(features) if features else None,
     )

@@ -1,10 +1,7 @@
-"""Batches of augmented pairs, made ahead of time in one background thread, reproducible per step."""
+"""Batches of augmented pairs, reproducible per step."""
 
 from __future__ import annotations
 
-import queue
-import threading
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -107,48 +104,3 @@ def training_batch(pool: ShardPool, step: int, stage: Stage, config: TrainConfig
         pairs.append(pair)
     known = [bool(rng.random() >= config.drop_intrinsics) for _ in pairs]
     return collate(pairs, known)
-
-
-class Prefetcher:
-    """Make batches ahead in one thread.
-
-    Args:
-        make: step -> batch.
-        first_step: the first step asked for.
-        depth: batches kept ready.
-    """
-
-    def __init__(self, make: Callable[[int], PairBatch], first_step: int, depth: int = 2) -> None:
-        self._make = make
-        self._queue: queue.Queue[PairBatch | BaseException] = queue.Queue(depth)
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._work, args=(first_step,), daemon=True)
-        self._thread.start()
-
-    def next(self) -> PairBatch:
-        """Return the next step's batch; re-raise what the thread died of."""
-        item = self._queue.get()
-        if isinstance(item, BaseException):
-            raise item
-        return item
-
-    def close(self) -> None:
-        """Stop the thread."""
-        self._stop.set()
-        while self._thread.is_alive():
-            try:
-                self._queue.get(timeout=0.1)
-            except queue.Empty:
-                continue
-
-    def _work(self, step: int) -> None:
-        while not self._stop.is_set():
-            item: PairBatch | BaseException
-            try:
-                item = self._make(step)
-            except Exception as error:
-                item = error
-            self._queue.put(item)
-            if isinstance(item, BaseException):
-                return
-            step += 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 import time
@@ -16,7 +15,7 @@ import torch
 from torch import Tensor
 
 from lsm_core.nn.tiny import TinyNet
-from lsm_core.training.batches import PairBatch, Prefetcher, training_batch
+from lsm_core.training.batches import PairBatch, training_batch
 from lsm_core.training.checkpoint import TrainState, load_state, save_state
 from lsm_core.training.config import TrainConfig
 from lsm_core.training.ema import WeightAverage
@@ -25,6 +24,8 @@ from lsm_core.training.imagenet_dictionary import Dictionary
 from lsm_core.training.language_targets import NameTable
 from lsm_core.training.lite0_init import imagenet_checkpoint, load_imagenet
 from lsm_core.training.losses import total_loss
+from lsm_core.training.prefetch import Prefetcher
+from lsm_core.training.run_log import RunLog
 from lsm_core.training.shard_pool import ShardPool
 from lsm_core.training.step import forward
 from lsm_core.training.targets import correspondences
@@ -80,6 +81,7 @@ class Trainer:
         self.average = WeightAverage(self.net, config.ema_decay)
         self.step, self.elapsed_s = 0, 0.0
         self._held_out = held_out
+        self.log = RunLog(folder)
         self._restore()
 
     def run(self, report: Report | None = None) -> Path:
@@ -106,7 +108,7 @@ class Trainer:
             while progress() < 1.0:
                 figures = self.train_step(batches.next(), progress())
                 self.elapsed_s = already + time.monotonic() - started
-                self._write_log({"step": self.step, "elapsed_s": round(self.elapsed_s, 1), **figures})
+                self.log.write({"step": self.step, "elapsed_s": round(self.elapsed_s, 1), **figures})
                 if report is not None:
                     report(progress(), figures)
                 if self.pool.rescan_if_due(self.config.rescan_seconds):
@@ -115,12 +117,12 @@ class Trainer:
                     self.save()
                     last_save = time.monotonic()
                 if time.monotonic() - last_check > self.config.validate_seconds:
-                    self._write_log({"step": self.step, "validation": self.validate(progress())})
+                    self.log.write({"step": self.step, "validation": self.validate(progress())})
                     last_check = time.monotonic()
         finally:
             batches.close()
             self.save()
-        self._write_log({"step": self.step, "validation": self.validate(1.0)})
+        self.log.write({"step": self.step, "validation": self.validate(1.0)})
         return self.folder / "lsm_tiny.safetensors"
 
     def validate(self, progress: float) -> dict[str, float]:
@@ -239,8 +241,5 @@ class Trainer:
         self.optimiser.load_state_dict(state.optimiser)
         torch.set_rng_state(state.torch_rng)
         self.step, self.elapsed_s = state.step, state.elapsed_s
+        self.log.rewind(self.step)
         _log.info("resumed at step %d after %.0f s", self.step, self.elapsed_s)
-
-    def _write_log(self, row: dict[str, Any]) -> None:
-        with (self.folder / "log.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
