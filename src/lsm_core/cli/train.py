@@ -1,4 +1,4 @@
-"""`lsm train`: train the embedded model from rendered rooms or a robot's recordings."""
+"""`lsm train`: train the embedded model from rooms or a robot's recordings, or a reference system."""
 
 from __future__ import annotations
 
@@ -7,20 +7,19 @@ import logging
 import signal
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import torch
 import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from lsm_core.cli import train_systems
 from lsm_core.cli.train_gaussians import train_tiny_gaussians
 
-app = typer.Typer(help="Train models from rendered rooms.", no_args_is_help=True)
+if TYPE_CHECKING:
+    from lsm_core.training import TrainConfig
 
-
-@app.callback()
-def _train() -> None:
-    """Train models from rendered rooms."""
+app = typer.Typer(help="Train the embedded model or a reference system.", no_args_is_help=True)
 
 
 def cpu_has_bfloat16() -> bool:
@@ -29,6 +28,25 @@ def cpu_has_bfloat16() -> bool:
         return "avx512_bf16" in Path("/proc/cpuinfo").read_text(encoding="utf-8")
     except OSError:
         return False
+
+
+def generated_data(out: Path, config: TrainConfig) -> Path:
+    """Write the rooms of boxes that a configuration has instead of data; return their folder.
+
+    Raises:
+        InputError: it has none.
+    """
+    from lsm_core.data.box_shards import write_box_shard
+    from lsm_core.errors import InputError
+
+    if not config.generated_rooms:
+        raise InputError(
+            "There are no training data.", "Pass --data with shards, or --bags with recordings (docs/training.md)."
+        )
+    folder = out / "data"
+    write_box_shard(folder / "train", config.generated_rooms, seed=1)
+    write_box_shard(folder / "val", max(2, config.generated_rooms // 4), seed=2)
+    return folder
 
 
 @app.command("tiny")
@@ -42,16 +60,19 @@ def train_tiny(
         list[Path] | None,
         typer.Option(help="Bag with depth and odometry, or a folder of them (docs/data.md); repeatable."),
     ] = None,
-    recipe: Annotated[
-        str | None, typer.Option(help="Settings of the run: v0, v1, bags, ...; bags with --bags, else v0.")
+    config: Annotated[
+        str | None,
+        typer.Option("--config", "--recipe", help="smoke, v0, v1, bags, ..., or a .yaml file; bags with --bags."),
     ] = None,
-    minutes: Annotated[float, typer.Option(min=0.1, help="Training time, earlier parts of the run included.")] = 75,
+    minutes: Annotated[
+        float | None, typer.Option(min=0.1, help="Training time, earlier parts of the run included (v0: 75).")
+    ] = None,
     steps: Annotated[int | None, typer.Option(min=0, help="Length in steps (v1: 9000); 0: --minutes.")] = None,
     start: Annotated[Path | None, typer.Option(help="Weights to begin from; 'shipped' with --bags.")] = None,
-    seed: Annotated[int, typer.Option(help="Seed of weights, sampling and augmentation.")] = 0,
+    seed: Annotated[int | None, typer.Option(help="Seed of weights, sampling and augmentation.")] = None,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads of PyTorch.")] = 2,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    memory_gb: Annotated[float, typer.Option(min=0.1, help="Shards kept in memory.")] = 8.0,
+    memory_gb: Annotated[float | None, typer.Option(min=0.1, help="Shards kept in memory (8).")] = None,
     bf16: Annotated[bool | None, typer.Option("--bf16/--fp32", help="Default: bf16 where it is fast.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON, no progress bar.")] = False,
 ) -> None:
@@ -59,9 +80,10 @@ def train_tiny(
     from lsm_core.backends.registry import resolve_device
     from lsm_core.backends.tiny_weights import PACKAGED, load_network
     from lsm_core.data.classes import CLASSES, SYNONYMS
-    from lsm_core.errors import InputError, LsmError
+    from lsm_core.errors import LsmError
     from lsm_core.query.text import MiniLmTextEncoder
     from lsm_core.training import Trainer
+    from lsm_core.training.config_choice import choose_config
     from lsm_core.training.imagenet_dictionary import INDOOR_NAMES, DenseClassifier, Dictionary
     from lsm_core.training.language_targets import NameTable
     from lsm_core.training.lite0_init import imagenet_checkpoint
@@ -76,31 +98,29 @@ def train_tiny(
     try:
         target = resolve_device(device)
         fast = cpu_has_bfloat16() if target.type == "cpu" else True
-        chosen = recipe or ("bags" if bags else "v0")
-        if chosen not in RECIPES:
-            raise InputError(f"There is no recipe '{chosen}'.", f"Choose one of: {', '.join(RECIPES)}.")
-        if not data and not bags:
-            raise InputError("There are no training data.", "Pass --data with shards, or --bags with recordings.")
-        first = PACKAGED if start == Path("shipped") or (bags and start is None) else start
-        config = replace(RECIPES[chosen], minutes=minutes, seed=seed, memory_gb=memory_gb)
-        config = config if steps is None else replace(config, steps=steps)
-        encode = MiniLmTextEncoder().encode
-        names = NameTable(CLASSES, SYNONYMS, encode, config.held_out_words)
+        given = {"minutes": minutes, "steps": steps, "seed": seed, "memory_gb": memory_gb}
+        chosen = choose_config(config or ("bags" if bags else "v0"), RECIPES, "v0")
+        chosen = replace(chosen, **{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
         folders, recordings = list(data or ()), []
+        if not folders and not bags:
+            folders.append(generated_data(out, chosen))
+        first = PACKAGED if start == Path("shipped") or (bags and start is None) else start
+        encode = MiniLmTextEncoder().encode
+        names = NameTable(CLASSES, SYNONYMS, encode, chosen.held_out_words)
         if bags and first is not None:
             network, card = load_network(first, torch.device("cpu"))
-            config = replace(config, network=card.network)
+            chosen = replace(chosen, network=card.network)
             recordings = prepare_recordings(bags, out, OwnLabeller(network, names.canonical()))
             folders.append(out / FOLDER)
-        pool = ShardPool([folder / "train" for folder in folders], memory_gb)
+        pool = ShardPool([folder / "train" for folder in folders], chosen.memory_gb)
         checked = [folder / "val" for folder in folders if (folder / "val").is_dir()]
-        held_out = ShardPool(checked, memory_gb / 8) if checked else None
+        held_out = ShardPool(checked, chosen.memory_gb / 8) if checked else None
         teacher = None
-        if config.weights.dictionary > 0:
+        if chosen.weights.dictionary > 0:
             classifier = DenseClassifier.load(imagenet_checkpoint()).to(target)
             teacher = Dictionary(classifier, encode(list(INDOOR_NAMES.values())).to(target))
         precise = fast if bf16 is None else bf16
-        trainer = Trainer(pool, held_out, names, out, config, target, precise, first, teacher, recordings)
+        trainer = Trainer(pool, held_out, names, out, chosen, target, precise, first, teacher, recordings)
         with Progress(TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(), disable=as_json) as bar:
             task = bar.add_task("lsm-tiny", total=1.0)
 
@@ -124,6 +144,7 @@ def train_tiny(
 
 
 app.command("tiny-gaussians")(train_tiny_gaussians)
+train_systems.register(app)
 
 
 if __name__ == "__main__":

@@ -42,7 +42,7 @@ class Selection:
         targets: views to draw.
         gap: smallest and largest distance in frames between first and last context view when training starts.
         final_gap: the same after `gap_steps` steps, reached linearly; None keeps `gap`.
-        gap_steps: how long the gap grows.
+        gap_steps: how long the gap grows, rounded towards its start as the released samplers do.
         multiple: the gap is a multiple of this.
         place: where targets lie: the "middle" frame between two context views, frames drawn "between" them (ends
             included), or drawn within a gap "around" them.
@@ -65,7 +65,7 @@ class Selection:
         if self.final_gap is None:
             return self.gap
         share = min(step / self.gap_steps, 1.0) if self.gap_steps else 1.0
-        low, high = (round(a + share * (b - a)) for a, b in zip(self.gap, self.final_gap, strict=True))
+        low, high = (a + int(share * (b - a)) for a, b in zip(self.gap, self.final_gap, strict=True))
         return low, high
 
 

@@ -116,6 +116,7 @@ class TrainConfig:
     validation_pairs: int = 48
     rescan_seconds: float = 30.0
     memory_gb: float = 8.0
+    generated_rooms: int = 0  # rooms of boxes to make where no data are named
     weights: LossWeights = field(default_factory=LossWeights)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     pose_noise: PoseNoise = field(default_factory=PoseNoise)

@@ -5,9 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 
 from lsm_core.nn.tiny import TinyConfig
-from lsm_core.training.config import FULL_GRIDS, MIDDLE_GRIDS, LossWeights, PoseNoise, Stage, TrainConfig
+from lsm_core.training.config import (
+    FULL_GRIDS,
+    MIDDLE_GRIDS,
+    AugmentConfig,
+    Grid,
+    LossWeights,
+    PoseNoise,
+    Stage,
+    TrainConfig,
+)
 
-V0 = TrainConfig()
+V0 = TrainConfig(minutes=75.0)
 
 # Goes on from the weights of version 0, so it begins at the middle size; sharper poses, since the backend can
 # refine them on the full-size images; words that show what an unknown word is worth are kept out of the vocabulary.
@@ -40,8 +49,24 @@ BAGS = replace(
     ema_decay=0.99,
 )
 
+# A minute on one core, on generated rooms of boxes: shows that training works on this machine, and nothing else.
+SMOKE = replace(
+    V0,
+    steps=30,
+    generated_rooms=12,
+    stages=(Stage(0.0, (Grid(64, 96, 1.0),), 4, 0.2),),
+    warmup_steps=5,
+    ema_decay=0.9,
+    drop_intrinsics=0.0,
+    checkpoint_seconds=2.0,
+    validation_pairs=8,
+    memory_gb=1.0,
+    augment=AugmentConfig(warp=0.0, colour=0.0, grey=0.0, blur=0.0, jpeg=0.0, noise=0.0),
+)
+
 # For the ablations: v1 without one of its pieces, or with one more.
 RECIPES: dict[str, TrainConfig] = {
+    "smoke": SMOKE,
     "v0": V0,
     "v1": V1,
     "bags": BAGS,

@@ -39,7 +39,7 @@ class RunConfig:
         batch: samples per process and forward pass.
         accumulate: forward passes per optimiser step.
         seed: of weights, data, augmentation and everything that is drawn.
-        precision: "bfloat16" multiplies matrices in bfloat16 (autocast); heads, losses and weights stay in float32.
+        precision: "bfloat16" runs the image networks under autocast; geometry, losses and weights stay in float32.
         ema_decay: of the average of the weights that is exported; 0 exports the weights themselves.
         checkpoint_steps: a checkpoint is written after so many steps, and at the end.
         optimiser, schedule: as said there.

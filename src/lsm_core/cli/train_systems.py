@@ -1,0 +1,132 @@
+"""`lsm train lsm|splatt3r|noposplat|pixelsplat`: train a reference system on posed views."""
+
+from __future__ import annotations
+
+import json
+import logging
+import signal
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+NAMES = ("lsm", "splatt3r", "noposplat", "pixelsplat")
+
+
+def register(app: typer.Typer) -> None:
+    """Add one command per system."""
+    for name in NAMES:
+        _add(app, name)
+
+
+def _add(app: typer.Typer, name: str) -> None:
+    def train(
+        data: Annotated[
+            list[str], typer.Option(help="FORMAT:PLACE of posed views (docs/training.md), or boxes; repeatable.")
+        ],
+        out: Annotated[Path, typer.Option(help="Folder for checkpoint, log and weights; an old run is resumed.")],
+        config: Annotated[
+            str, typer.Option(help="released, smoke, or a .yaml file that changes one.")
+        ] = "released",
+        parents: Annotated[
+            Path | None, typer.Option(help="Checkpoints of the models this one is trained from, file or folder.")
+        ] = None,
+        start: Annotated[Path | None, typer.Option(help="Weights of this model to begin from.")] = None,
+        steps: Annotated[int | None, typer.Option(min=1, help="Optimiser steps instead of the config's.")] = None,
+        seed: Annotated[int | None, typer.Option(help="Seed instead of the config's.")] = None,
+        threads: Annotated[int | None, typer.Option(min=1, help="CPU threads of PyTorch.")] = None,
+        device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+        tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Log for TensorBoard, too.")] = False,
+        as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON, no progress bar.")] = False,
+    ) -> None:
+        given = {"steps": steps, "seed": seed}
+        _train(name, data, out, config, parents, start, given, threads, device, tensorboard, as_json)
+
+    train.__doc__ = (
+        f"Train {name}. Can be interrupted at any time: the same command resumes it. "
+        "Several GPUs: torchrun --nproc-per-node N -m lsm_core.cli.main train ..."
+    )
+    app.command(name)(train)
+
+
+def _train(
+    name: str,
+    data: list[str],
+    out: Path,
+    choice: str,
+    parents: Path | None,
+    start: Path | None,
+    given: dict[str, int | None],
+    threads: int | None,
+    device: str,
+    tensorboard: bool,
+    as_json: bool,
+) -> None:
+    from lsm_core.backends.registry import resolve_device
+    from lsm_core.data.sources import open_sources
+    from lsm_core.training.processes import joined_processes
+    from lsm_core.training.system_trainer import SystemTrainer
+
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    if threads is not None:
+        torch.set_num_threads(threads)
+    torch.set_flush_denormal(True)  # fresh Adam moments are denormal, and slow on CPUs
+    for event in (signal.SIGTERM, signal.SIGINT):  # a shell's background jobs ignore the latter
+        signal.signal(event, signal.default_int_handler)
+    try:
+        system = _system(name, choice, given, parents, start)
+        source = open_sources(data, system.selection)
+        with joined_processes(resolve_device(device)) as processes:
+            trainer = SystemTrainer(system, source, out, processes, tensorboard)
+            weights = _run(trainer, name, silent=as_json or not processes.first)
+    except KeyboardInterrupt:
+        typer.echo("stopped; the same command goes on from the last checkpoint", err=True)
+        raise typer.Exit(130) from None
+    finally:
+        torch.set_flush_denormal(False)
+    if processes.first:
+        result = {"weights": str(weights), "steps": trainer.step, "minutes": round(trainer.elapsed_s / 60, 1)}
+        typer.echo(json.dumps(result) if as_json else f"weights: {weights} ({trainer.step} steps)")
+
+
+def _system(name: str, choice: str, given: dict[str, int | None], parents: Path | None, start: Path | None) -> Any:
+    """Return the system, filled as asked for.
+
+    Raises:
+        InputError: both parents and weights of its own are named, or the configuration does not fit.
+        WeightsError: a file does not fit.
+    """
+    from lsm_core.errors import InputError
+    from lsm_core.training.config_choice import choose_config
+    from lsm_core.training.systems import SYSTEMS, make_system
+
+    kind = SYSTEMS[name]
+    if parents is not None and start is not None:
+        raise InputError(
+            "--parents and --start exclude each other.",
+            f"--parents for {kind.parents}, --start for weights of {name} itself.",
+        )
+    config = choose_config(choice, kind.presets, "released")
+    changes = {key: value for key, value in given.items() if value is not None}
+    system = make_system(name, replace(config, run=replace(config.run, **changes)))
+    if parents is not None:
+        system.load_parents(parents)
+    if start is not None:
+        system.load_official(start)
+    return system
+
+
+def _run(trainer: Any, name: str, silent: bool) -> Path:
+    """Train with a progress bar; return the weights' path."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, disable=silent) as bar:
+        task = bar.add_task(name, total=trainer.run_config.steps, completed=trainer.step)
+
+        def report(step: int, figures: dict[str, float]) -> None:
+            bar.update(task, completed=step, description=f"{name}  loss {figures['loss']:.4f}")
+
+        path: Path = trainer.run(report)
+    return path
