@@ -94,12 +94,13 @@ def surface_gaussians(view: SurfaceView, changes: DiscChanges | None = None) -> 
         features=view.features.reshape(flat.shape[0], -1),
     )
     keep = torch.isfinite(flat).all(-1) & torch.isfinite(gaussians.quats).all(-1) & (normals.norm(dim=-1) > 0.5)
-    kept = gaussians.select(keep)
-    return kept if changes is None else _changed(kept, view, changes, keep)
+    index = slice(None) if bool(keep.all()) else keep  # a slice copies nothing
+    kept = gaussians.select(index)
+    return kept if changes is None else _changed(kept, view, changes, index)
 
 
-def _changed(discs: Gaussians, view: SurfaceView, changes: DiscChanges, keep: Tensor) -> Gaussians:
-    """Apply the changes of the pixels kept [h * w] to their discs; those of zero leave every number as it was."""
+def _changed(discs: Gaussians, view: SurfaceView, changes: DiscChanges, keep: Tensor | slice) -> Gaussians:
+    """Apply the changes of the pixels kept to their discs; those of zero leave every number as it was."""
     change = {name: value.flatten(0, 1)[keep] for name, value in vars(changes).items()}
     R, centre = view.T_scene_cam[:3, :3], view.T_scene_cam[:3, 3]
     px = (view.depth.reshape(-1, 1)[keep] / view.focal) * change["shift"]

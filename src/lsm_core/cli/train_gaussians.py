@@ -24,6 +24,7 @@ def train_tiny_gaussians(
         Path | None, typer.Option(help="Weights to train a head for; default: those shipped.")
     ] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Length of the run.")] = None,
+    pairs: Annotated[int | None, typer.Option(min=1, help="Pairs per step.")] = None,
     triples: Annotated[int | None, typer.Option(min=1, help="Views made ready and gone through again.")] = None,
     change: Annotated[
         list[str] | None, typer.Option(help="What the head may change; repeatable; default: everything.")
@@ -51,7 +52,7 @@ def train_tiny_gaussians(
     torch.set_flush_denormal(True)  # fresh Adam moments are denormal, and slow on CPUs
     try:
         new = GaussianTrainConfig(seed=seed)
-        new = replace(new, steps=steps or new.steps, triples=triples or new.triples)
+        new = replace(new, steps=steps or new.steps, pairs=pairs or new.pairs, triples=triples or new.triples)
         config = validated(replace(new, changes=tuple(change or new.changes), inputs=tuple(read or new.inputs)))
         pool = ShardPool([folder / "train" for folder in data], memory_gb)
         checked = [folder / "val" for folder in data if (folder / "val").is_dir()]

@@ -68,10 +68,9 @@ class GaussianHead(nn.Module):
         """
         size = decoded.square().mean(dim=1, keepdim=True).sqrt()
         x = self.decoded(decoded / size.clamp_min(SMALLEST)) + self.discs(F.pixel_unshuffle(discs, SIDE))
-        raw = F.pixel_shuffle(self.changes(F.relu(self.unit(x))), SIDE).permute(0, 2, 3, 1).float()
-        parts = torch.split(raw, list(WIDTHS.values()), dim=-1)
-        bounded = {
-            name: bound * torch.tanh(part / bound)
-            for (name, bound), part in zip(BOUNDS.items(), parts, strict=True)
-        }
-        return DiscChanges(**{name: x[..., 0] if x.shape[-1] == 1 else x for name, x in bounded.items()})
+        raw = self.changes(F.relu(self.unit(x))).float()
+        bound = raw.new_tensor([BOUNDS[name] for name, width in WIDTHS.items() for _ in range(width * SIDE**2)])
+        bound = bound[:, None, None]
+        bounded = F.pixel_shuffle(bound * torch.tanh(raw / bound), SIDE).permute(0, 2, 3, 1).contiguous()
+        parts = dict(zip(WIDTHS, torch.split(bounded, list(WIDTHS.values()), dim=-1), strict=True))
+        return DiscChanges(**{name: x[..., 0] if x.shape[-1] == 1 else x for name, x in parts.items()})
