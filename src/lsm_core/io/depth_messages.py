@@ -24,7 +24,7 @@ def decode_depth(message: Any) -> NDArray[np.float32]:
     kinds = {"16uc1": "u2", "mono16": "u2", "32fc1": "f4"}
     encoding = str(message.encoding).lower()
     if encoding not in kinds:
-        raise FileFormatError(f"Depth images are encoded as '{message.encoding}'.", "Known: 16UC1 (mm), 32FC1 (m).")
+        raise FileFormatError(f"A depth image is encoded as '{message.encoding}'.", "Known: 16UC1 (mm), 32FC1 (m).")
     dtype = np.dtype((">" if message.is_bigendian else "<") + kinds[encoding])
     height, width, step = int(message.height), int(message.width), int(message.step)
     data = np.frombuffer(memoryview(message.data), np.uint8)
