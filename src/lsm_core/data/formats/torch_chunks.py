@@ -24,6 +24,7 @@ MAX_CHUNK_BYTES = 4 * 1024**3  # released ones have about 100 MB
 MAX_PICKLE_BYTES = 256 * 1024**2
 MAX_FRAMES = 100_000
 CAMERA_NUMBERS = 18  # fx fy cx cy (of a picture of size 1), two zeros, 3x4 world to camera
+WIDEST_DEG = 100  # frames with a wider view are left out, as in both references
 AGAIN = "Copy or download this chunk again."
 
 
@@ -95,10 +96,11 @@ class _PackedScene(Scene):
         )
         return PosedView(image, K, self.pose(index), name=f"{self.name}/{self.frames[index]}")
 
-    def field_of_view_deg(self) -> float:
-        """Return the largest angle of view over all frames, the wider side (the references leave out over 100)."""
-        focal = np.maximum(self._packed.cameras[:, :2].astype(np.float64), 1e-9)
-        return float(np.degrees(2 * np.arctan(0.5 / focal)).max())
+    def problem(self, index: int) -> str | None:
+        angle = float(np.degrees(2 * np.arctan(0.5 / max(float(self._packed.cameras[index, :2].min()), 1e-9))))
+        if angle > WIDEST_DEG:
+            return f"Frame {index} of scene '{self.name}' has an angle of view of {angle:.0f} degrees."
+        return super().problem(index)
 
 
 def _chunk_folders(root: Path) -> list[Path]:
@@ -122,7 +124,7 @@ def _folder_index(folder: Path) -> dict[str, Path]:
     return {key: folder / name for key, name in listed.items()}
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=8)
 def load_chunk(path: Path) -> dict[str, ChunkScene]:
     """Map a chunk into memory; nothing in it is executed, pictures are read when they are decoded.
 

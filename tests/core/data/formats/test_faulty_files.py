@@ -193,3 +193,13 @@ def test_a_picture_in_a_chunk_that_is_none_is_named(tmp_path: Path) -> None:
     scene.view(0)
     with pytest.raises(FileFormatError, match=r"Picture 1 of scene 'a' in .*a\.torch"):
         scene.view(1)
+
+
+def test_scenes_with_too_wide_a_view_are_left_out(tmp_path: Path) -> None:
+    narrow, wide = chunk_entry("narrow", record(2)), chunk_entry("wide", record(2))
+    wide["cameras"][:, 0] = 0.41  # type: ignore[index]
+    narrow["cameras"][:, 0] = 0.43  # type: ignore[index]
+    torch.save([narrow, wide], tmp_path / "a.torch")
+    data = open_dataset(tmp_path)
+    assert data.scene("narrow").usable() == [0, 1] and data.scene("wide").usable() == []
+    assert "101 degrees" in str(data.scene("wide").problem(0))
