@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -10,9 +11,10 @@ import numpy as np
 
 from lsm_core.data.overlap import seen_share
 from lsm_core.data.views import PosedView, ViewSample
-from lsm_core.errors import InputError
+from lsm_core.errors import FileFormatError, InputError
 from lsm_core.types import Unit
 
+_log = logging.getLogger(__name__)
 Rng = np.random.Generator
 TRIES = 20
 
@@ -73,7 +75,7 @@ class SceneSource:
     """Draws samples from scenes, each scene equally often; see `lsm_core.data.views.SampleSource`.
 
     Args:
-        scenes: at least one with enough frames.
+        scenes: at least one with enough frames; further ones are opened when they are drawn.
         selection: which frames.
 
     Raises:
@@ -81,13 +83,12 @@ class SceneSource:
     """
 
     def __init__(self, scenes: Sequence[FrameScene], selection: Selection) -> None:
-        self.selection = selection
-        needed = min(selection.gap[0], (selection.final_gap or selection.gap)[0]) + 1
-        found = [(scene, scene.usable()) for scene in scenes]
-        self.scenes = [(scene, frames) for scene, frames in found if len(frames) >= max(needed, 2)]
-        if not self.scenes:
+        self.scenes, self.selection = scenes, selection
+        self._needed = max(min(selection.gap[0], (selection.final_gap or selection.gap)[0]) + 1, 2)
+        self._frames: dict[int, list[int]] = {}
+        if not any(self._long_enough(number) for number in range(len(scenes))):
             raise InputError(
-                f"None of {len(scenes)} scenes has {max(needed, 2)} frames with poses.",
+                f"None of {len(scenes)} scenes has {self._needed} frames with poses.",
                 "Bring longer scenes, or choose a smaller gap (selection: {gap: [1, 4]} in the --config file).",
             )
 
@@ -95,7 +96,7 @@ class SceneSource:
         """Draw one sample."""
         best: tuple[float, ViewSample] | None = None
         for _ in range(TRIES):
-            scene, frames = self.scenes[int(rng.integers(len(self.scenes)))]
+            scene, frames = self._scene(rng)
             first, last = self._context(rng, step, len(frames))
             context = tuple(scene.view(frames[k]) for k in (first, last))
             overlap = _overlap(*context) if self.selection.min_overlap > 0 else None
@@ -108,6 +109,23 @@ class SceneSource:
                 break
         assert best is not None
         return best[1]
+
+    def _scene(self, rng: Rng) -> tuple[FrameScene, list[int]]:
+        """Draw a scene that is long enough, and its frames."""
+        number = int(rng.integers(len(self.scenes)))
+        while not self._long_enough(number):
+            number = int(rng.integers(len(self.scenes)))
+        return self.scenes[number], self._frames[number]
+
+    def _long_enough(self, number: int) -> bool:
+        """Whether a scene has enough frames; it is looked into once, one that cannot be opened has none."""
+        if number not in self._frames:
+            try:
+                self._frames[number] = self.scenes[number].usable()
+            except FileFormatError as error:
+                _log.warning("%s (this scene is left out)", error)
+                self._frames[number] = []
+        return len(self._frames[number]) >= self._needed
 
     def _context(self, rng: Rng, step: int, count: int) -> tuple[int, int]:
         """Return the places of the two context views in the list of frames."""

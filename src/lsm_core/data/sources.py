@@ -5,10 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
+from lsm_core.data import formats
 from lsm_core.data.box_rooms import box_rooms
+from lsm_core.data.format_scenes import training_scenes
 from lsm_core.data.selection import FrameScene, SceneSource, Selection
 from lsm_core.data.shard_scenes import shard_walks
 from lsm_core.data.shards import list_shards, load_shard
@@ -57,7 +60,7 @@ def open_scenes(name: str) -> Scenes:
     if kind not in FORMATS:
         raise InputError(
             f"'{name}' does not begin with a known format.",
-            f"Write FORMAT:PLACE with one of: {', '.join(FORMATS)} (docs/training.md).",
+            f"Write FORMAT:PLACE with one of: {', '.join(FORMATS)} (docs/data.md).",
         )
     if not place and kind != BOXES:
         raise InputError(f"'{name}' names no place.", f"Write {kind}:FOLDER.")
@@ -83,4 +86,8 @@ def _rooms(place: str) -> Scenes:
     return walks
 
 
-FORMATS: dict[str, Callable[[str], Scenes]] = {BOXES: _boxes, "rooms": _rooms}
+FORMATS: dict[str, Callable[[str], Scenes]] = {
+    BOXES: _boxes,
+    "rooms": _rooms,
+    **{kind.format: partial(training_scenes, kind.format) for kind in formats.FORMATS},
+}

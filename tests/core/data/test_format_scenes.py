@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent / "formats"))
@@ -12,6 +13,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent / "formats"))
 from small_layouts import record, scannet_lsm, scannetpp_splatt3r, torch_chunks
 
 from lsm_core.data.format_scenes import training_scenes
+from lsm_core.data.selection import Selection
+from lsm_core.data.sources import open_sources
 from lsm_core.errors import FileFormatError, InputError
 
 
@@ -43,3 +46,21 @@ def test_scenes_are_opened_when_drawn(tmp_path: Path) -> None:
     assert len(scenes) == 1
     with pytest.raises(FileFormatError, match="holds no pictures"):
         _ = scenes[0]
+
+
+def test_formats_are_training_sources_by_name_and_a_damaged_scene_is_left_out(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    torch_chunks(tmp_path / "re10k", record(6))
+    scannet_lsm(tmp_path / "scannet", record(6))
+    (tmp_path / "scannet" / "scene0000_01" / "color").mkdir(parents=True)
+    for part in ("depth", "pose"):
+        (tmp_path / "scannet" / "scene0000_01" / part).mkdir()
+    both = [f"torch-chunks:{tmp_path / 're10k'}", f"scannet-lsm:{tmp_path / 'scannet'}"]
+    source, rng = open_sources(both, Selection(targets=2, gap=(2, 3))), np.random.default_rng(0)
+    samples = [source.draw(rng, 0) for _ in range(20)]
+    assert {s.scene for s in samples} == {"scene0000_00", "000db54a47bd43fe", "00a5a09fc8cd6b8a"}
+    assert {(s.scene.startswith("scene"), s.unit) for s in samples} == {(True, "metric"), (False, "relative")}
+    assert "scene0000_01" in caplog.text and "left out" in caplog.text
+    again = open_sources(both, Selection(targets=2, gap=(2, 3))).draw(np.random.default_rng(0), 0)
+    assert [v.name for v in again.targets] == [v.name for v in samples[0].targets]
