@@ -11,6 +11,7 @@ import typer
 
 from lsm_core.backends import Backend, load_backend
 from lsm_core.cli.arguments import BackendOption, DeviceOption, PatienceOption, RefineOption, WeightsOption
+from lsm_core.cli.eval_protocol import register_protocols
 from lsm_core.cli.evaluation_output import (
     BaselinesFromOption,
     JsonOption,
@@ -27,9 +28,10 @@ from lsm_core.cli.evaluation_output import (
 from lsm_core.cli.loading import refined
 from lsm_core.evaluation.measuring import StudyOptions
 from lsm_core.evaluation.presence import study_presence
+from lsm_core.evaluation.protocols.rgbd_sequence import SWITCHES
 from lsm_core.evaluation.records import PairRecord
 from lsm_core.evaluation.report import read_records
-from lsm_core.evaluation.sequence_study import ON_SEQUENCES, study_hololens, study_sequence
+from lsm_core.evaluation.sequence_study import study_hololens, study_sequence
 from lsm_core.evaluation.sequences import open_sequence
 from lsm_core.evaluation.shared_data import find_shared
 from lsm_core.evaluation.studies import study_nyu, study_rooms
@@ -48,6 +50,7 @@ BaselinesOption = Annotated[bool, typer.Option(help="Also run SIFT, ORB and iden
 
 def register(main: typer.Typer) -> None:
     """Add the commands to the program."""
+    register_protocols(app)
     main.add_typer(app, name="eval")
 
 
@@ -73,7 +76,7 @@ def rgbd_sequence(
     rows: RowsOption = 8,
 ) -> None:
     """Poses, depth, masks, clouds, the path and views between, on any recording with depth and poses."""
-    switches, sequence = switched(ON_SEQUENCES, switch or ()), open_sequence(data, scene)
+    switches, sequence = switched(SWITCHES, switch or ()), open_sequence(data, scene)
     with shown_progress("rgbd-sequence") as bar:
         model = _load(backend, weights, device, threads, full_resolution)
         model = model if refine_pose is None else refined(model, refine_pose, patience)

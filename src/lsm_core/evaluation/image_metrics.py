@@ -68,7 +68,7 @@ def image_error(
         if mask is None:
             whole = population_ssim if switches.ssim == "population" else sample_ssim
             distance = math.nan if network is None else float(network(x, y))
-            return ImageError(_psnr(_squared(x, y).mean()), float(whole(x, y)), distance)
+            return ImageError(_psnr(_squared(x, y, switches).mean()), float(whole(x, y)), distance)
         share = float(mask.double().mean())
         if share == 0:
             return ImageError(math.nan, math.nan, math.nan, 0.0)
@@ -82,15 +82,17 @@ def _masked(
     if not switches.mask_averages:
         whole = population_ssim if switches.ssim == "population" else sample_ssim
         distance = math.nan if network is None else float(network(x, y))
-        return ImageError(_psnr(_squared(x, y).mean()), float(whole(x, y)), distance, share)
+        return ImageError(_psnr(_squared(x, y, switches).mean()), float(whole(x, y)), distance, share)
     divisor = mask.sum() * (1 if switches.released_mask else 3)
     distance = math.nan if network is None else float((network.difference_map(x, y) * mask).sum() / mask.sum())
     alike = float((full_ssim_map(x, y) * mask).sum() / divisor)
-    return ImageError(_psnr((_squared(x, y) * mask).sum() / divisor), alike, distance, share)
+    return ImageError(_psnr((_squared(x, y, switches) * mask).sum() / divisor), alike, distance, share)
 
 
-def _squared(x: Tensor, y: Tensor) -> Tensor:
-    return (x.clamp(0, 1) - y.clamp(0, 1)).double().square()
+def _squared(x: Tensor, y: Tensor, switches: Switches) -> Tensor:
+    if switches.clamped:
+        x, y = x.clamp(0, 1), y.clamp(0, 1)
+    return (x - y).double().square()
 
 
 def _psnr(error: Tensor) -> float:

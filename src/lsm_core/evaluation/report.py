@@ -17,6 +17,7 @@ from lsm_core.evaluation.depth_metrics import DepthError
 from lsm_core.evaluation.pose_metrics import PoseError
 from lsm_core.evaluation.provenance import Provenance
 from lsm_core.evaluation.records import PairRecord
+from lsm_core.evaluation.sample_scores import SampleScores
 from lsm_core.evaluation.tables import Table, update_markdown
 from lsm_core.io.atomic import write_text
 
@@ -31,7 +32,7 @@ class EvalReport:
         tables: in the order to show.
         figures: the main figures by name.
         provenance: machine, software, commit.
-        records: per method the pair records.
+        records: per method what was found on each pair or sample.
         sheet: [H, W, 3] uint8 RGB picture of some pairs, or None.
     """
 
@@ -40,7 +41,7 @@ class EvalReport:
     tables: Sequence[Table]
     figures: Mapping[str, float]
     provenance: Provenance
-    records: Mapping[str, Sequence[PairRecord]] = field(default_factory=dict)
+    records: Mapping[str, Sequence[PairRecord | SampleScores]] = field(default_factory=dict)
     sheet: NDArray[np.uint8] | None = None
 
     def plain(self) -> dict[str, Any]:

@@ -34,6 +34,7 @@ from lsm_core.evaluation.measuring import (
 )
 from lsm_core.evaluation.pairs import EvalPair, evenly_spaced
 from lsm_core.evaluation.path_study import path_table
+from lsm_core.evaluation.protocols.rgbd_sequence import NAME, SWITCHES
 from lsm_core.evaluation.records import PairRecord
 from lsm_core.evaluation.report import EvalReport
 from lsm_core.evaluation.rooms import ROOM_TEXTS
@@ -43,15 +44,13 @@ from lsm_core.evaluation.switches import Switches
 from lsm_core.evaluation.tables import Table
 from lsm_core.types import Prediction
 
-ON_SEQUENCES = Switches(scene_unit="depth", image_mask="covered", mask_averages=True)
-
 
 def study_sequence(
     backend: Backend,
     sequence: RgbdSequence,
     switches: Switches | None = None,
     options: StudyOptions | None = None,
-    command: str = "lsm eval rgbd-sequence",
+    command: str = f"lsm eval {NAME}",
 ) -> EvalReport:
     """Measure everything that a recording with depth and poses decides, beside baselines on the same pairs.
 
@@ -65,7 +64,7 @@ def study_sequence(
     Raises:
         FileFormatError: a frame cannot be read.
     """
-    choices = switches or ON_SEQUENCES
+    choices = switches or SWITCHES
     known = choices.intrinsics == "given"
     opts = replace(options or StudyOptions(), known_intrinsics=known, depth_alignment=choices.depth_alignment)
     clouds = CloudTally()

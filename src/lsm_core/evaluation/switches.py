@@ -38,6 +38,7 @@ class Switches:
             average is over the whole picture.
         released_mask: with `mask_averages`, divide as Splatt3R's released code does (sum over three channels by
             the number of pixels: 4.77 dB less).
+        clamped: what was drawn is cut to 0 to 1 before PSNR is taken.
         eight_bit: images are cut to 8 bits before they are scored, as a folder of PNG files is.
         ssim: variances of samples (scikit-image) or of populations (torchmetrics).
         image_average: "macro" over the views of a scene and then over scenes, "micro" over all views.
@@ -53,6 +54,7 @@ class Switches:
     image_mask: ImageMask = "none"
     mask_averages: bool = False
     released_mask: bool = False
+    clamped: bool = True
     eight_bit: bool = False
     ssim: SsimKind = "sample"
     image_average: Average = "macro"

@@ -12,25 +12,27 @@ import torch
 from torch import Tensor
 
 from lsm_core.geometry.pose_refinement import ALIGN, RefineOptions, refine_cameras
+from lsm_core.nn.lpips import Lpips
 from lsm_core.types import Camera, Gaussians
 from lsm_core.weights.lpips_package import available_lpips
 
 
 def released_alignment(
-    device: torch.device, options: RefineOptions = ALIGN
+    device: torch.device, options: RefineOptions = ALIGN, lpips: Lpips | None = None
 ) -> Callable[[Gaussians, Camera, Tensor], Camera]:
     """Return the released alignment: 100 steps of Adam on squared error and, where installed, LPIPS.
 
     Args:
         device: of the Gaussians.
         options: steps, rates and loss.
+        lpips: where it is loaded already.
 
     Returns:
         (Gaussians, camera to start from, image [H, W, 3] float in [0, 1]) -> camera.
     """
-    lpips = available_lpips(device)
+    network = available_lpips(device) if lpips is None else lpips
 
     def align(gaussians: Gaussians, camera: Camera, image: Tensor) -> Camera:
-        return refine_cameras(gaussians, [camera], [image], options, lpips).cameras[0]
+        return refine_cameras(gaussians, [camera], [image], options, network).cameras[0]
 
     return align
