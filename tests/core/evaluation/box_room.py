@@ -122,12 +122,13 @@ class RoomTruth(Backend):
         for step, T_0_cam in zip(steps, T, strict=True):
             depth, rgb, labels = look(pose(step))
             depth = depth * ramp / self.unit_m
-            centre = T_0_cam[:3, 3].float() / self.unit_m
-            points.append((rays(K, *SIZE) * depth[..., None]) @ T_0_cam[:3, :3].float().T + centre)
+            placed = T_0_cam.float()
+            placed[:3, 3] /= self.unit_m
+            points.append((rays(K, *SIZE) * depth[..., None]) @ placed[:3, :3].T + placed[:3, 3])
             features.append(torch.stack([(labels == k).float() for k in (WALL, FLOOR, CEILING)], -1))
             opacity = torch.full(SIZE, 0.9)
             parts.append(
-                surface_gaussians(SurfaceView(points[-1], depth, rgb, opacity, features[-1], 50.0, centre))
+                surface_gaussians(SurfaceView(points[-1], depth, rgb, opacity, features[-1], 50.0, placed))
             )
             colors.append(rgb.numpy())
         for T_0_cam in T:
