@@ -16,6 +16,7 @@ from lsm_core.backends.base import Backend, Image, check_image, check_intrinsics
 from lsm_core.backends.pair_content import pair_content
 from lsm_core.backends.tiny_full_resolution import FullResolutionOptions, FullView, refine_at_full_resolution
 from lsm_core.backends.tiny_grid import OUTPUT_STRIDE, choose_grid, output_to_input, place_on_grid
+from lsm_core.backends.tiny_parallax import ParallaxDepth, ParallaxOptions, depth_from_parallax, grid_view
 from lsm_core.backends.tiny_pose import PairPose, estimate_pose
 from lsm_core.backends.tiny_residuals import PoseOptions, lift_matches
 from lsm_core.backends.tiny_surface import PairSurface, compose_surface, pair_gaussians
@@ -39,7 +40,8 @@ class TinyOptions:
         pose: thresholds of the pose search.
         full_support: number of supporting matches from which more do not raise `validity`.
         full_inlier_share, full_overlap, full_parallax_deg: the same for the other three figures.
-        full_resolution: refine the pose on corners of the images as given, and depth with that pose; None: do not.
+        full_resolution: refine the pose on corners of the images as given, and depth with that pose and by the
+            parallax that is seen; None: do not.
     """
 
     min_match_score: float = 0.1
@@ -64,6 +66,7 @@ class Solved:
     matches: Matches
     refined: Refined
     pose: PairPose | None
+    measured: ParallaxDepth | None  # what parallax adds to the refined depth
     content: str  # see `pair_content`
 
 
@@ -141,17 +144,20 @@ class TinyBackend(Backend):
             self.options.min_match_score,
         )
         content = pair_content(first.image, second.image)
-        pose = None
+        pose, measured = None, None
         if content != "blank":
             pose = self._pose(matches, matched.log_depth, matched.rays, encoded.intrinsics, None)
         refined = self.network.refine(encoded, matched, *self._pose_inputs(pose))
         if pose is not None:
             again = self._pose(matches, refined.log_depth_coarse, matched.rays, encoded.intrinsics, pose)
             pose = pose if again is None else again
-            if self.options.full_resolution is not None:
-                pose = self._sharpen((first, second), encoded, refined, pose, self.options.full_resolution)
+            full = self.options.full_resolution
+            if full is not None:
+                pose = self._sharpen((first, second), encoded, refined, pose, full)
                 refined = self.network.refine(encoded, matched, *self._pose_inputs(pose))
-        return Solved((first, second), encoded, matched, matches, refined, pose, content)
+                measured = self._measure((first, second), encoded, refined, pose, full.parallax)
+                pose = pose if measured is None else measured.pose
+        return Solved((first, second), encoded, matched, matches, refined, pose, measured, content)
 
     def decode_features(self, features: Tensor) -> Tensor:
         """Map language features [..., 64] to the text space [..., 384], not normalised."""
@@ -239,6 +245,25 @@ class TinyBackend(Backend):
         except GeometryError:
             return pose
 
+    def _measure(
+        self,
+        views: tuple[ViewFeatures, ViewFeatures],
+        encoded: Encoded,
+        refined: Refined,
+        pose: PairPose,
+        options: ParallaxOptions | None,
+    ) -> ParallaxDepth | None:
+        """Return what parallax says about depth and pose, None where it is not asked or cannot be matched."""
+        if options is None:
+            return None
+        depth = refined.at_half(refined.log_depth)[:, 0].double().exp().cpu().numpy()
+        K = (torch.linalg.inv(output_to_input()).double() @ encoded.intrinsics.double().cpu()).numpy()
+        first, second = (grid_view(view.image, K[v], depth[v]) for v, view in enumerate(views))
+        try:
+            return depth_from_parallax(first, second, pose, self.options.pose, options)
+        except GeometryError:
+            return None
+
     def _pose_inputs(self, pose: PairPose | None) -> tuple[Tensor, Tensor]:
         """Return T_other_self [2, 4, 4], each in its own view's depth unit, and has_pose [2]."""
         T = torch.eye(4, dtype=torch.float64).repeat(2, 1, 1)
@@ -261,6 +286,7 @@ class TinyBackend(Backend):
             torch.linalg.inv(output_to_input()).to(solved.encoded.intrinsics) @ solved.encoded.intrinsics,
             T_0_1.to(self.device),
             1.0 if pose is None else pose.scale_1,
+            solved.measured,
         )
 
     def _prediction(self, solved: Solved, surface: PairSurface, gaussians: Gaussians) -> Prediction:

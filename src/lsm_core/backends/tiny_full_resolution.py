@@ -8,13 +8,14 @@ The same joint refinement as for the network's matches then runs on these.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from lsm_core.backends.tiny_parallax import ParallaxOptions
 from lsm_core.backends.tiny_pose import PairPose, estimate_pose
 from lsm_core.backends.tiny_residuals import Array, MatchedPoints, PoseOptions, project_points
 from lsm_core.errors import GeometryError
@@ -25,7 +26,7 @@ COARSE_TO_FINE = (6.0, 1.0)
 
 @dataclass(frozen=True)
 class FullResolutionOptions:
-    """How corners are found and tracked; pixels are those of the images given.
+    """How corners are found and tracked, and depth corrected; pixels are those of the images given.
 
     Attributes:
         corners: at most this many.
@@ -36,6 +37,7 @@ class FullResolutionOptions:
         max_shift_px: corners found farther than this from where they were expected are dropped.
         round_trip_px: a corner tracked there and back must return this near.
         match_px: standard deviation of a tracked corner.
+        parallax: how depth is then corrected by the parallax seen; None: leave it as the network gives it.
     """
 
     corners: int = 500
@@ -46,6 +48,7 @@ class FullResolutionOptions:
     max_shift_px: float = 32.0
     round_trip_px: float = 1.0
     match_px: float = 0.5
+    parallax: ParallaxOptions | None = field(default_factory=ParallaxOptions)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from lsm_core.backends.tiny_gaussians import SurfaceView, surface_gaussians
+from lsm_core.backends.tiny_parallax import ParallaxDepth
 from lsm_core.nn.tiny.disc_inputs import disc_inputs
 from lsm_core.nn.tiny.gaussian_head import DiscChanges, GaussianHead
 from lsm_core.nn.tiny.network import Refined
@@ -40,7 +41,14 @@ class PairSurface:
         return 1.0 + self.log_confidence.exp()
 
 
-def compose_surface(refined: Refined, colors: Tensor, K: Tensor, T_0_1: Tensor, scale_1: float) -> PairSurface:
+def compose_surface(
+    refined: Refined,
+    colors: Tensor,
+    K: Tensor,
+    T_0_1: Tensor,
+    scale_1: float,
+    measured: ParallaxDepth | None = None,
+) -> PairSurface:
     """Put both views in camera 0.
 
     Args:
@@ -49,9 +57,14 @@ def compose_surface(refined: Refined, colors: Tensor, K: Tensor, T_0_1: Tensor, 
         K: [2, 3, 3] px of the output grid.
         T_0_1: [4, 4], NaN where it is not known.
         scale_1: view 1's depth unit in that of view 0.
+        measured: what parallax adds to the network's depth and confidence.
     """
-    depth = refined.at_half(refined.log_depth)[:, 0].exp()
-    depth = depth * torch.tensor([1.0, scale_1], device=depth.device)[:, None, None]
+    log_depth = refined.at_half(refined.log_depth)[:, 0]
+    log_confidence = refined.at_half(refined.log_confidence)[:, 0].clamp(-10.0, 5.0)
+    if measured is not None:
+        log_depth = log_depth + torch.from_numpy(measured.log_shift).to(log_depth)
+        log_confidence = _raised(log_confidence, torch.from_numpy(measured.confidence).to(log_depth))
+    depth = log_depth.exp() * torch.tensor([1.0, scale_1], device=log_depth.device)[:, None, None]
     height, width = depth.shape[1:]
     rays = rays_from_intrinsics(K, cell_centres(height, width, 1, depth))
     T = torch.stack((torch.eye(4, device=depth.device), T_0_1))
@@ -59,7 +72,7 @@ def compose_surface(refined: Refined, colors: Tensor, K: Tensor, T_0_1: Tensor, 
     return PairSurface(
         points=torch.stack(points),
         depth=depth,
-        log_confidence=refined.at_half(refined.log_confidence)[:, 0].clamp(-10.0, 5.0),
+        log_confidence=log_confidence,
         colors=colors,
         features=refined.at_half(refined.features).permute(0, 2, 3, 1).contiguous(),
         decoded=refined.decoded,
@@ -98,3 +111,9 @@ def joined_discs(surface: PairSurface, changes: DiscChanges | None) -> Gaussians
         )
         parts.append(surface_gaussians(view, None if changes is None else changes.of_view(v)))
     return Gaussians.concatenate(parts)
+
+
+def _raised(log_confidence: Tensor, measured: Tensor) -> Tensor:
+    """Add a measured confidence [2, h, w] to the network's own (as squares); where none is, nothing changes."""
+    joined = torch.hypot(1.0 + log_confidence.exp(), measured)
+    return torch.where(measured > 0, (joined - 1.0).log(), log_confidence)

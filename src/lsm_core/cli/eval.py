@@ -43,7 +43,11 @@ app = typer.Typer(help="Measure a backend against ground truth.", no_args_is_hel
 SharedOption = Annotated[Path | None, typer.Option(help="Folder with data/; default LSM_SHARED or ../shared.")]
 IntrinsicsOption = Annotated[bool, typer.Option(help="Give the backend the true intrinsics.")]
 FullSizeOption = Annotated[
-    bool, typer.Option("--full-resolution", help="lsm-tiny: refine poses on corners of the images as given.")
+    bool,
+    typer.Option(
+        "--full-resolution",
+        help="lsm-tiny: refine poses on corners of the images as given, and depth by the parallax seen.",
+    ),
 ]
 BaselinesOption = Annotated[bool, typer.Option(help="Also run SIFT, ORB and identity.")]
 
