@@ -43,7 +43,7 @@ def read_card(weights: Path) -> WeightsCard:
         return WeightsCard(
             card["sha256"], int(card.get("bytes", 0)), TinyConfig(**card["network"]), card["training"]
         )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise WeightsError(
             f"The card {path} of the weights cannot be read: {error}.",
             f"Keep the .json that `lsm train tiny` writes beside the .safetensors. {restore(weights)}",

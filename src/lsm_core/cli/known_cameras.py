@@ -138,7 +138,7 @@ def _read_json(path: Path) -> CameraSource:
         unit: Unit = "metric" if document.get("unit") == "metre" else "relative"
         intrinsics = [_matrix(view["K"], 3) for view in views] if known else None
         return CameraSource(poses, intrinsics, unit, float(document.get("validity", 1.0)))
-    except (OSError, UnicodeDecodeError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise FileFormatError(
             f"{path} holds no poses: {error}.",
             "Give the poses.json of lsm reconstruct, a JSON list of 4x4 matrices (camera to a frame they share), "

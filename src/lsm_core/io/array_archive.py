@@ -15,12 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lsm_core.errors import FileFormatError
+from lsm_core.io.archive_limits import check_unpacked_size, member_bytes
 from lsm_core.io.atomic import atomic_path
 
 DOCUMENT = "document.json"
-MAX_MEMBERS = 200_000
 MAX_DOCUMENT = 64 << 20
-MAX_BYTES = 8 << 30  # of all members together, unpacked
 _DAMAGE = (OSError, KeyError, ValueError, TypeError, EOFError, RuntimeError, NotImplementedError,
            zipfile.BadZipFile, zlib.error)  # fmt: skip
 
@@ -90,22 +89,21 @@ def read_archive(source: str | Path | IO[bytes], kind: str, version: int) -> Arc
 
 
 def _read(file: zipfile.ZipFile, name: str, kind: str, version: int) -> Archive:
+    check_unpacked_size(file, name)
     members = file.infolist()
-    if len(members) > MAX_MEMBERS or sum(member.file_size for member in members) > MAX_BYTES:
-        raise FileFormatError(f"'{name}' would unpack to more than {MAX_BYTES >> 30} GiB.", "It is no such file.")
     if len({member.filename for member in members}) != len(members):
         raise FileFormatError(f"'{name}' has two members of one name.", "It was not written by this program.")
     document = _document(file, name, kind, version)
-    arrays = {m.filename[:-4]: _array(file, m) for m in members if m.filename.endswith(".npy")}
+    arrays = {m.filename[:-4]: array_member(file, m) for m in members if m.filename.endswith(".npy")}
     rest = [m for m in members if m.filename != DOCUMENT and not m.filename.endswith(".npy")]
-    return Archive(document, arrays, {m.filename: file.read(m) for m in rest})
+    return Archive(document, arrays, {m.filename: member_bytes(file, m) for m in rest})
 
 
 def _document(file: zipfile.ZipFile, name: str, kind: str, version: int) -> dict[str, Any]:
     """Read the document, and refuse what this version does not understand."""
     if DOCUMENT not in file.namelist() or file.getinfo(DOCUMENT).file_size > MAX_DOCUMENT:
         raise FileFormatError(f"'{name}' is no {kind}.", f"Name a file that was written as {kind}.")
-    document = json.loads(file.read(DOCUMENT).decode("utf-8"))
+    document = json.loads(member_bytes(file, file.getinfo(DOCUMENT)).decode("utf-8"))
     if not isinstance(document, dict) or document.get("kind") != kind:
         raise FileFormatError(f"'{name}' is no {kind}.", f"Name a file that was written as {kind}.")
     found = document.get("version")
@@ -118,15 +116,19 @@ def _document(file: zipfile.ZipFile, name: str, kind: str, version: int) -> dict
     return document
 
 
-def _array(file: zipfile.ZipFile, member: zipfile.ZipInfo) -> NDArray[Any]:
-    """Read one .npy member; its header is checked against the member's size before anything is allocated."""
-    raw = io.BytesIO(file.read(member))
+def array_member(file: zipfile.ZipFile, member: zipfile.ZipInfo) -> NDArray[Any]:
+    """Return one .npy member of numbers; its header is compared with the member's size before memory is taken.
+
+    Raises:
+        ValueError: it holds something else, or is not as long as its header says.
+    """
+    raw = io.BytesIO(member_bytes(file, member))
     major, _ = np.lib.format.read_magic(raw)
     header = np.lib.format.read_array_header_1_0 if major == 1 else np.lib.format.read_array_header_2_0
     shape, fortran, dtype = header(raw)
-    if dtype.hasobject or fortran or dtype.kind not in "biuf":
+    if dtype.hasobject or dtype.kind not in "biuf":
         raise ValueError(f"{member.filename} holds no plain numbers")
     data = raw.getbuffer()[raw.tell() :]
     if any(side < 0 for side in shape) or int(np.prod(shape, dtype=object)) * dtype.itemsize != data.nbytes:
         raise ValueError(f"{member.filename} is not as long as it says")
-    return np.frombuffer(data, dtype).reshape(shape).copy()
+    return np.frombuffer(data, dtype).reshape(shape, order="F" if fortran else "C").copy()

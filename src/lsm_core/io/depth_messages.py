@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lsm_core.errors import FileFormatError
+from lsm_core.io.encoded_pictures import check_picture_size
 
 MILLIMETRE = 0.001
 HEADER_BYTES = 12  # of compressedDepth: format, then the two numbers of its inverse-depth code
@@ -38,12 +39,14 @@ def decode_compressed_depth(message: Any) -> NDArray[np.float32]:
     """Return depth [H, W] in metres, 0 = none, of a CompressedImage with 16-bit PNG or compressedDepth PNG.
 
     Raises:
-        FileFormatError: the data are no such image.
+        FileFormatError: the data are no such image, or one that is too large.
     """
     data = np.frombuffer(memoryview(message.data), np.uint8)
     words = str(message.format).lower()
     wrapped = "compresseddepth" in words
-    image = cv2.imdecode(data[HEADER_BYTES:] if wrapped else data, cv2.IMREAD_UNCHANGED) if len(data) > 12 else None
+    picture = data[HEADER_BYTES:] if wrapped else data
+    check_picture_size(picture, f"A depth image (format '{message.format}')")
+    image = cv2.imdecode(picture, cv2.IMREAD_UNCHANGED)
     if image is None or image.ndim != 2 or image.dtype != np.uint16:
         raise FileFormatError(
             f"A depth image (format '{message.format}') is no 16-bit PNG.", "Record the raw depth topic instead."

@@ -85,7 +85,7 @@ def read_glb(path: str | Path) -> tuple[dict[str, Any], bytes]:
         offset += 8 + length
     try:
         document = json.loads(chunks[_JSON])
-    except (KeyError, ValueError) as error:
+    except (KeyError, ValueError, RecursionError) as error:
         raise unknown from error
     if not isinstance(document, dict):
         raise unknown

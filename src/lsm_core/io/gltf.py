@@ -21,6 +21,7 @@ from scipy.spatial.transform import Rotation
 from lsm_core.errors import FileFormatError, InputError
 from lsm_core.io.finite_gaussians import finite_gaussians
 from lsm_core.io.glb import read_accessor, read_glb, write_glb
+from lsm_core.io.scene_size import check_count
 from lsm_core.io.y_up import turn_half_around_x
 from lsm_core.types import Gaussians
 
@@ -67,17 +68,25 @@ def read_gltf(path: str | Path) -> Gaussians:
     """
     document, data = read_glb(path)
     try:
-        parts = [
-            _primitive(document, data, primitive).transform(T)
+        placed = [
+            (T, primitive)
             for T, mesh in _placed_meshes(document)
             for primitive in document["meshes"][mesh]["primitives"]
             if EXTENSION in primitive.get("extensions", {})
         ]
+        # Nodes may repeat a mesh, and primitives an array, without end.
+        check_count(sum(_announced(document, primitive) for _, primitive in placed), str(path))
+        parts = [_primitive(document, data, primitive).transform(T) for T, primitive in placed]
         if not parts:
             raise FileFormatError(f"'{path}' has no Gaussians ({EXTENSION}).", "Use a file with that extension.")
         return turn_half_around_x(Gaussians.concatenate(parts))
     except (KeyError, IndexError, TypeError, AttributeError, ValueError, InputError) as error:
         raise FileFormatError(f"'{path}' is damaged: {error}.", "Save it again.") from error
+
+
+def _announced(document: Mapping[str, Any], primitive: Mapping[str, Any]) -> int:
+    """Return how many Gaussians a primitive says it has."""
+    return int(document["accessors"][primitive["attributes"]["POSITION"]]["count"])
 
 
 def _primitive(document: Mapping[str, Any], data: bytes, primitive: Mapping[str, Any]) -> Gaussians:

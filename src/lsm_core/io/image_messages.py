@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lsm_core.errors import FileFormatError
+from lsm_core.io.encoded_pictures import check_picture_size
 
 # encoding -> (bytes per pixel, OpenCV conversion to RGB or None)
 _ENCODINGS: dict[str, tuple[int, int | None]] = {
@@ -58,11 +59,12 @@ def decode_compressed(message: Any) -> NDArray[np.uint8]:
     """Return [H, W, 3] uint8 RGB of a CompressedImage message (JPEG or PNG), not turned by EXIF.
 
     Raises:
-        FileFormatError: the data are no image.
+        FileFormatError: the data are no JPEG or PNG, or one that is too large.
     """
     data = np.frombuffer(memoryview(message.data), np.uint8)
+    check_picture_size(data, f"A compressed image (format '{message.format}')")
     flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-    image = cv2.imdecode(data, flags) if len(data) else None
+    image = cv2.imdecode(data, flags)
     if image is None:
         raise FileFormatError(f"A compressed image (format '{message.format}') cannot be decoded.")
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)

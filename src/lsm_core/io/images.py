@@ -13,8 +13,8 @@ from torch import Tensor
 
 from lsm_core.errors import FileFormatError, InputError
 from lsm_core.io.atomic import atomic_path
+from lsm_core.io.encoded_pictures import MAX_PIXELS
 
-MAX_PIXELS = 100_000_000
 MAX_BYTES = 512 * 1024 * 1024
 FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", "PPM")
 _EIGHT_BIT_MODES = {"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "La", "RGBa", "HSV", "LAB"}

@@ -11,6 +11,8 @@ import numpy as np
 import torch
 
 from lsm_core.errors import FileFormatError, InputError
+from lsm_core.io.archive_limits import check_unpacked_size
+from lsm_core.io.array_archive import array_member
 from lsm_core.io.atomic import atomic_path
 from lsm_core.io.file_bytes import file_bytes
 from lsm_core.types import Gaussians
@@ -32,13 +34,16 @@ def read_npz(path: str | Path) -> Gaussians:
     """Read what `write_npz` wrote.
 
     Raises:
-        FileFormatError: missing, no NumPy archive, or without the arrays of Gaussians.
+        FileFormatError: missing, no NumPy archive, too large unpacked, or without the arrays of Gaussians.
     """
     data = io.BytesIO(file_bytes(path))
     try:
-        with np.load(data, allow_pickle=False) as archive:
-            names = [*NAMES, "features"] if "features" in archive else list(NAMES)
-            return Gaussians(**{name: torch.from_numpy(archive[name].astype(np.float32)) for name in names})
+        with zipfile.ZipFile(data) as archive:
+            check_unpacked_size(archive, str(path))
+            there = set(archive.namelist())
+            names = [*NAMES, "features"] if "features.npy" in there else list(NAMES)
+            arrays = {name: array_member(archive, archive.getinfo(f"{name}.npy")) for name in names}
+        return Gaussians(**{name: torch.from_numpy(array.astype(np.float32)) for name, array in arrays.items()})
     except (*_DAMAGE, InputError) as error:
         raise FileFormatError(
             f"'{path}' does not hold the arrays of Gaussians: {error}.", f"It needs {', '.join(NAMES)}."

@@ -22,6 +22,7 @@ _TYPES |= {"uint": "<u4", "int": "<i4", "float32": "<f4", "float64": "<f8", "uin
 _TYPES |= {"uint16": "<u2", "int16": "<i2", "uint32": "<u4", "int32": "<i4"}
 _NAMES = {np.dtype(code): name for name, code in reversed(_TYPES.items())}
 _MAX_HEADER = 1 << 20
+_MAX_DIGITS = 18  # of a count; Python takes long to read a number of a million
 _TRIANGLE = np.dtype([("count", "u1"), ("corners", "<i4", 3)])
 
 
@@ -112,7 +113,7 @@ def _parse_header(lines: list[list[str]], file: Path) -> _Header:
         if words[:1] == ["format"] and len(words) == 3:
             found.encoding = words[1]
         elif words[:1] == ["element"] and len(words) == 3:
-            if not words[2].isdigit() or (element == "" and words[1] != "vertex"):
+            if not words[2].isdigit() or len(words[2]) > _MAX_DIGITS or (element == "" and words[1] != "vertex"):
                 raise unknown
             found.elements.append((words[1], int(words[2])))
         elif words[:1] == ["property"] and element == "vertex":

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from backports import zstd
 
 from lsm_core.errors import FileFormatError
+from lsm_core.io.scene_size import check_count
 
 logger = logging.getLogger(__name__)
 
@@ -80,6 +81,7 @@ def _unpack_gzip(data: bytes, name: str) -> SpzBlocks:
     magic, version, count, degree, bits, flags, _ = _GZIP_HEADER.unpack(inflate.decompress(data, _GZIP_HEADER.size))
     _check(magic == MAGIC and version in (2, 3), degree, bits, flags, name)
     blocks = SpzBlocks(count, degree, bits, 4 if version == 3 else 3, b"")
+    check_count(count, name)
     size = _believable(sum(blocks.sizes), len(data), name)
     return SpzBlocks(count, degree, bits, blocks.rotation_bytes, _inflated(inflate, size))
 
@@ -94,6 +96,7 @@ def _unpack_zstd(data: bytes, name: str) -> SpzBlocks:
     _check(version == ZSTD_VERSION and streams <= _MAX_STREAMS, degree, bits, flags, name)
     sizes = [_STREAM_SIZES.unpack_from(data, offset + i * _STREAM_SIZES.size) for i in range(streams)]
     blocks = SpzBlocks(count, degree, bits, 4, b"")
+    check_count(count, name)
     _believable(max(sum(size for _, size in sizes), sum(blocks.sizes)), len(data), name)
     start = offset + streams * _STREAM_SIZES.size
     parts = []

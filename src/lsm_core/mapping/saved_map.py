@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from lsm_core.backends.text_space import TextSpace
-from lsm_core.errors import InputError
+from lsm_core.errors import FileFormatError, InputError
+from lsm_core.io.encoded_pictures import check_picture_size
 from lsm_core.mapping.clouds import PointCloud
 from lsm_core.mapping.scale import ScaleEstimate
 from lsm_core.mapping.trajectory import TrajectoryArrays
@@ -19,6 +20,7 @@ from lsm_core.types import Prediction
 
 THUMBNAIL = 512  # longest side, pixels
 QUALITY = 85
+MOST_PIXELS = 4 * THUMBNAIL**2  # of a thumbnail in a file, whoever wrote it
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,12 +70,13 @@ class MapKeyframe:
         """Return the thumbnail, [H, W, 3] uint8 RGB.
 
         Raises:
-            InputError: it is no JPEG.
+            InputError: it is no JPEG, or far larger than a thumbnail.
         """
         try:
+            check_picture_size(self.thumbnail, f"The thumbnail of keyframe {self.id}", MOST_PIXELS)
             with Image.open(io.BytesIO(self.thumbnail), formats=("JPEG",)) as opened:
                 return np.array(opened.convert("RGB"), np.uint8)
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        except (FileFormatError, OSError, ValueError, SyntaxError) as error:
             raise InputError(f"The thumbnail of keyframe {self.id} is damaged: {error}.") from error
 
 

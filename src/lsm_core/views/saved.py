@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from PIL import Image
 
 from lsm_core.errors import FileFormatError
 from lsm_core.io import read_image, read_scene, read_tum
+from lsm_core.io.encoded_pictures import check_picture_size
+from lsm_core.io.file_bytes import file_bytes
 from lsm_core.types import Camera, Gaussians, Unit
 from lsm_core.views.lens import pinhole
 from lsm_core.views.scene import Scene, seen_part
@@ -68,8 +69,8 @@ def _pair(folder: Path, gaussians: Gaussians) -> Scene:
 
 def _view(folder: Path, view: dict[str, Any]) -> tuple[Camera, Any]:
     """Return the camera of a view on the model's grid, and its image there if the file is still in place."""
-    with Image.open(folder / view["depth"]) as depth:
-        width, height = depth.size
+    depth = folder / Path(view["depth"]).name  # beside the record, whatever path a foreign one names
+    width, height = check_picture_size(file_bytes(depth), f"'{depth}'")
     grid_to_image = torch.tensor(view["depth_pixel_to_image_pixel"], dtype=torch.float64)
     K = (torch.linalg.inv(grid_to_image) @ torch.tensor(view["K"], dtype=torch.float64)).float()
     camera = Camera(K, width, height, torch.tensor(view["T_cam0_cam"], dtype=torch.float32))
@@ -110,7 +111,7 @@ def _lens(record: dict[str, Any] | None) -> Camera:
 def _json(file: Path) -> dict[str, Any]:
     try:
         data = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise FileFormatError(f"'{file}' cannot be read: {error}.", "Reconstruct the scene again.") from error
     if not isinstance(data, dict):
         raise FileFormatError(f"'{file}' is no record of a scene.", "Reconstruct the scene again.")

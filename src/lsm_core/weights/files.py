@@ -20,6 +20,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from lsm_core.errors import WeightsError
+from lsm_core.io.torch_container import is_plain_torch_file
 
 # What a state dict is made of; torch.load resolves the storage types itself.
 _ALLOWED: dict[tuple[str, str], Any] = {
@@ -91,6 +92,7 @@ def read_checkpoint(path: Path) -> CheckpointFile:
             f"{path} is not a whole torch checkpoint (no zip directory at its end).",
             "It may be cut off: compare its size with the source's and fetch it again (lsm weights fetch).",
         )
+    _check_container(path)
     try:
         document = torch.load(
             path, map_location="cpu", weights_only=False, mmap=True, pickle_module=_pickle_module()
@@ -98,6 +100,16 @@ def read_checkpoint(path: Path) -> CheckpointFile:
     except Exception as error:  # whatever a damaged file provokes, it is the file's fault
         raise WeightsError(f"{path} cannot be read: {type(error).__name__}: {error}.", "Fetch it again.") from error
     return _interpreted(path, document)
+
+
+def _check_container(path: Path) -> None:
+    """Refuse a file that unpacks to more than it holds, before anything is read."""
+    try:
+        plain = is_plain_torch_file(path)
+    except (OSError, zipfile.BadZipFile) as error:
+        raise WeightsError(f"{path} cannot be read: {error}.", "Fetch it again.") from error
+    if not plain:
+        raise WeightsError(f"{path} unpacks to more than it holds.", "torch.save never writes that: do not use it.")
 
 
 def _interpreted(path: Path, document: object) -> CheckpointFile:

@@ -18,10 +18,10 @@ from lsm_core.data.formats.scene import Dataset, Scene
 from lsm_core.data.views import PosedView
 from lsm_core.errors import FileFormatError
 from lsm_core.io.images import decode_image
+from lsm_core.io.torch_container import is_plain_torch_file
 from lsm_core.types import Unit
 
 MAX_CHUNK_BYTES = 4 * 1024**3  # released ones have about 100 MB
-MAX_PICKLE_BYTES = 256 * 1024**2
 MAX_FRAMES = 100_000
 CAMERA_NUMBERS = 18  # fx fy cx cy (of a picture of size 1), two zeros, 3x4 world to camera
 WIDEST_DEG = 100  # frames with a wider view are left out, as in both references
@@ -154,13 +154,10 @@ def _check_container(path: Path) -> None:
     if size > MAX_CHUNK_BYTES:
         raise FileFormatError(f"'{path}' has {size >> 20} MiB, more than {MAX_CHUNK_BYTES >> 20}.", "Split it.")
     try:
-        with zipfile.ZipFile(path) as archive:
-            entries = archive.infolist()
+        plain = is_plain_torch_file(path)
     except (zipfile.BadZipFile, OSError) as error:
         raise FileFormatError(f"'{path}' is truncated, or no torch file: {error}.", AGAIN) from error
-    pickled = sum(e.file_size for e in entries if e.filename.endswith(".pkl"))
-    packed = any(e.compress_type != zipfile.ZIP_STORED for e in entries)
-    if packed or sum(e.file_size for e in entries) > size or pickled > MAX_PICKLE_BYTES:
+    if not plain:
         raise FileFormatError(
             f"'{path}' unpacks to more than it holds.", "torch.save never writes that: do not use it."
         )
