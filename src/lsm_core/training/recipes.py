@@ -53,7 +53,7 @@ BAGS = replace(
 SMOKE = replace(
     V0,
     steps=30,
-    generated_rooms=12,
+    generated_rooms=8,
     stages=(Stage(0.0, (Grid(64, 96, 1.0),), 4, 0.2),),
     warmup_steps=5,
     ema_decay=0.9,
