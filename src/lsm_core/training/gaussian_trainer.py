@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 import time
@@ -25,6 +24,7 @@ from lsm_core.training.export import export_weights
 from lsm_core.training.gaussian_config import GaussianTrainConfig
 from lsm_core.training.gaussian_loss import mean_psnr, photometric_loss
 from lsm_core.training.gaussian_triples import GaussianTriple, TripleBank, Visit, make_triple
+from lsm_core.training.run_log import RunLog
 from lsm_core.training.shard_pool import ShardPool
 from lsm_core.types import Gaussians
 
@@ -73,6 +73,7 @@ class GaussianTrainer:
         self.bank, self._held_out = TripleBank(backend, pool, config), held_out
         self._checks: list[GaussianTriple] | None = None
         self.checked: dict[str, float] = {}  # figures on held-out rooms, once the run has ended
+        self.log = RunLog(folder)
         self._restore()
 
     def run(self, report: Report | None = None) -> Path:
@@ -86,7 +87,7 @@ class GaussianTrainer:
             while self.step < self.config.steps:
                 figures = self.train_step()
                 self.elapsed_s = already + time.monotonic() - started
-                self._write_log({"step": self.step, "elapsed_s": round(self.elapsed_s, 1), **figures})
+                self.log.write({"step": self.step, "elapsed_s": round(self.elapsed_s, 1), **figures})
                 if report is not None:
                     report(self.step / self.config.steps, figures)
                 if time.monotonic() - saved > self.config.checkpoint_seconds:
@@ -95,7 +96,7 @@ class GaussianTrainer:
         finally:
             self.save()
         self.checked = self.validate()
-        self._write_log({"step": self.step, "validation": self.checked})
+        self.log.write({"step": self.step, "validation": self.checked})
         return self.export()
 
     def train_step(self) -> dict[str, float]:
@@ -206,11 +207,8 @@ class GaussianTrainer:
         self.optimiser.load_state_dict(state.optimiser)
         torch.set_rng_state(state.torch_rng)
         self.step, self.elapsed_s = state.step, state.elapsed_s
+        self.log.rewind(self.step)
         _log.info("resumed at step %d after %.0f s", self.step, self.elapsed_s)
-
-    def _write_log(self, row: dict[str, Any]) -> None:
-        with (self.folder / "log.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
 
 
 def allowed_parts(head: GaussianHead, config: GaussianTrainConfig) -> list[tuple[Tensor, Tensor]]:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from lsm_core.nn.lpips import Lpips
 from lsm_core.nn.ssim import sample_ssim
+from lsm_core.training.render_losses import colour_loss
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ def photometric_terms(
     drawn = torch.where(usable[:, None], drawn, drawn.detach())
     terms: dict[str, Tensor] = {}
     if weights.mse:
-        terms["mse"] = weights.mse * (drawn - true).square().mean()
+        terms["mse"] = colour_loss(drawn, true, weights.mse)
     if weights.l1:
         terms["l1"] = weights.l1 * (drawn - true).abs().mean()
     if weights.ssim:

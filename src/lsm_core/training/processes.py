@@ -38,7 +38,8 @@ class Processes:
         if self.count == 1:
             return module
         devices = [self.device] if self.device.type == "cuda" else None
-        return nn.parallel.DistributedDataParallel(module, device_ids=devices)
+        # A term that weighs 0 leaves parameters without gradients, for which the exchange must not wait.
+        return nn.parallel.DistributedDataParallel(module, device_ids=devices, find_unused_parameters=True)
 
     def mean(self, value: Tensor) -> Tensor:
         """Return the mean of a tensor over the processes."""
