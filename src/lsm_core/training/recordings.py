@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from lsm_core.data.scene_shards import Labeller, Report, SceneSharder
 from lsm_core.errors import FileFormatError, InputError
 from lsm_core.io.atomic import write_text
 
+_log = logging.getLogger(__name__)
 FOLDER, LIST = "recordings", "recordings.json"
 
 
@@ -47,7 +49,11 @@ def prepare_recordings(
     rows = []
     for place in places:
         dataset = open_dataset(place)
-        rows += [sharder.add(dataset.scene(name), dataset.format).card() for name in dataset.scenes]
+        for name in dataset.scenes:
+            scene = dataset.scene(name)
+            _log.info("reading the recording %s, %d pictures", name, len(scene))
+            rows.append(sharder.add(scene, dataset.format).card())
+            _log.info("%d pairs to learn from", rows[-1]["pairs"])
     write_text(folder / LIST, json.dumps({"sources": sources, "recordings": rows}, indent=1) + "\n")
     return rows
 

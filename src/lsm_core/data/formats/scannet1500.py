@@ -65,7 +65,8 @@ class ScanNet1500(Dataset):
                 values = np.array(words[4:], np.float64)
             except ValueError as error:
                 raise FileFormatError(f"{where} is not made of numbers.", "Download the list again.") from error
-            name = f"{number:04d}-{Path(words[0]).parent.name}"
+            scene = next((part for part in Path(words[0]).parts if part.startswith("scene")), "pair")
+            name = f"{number:04d}-{scene}"
             pairs[name] = lambda n=name, w=words, v=values, at=where: self._listed(n, w[:2], v, at)  # type: ignore[misc]
         return pairs
 

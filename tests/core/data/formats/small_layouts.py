@@ -193,7 +193,7 @@ def scannet1500_loftr(root: Path, r: Recording) -> None:
 
 
 def scannet1500_superglue(root: Path, r: Recording) -> None:
-    names = ["scene0711_00/frame-001680.jpg", "scene0711_00/frame-001995.jpg"]
+    names = [f"scans_test/scene0711_00/sens/frame-00{number}.color.jpg" for number in (1680, 1995)]
     for name, i in zip(names, (0, 3), strict=True):
         put(root / name, r.images[i])
     T_0to1 = np.linalg.inv(r.poses[3]) @ r.poses[0]
