@@ -62,6 +62,15 @@ def test_splatt3r_refuses_data_without_metres(tmp_path: Path) -> None:
         run.system(replace(batch, metric=torch.tensor([True, False])), 0, torch.Generator())
 
 
+@pytest.mark.parametrize("name", ["lsm", "splatt3r"])
+def test_systems_that_learn_from_depth_refuse_data_without(name: str, tmp_path: Path) -> None:
+    run = trainer(name, tmp_path)
+    batch = run.batches(0)[0]
+    batch.context.depth.zero_()
+    with pytest.raises(InputError, match="depth"):
+        run.system(batch, 0, torch.Generator())
+
+
 def test_noposplat_does_not_see_the_unit_of_the_poses(tmp_path: Path) -> None:
     """Poses are divided by the baseline: the same room in other units is the same training."""
     run = trainer("noposplat", tmp_path)

@@ -14,9 +14,10 @@ from torch import Tensor, nn
 
 from lsm_core.data.selection import Selection
 from lsm_core.data.views import ViewSample
+from lsm_core.errors import InputError
 from lsm_core.nn.lpips import Lpips
 from lsm_core.training.run_config import RunConfig
-from lsm_core.training.view_batch import Fitting, ViewBatch, view_batch
+from lsm_core.training.view_batch import CameraViews, Fitting, ViewBatch, view_batch
 from lsm_core.weights import KeyRules, load_strict
 
 LOSS = "loss"
@@ -126,6 +127,18 @@ class TrainingSystem(nn.Module, ABC):
 
             self._lpips = (load_lpips(next(self.network.parameters()).device),)
         return self._lpips[0]
+
+
+def require_depth(views: CameraViews, name: str) -> None:
+    """Refuse a batch of which no pixel has depth, before it gives a loss that is no number.
+
+    Raises:
+        InputError: that is so.
+    """
+    if not bool((views.depth > 0).any()):
+        raise InputError(
+            f"{name} learns from depth, and no picture of a batch has any.", "Train it on data with depth maps."
+        )
 
 
 def relative_poses(T_world_cam: Tensor, first: Tensor) -> Tensor:

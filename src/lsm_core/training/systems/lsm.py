@@ -24,7 +24,13 @@ from lsm_core.training.dust3r_losses import confidence_loss, optimal_scale
 from lsm_core.training.lsm_loss import TargetView, feature_loss
 from lsm_core.training.photometric_terms import PhotometricWeights, photometric_terms
 from lsm_core.training.run_config import RunConfig
-from lsm_core.training.systems.base import TrainingSystem, camera_points, relative_poses, spread_points
+from lsm_core.training.systems.base import (
+    TrainingSystem,
+    camera_points,
+    relative_poses,
+    require_depth,
+    spread_points,
+)
 from lsm_core.training.view_batch import CameraViews, Fitting, ViewBatch
 from lsm_core.weights import Part, load_parts, renamed
 from lsm_core.weights.files import read_checkpoint
@@ -117,7 +123,12 @@ class LsmSystem(TrainingSystem):
         return [dust3r.patch_embed, dust3r.enc_blocks, self.network.lseg]
 
     def terms(self, batch: ViewBatch, step: int, generator: torch.Generator) -> dict[str, Tensor]:
-        """Return the terms of colours, language features and points."""
+        """Return the terms of colours, language features and points.
+
+        Raises:
+            InputError: the batch has no depth.
+        """
+        require_depth(batch.context, self.name)
         batch = symmetrised(batch) if self.config.symmetric else batch
         context, config = batch.context, self.config
         out = self._predict(context, generator)

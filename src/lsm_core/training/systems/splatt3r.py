@@ -22,7 +22,13 @@ from lsm_core.training.drawing import DrawingOptions, draw_views
 from lsm_core.training.dust3r_losses import confidence_loss
 from lsm_core.training.masked_losses import LPIPS_WEIGHT, DepthView, loss_mask, masked_losses
 from lsm_core.training.run_config import RunConfig
-from lsm_core.training.systems.base import TrainingSystem, camera_points, relative_poses, spread_points
+from lsm_core.training.systems.base import (
+    TrainingSystem,
+    camera_points,
+    relative_poses,
+    require_depth,
+    spread_points,
+)
 from lsm_core.training.view_batch import CameraViews, Fitting, ViewBatch
 
 GAUSSIANS = tuple(f"{head}gaussian_dpt." for head in HEADS)
@@ -107,8 +113,9 @@ class Splatt3rSystem(TrainingSystem):
         """Return masked MSE and LPIPS of the targets, and the loss of points where it is weighed.
 
         Raises:
-            InputError: a sample is not in metres: the network is.
+            InputError: a sample is not in metres, as the network is, or the batch has no depth.
         """
+        require_depth(batch.context, self.name)
         if not bool(batch.metric.all()):
             raise InputError(
                 "Splatt3R trains on metres; a sample's unit is arbitrary.", "Bring data with depth in metres."
