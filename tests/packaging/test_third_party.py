@@ -121,7 +121,8 @@ def test_no_library_below_the_core_forbids_anybody_its_use() -> None:
 
 
 def test_weights_that_come_as_packages_are_named() -> None:
-    lines = (ROOT / "requirements" / "models.txt").read_text(encoding="utf-8").splitlines()
+    files = sorted((ROOT / "requirements").glob("models*.txt"))
+    lines = [line for file in files for line in file.read_text(encoding="utf-8").splitlines()]
     packages = [line.split("==")[0] for line in lines if line and not line.startswith("#")]
     assert not [name for name in packages if f"`{name}`" not in DOCUMENT]
 
