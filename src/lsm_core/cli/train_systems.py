@@ -5,15 +5,64 @@ from __future__ import annotations
 import json
 import logging
 import signal
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import torch
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+if TYPE_CHECKING:
+    from lsm_core.training.system_trainer import SystemTrainer
+    from lsm_core.training.systems import TrainingSystem
+
 NAMES = ("lsm", "splatt3r", "noposplat", "pixelsplat")
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """What a new run begins with.
+
+    Attributes:
+        name: of the system.
+        config: preset or file.
+        changes: fields of its run that the command line changes.
+        parents, start: where weights come from, see `lsm train SYSTEM --help`.
+    """
+
+    name: str
+    config: str
+    changes: Mapping[str, int]
+    parents: Path | None
+    start: Path | None
+
+    def system(self) -> TrainingSystem:
+        """Return the system, filled as asked for.
+
+        Raises:
+            InputError: both parents and weights of its own are named, or the configuration does not fit.
+            WeightsError: a file does not fit.
+        """
+        from lsm_core.errors import InputError
+        from lsm_core.training.config_choice import choose_config
+        from lsm_core.training.systems import SYSTEMS, make_system
+
+        kind = SYSTEMS[self.name]
+        if self.parents is not None and self.start is not None:
+            raise InputError(
+                "--parents and --start exclude each other.",
+                f"--parents for {kind.parents}, --start for weights of {self.name} itself.",
+            )
+        config = choose_config(self.config, kind.presets, "released")
+        system = make_system(self.name, replace(config, run=replace(config.run, **self.changes)))
+        if self.parents is not None:
+            system.load_parents(self.parents)
+        if self.start is not None:
+            system.load_official(self.start)
+        return system
 
 
 def register(app: typer.Typer) -> None:
@@ -42,8 +91,10 @@ def _add(app: typer.Typer, name: str) -> None:
         tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Log for TensorBoard, too.")] = False,
         as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON, no progress bar.")] = False,
     ) -> None:
-        given = {"steps": steps, "seed": seed}
-        _train(name, data, out, config, parents, start, given, threads, device, tensorboard, as_json)
+        given = {key: value for key, value in {"steps": steps, "seed": seed}.items() if value is not None}
+        beginning = Beginning(name, config, given, parents, start)
+        with training_process(threads):
+            _train(beginning, data, out, device, tensorboard, as_json)
 
     train.__doc__ = (
         f"Train {name}. Can be interrupted at any time: the same command resumes it. "
@@ -52,24 +103,26 @@ def _add(app: typer.Typer, name: str) -> None:
     app.command(name)(train)
 
 
-def _train(
-    name: str,
-    data: list[str],
-    out: Path,
-    choice: str,
-    parents: Path | None,
-    start: Path | None,
-    given: dict[str, int | None],
-    threads: int | None,
-    device: str,
-    tensorboard: bool,
-    as_json: bool,
-) -> None:
+def _train(beginning: Beginning, data: list[str], out: Path, device: str, tensorboard: bool, as_json: bool) -> None:
+    """Train, and say where the weights are."""
     from lsm_core.backends.registry import resolve_device
     from lsm_core.data.sources import open_sources
     from lsm_core.training.processes import joined_processes
     from lsm_core.training.system_trainer import SystemTrainer
 
+    system = beginning.system()
+    source = open_sources(data, system.selection)
+    with joined_processes(resolve_device(device)) as processes:
+        trainer = SystemTrainer(system, source, out, processes, tensorboard)
+        weights = _run(trainer, beginning.name, silent=as_json or not processes.first)
+    if processes.first:
+        result = {"weights": str(weights), "steps": trainer.step, "minutes": round(trainer.elapsed_s / 60, 1)}
+        typer.echo(json.dumps(result) if as_json else f"weights: {weights} ({trainer.step} steps)")
+
+
+@contextmanager
+def training_process(threads: int | None) -> Iterator[None]:
+    """Set logging, threads and signals as training wants them; an interrupt ends the command with code 130."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     if threads is not None:
         torch.set_num_threads(threads)
@@ -77,49 +130,15 @@ def _train(
     for event in (signal.SIGTERM, signal.SIGINT):  # a shell's background jobs ignore the latter
         signal.signal(event, signal.default_int_handler)
     try:
-        system = _system(name, choice, given, parents, start)
-        source = open_sources(data, system.selection)
-        with joined_processes(resolve_device(device)) as processes:
-            trainer = SystemTrainer(system, source, out, processes, tensorboard)
-            weights = _run(trainer, name, silent=as_json or not processes.first)
+        yield
     except KeyboardInterrupt:
         typer.echo("stopped; the same command goes on from the last checkpoint", err=True)
         raise typer.Exit(130) from None
     finally:
         torch.set_flush_denormal(False)
-    if processes.first:
-        result = {"weights": str(weights), "steps": trainer.step, "minutes": round(trainer.elapsed_s / 60, 1)}
-        typer.echo(json.dumps(result) if as_json else f"weights: {weights} ({trainer.step} steps)")
 
 
-def _system(name: str, choice: str, given: dict[str, int | None], parents: Path | None, start: Path | None) -> Any:
-    """Return the system, filled as asked for.
-
-    Raises:
-        InputError: both parents and weights of its own are named, or the configuration does not fit.
-        WeightsError: a file does not fit.
-    """
-    from lsm_core.errors import InputError
-    from lsm_core.training.config_choice import choose_config
-    from lsm_core.training.systems import SYSTEMS, make_system
-
-    kind = SYSTEMS[name]
-    if parents is not None and start is not None:
-        raise InputError(
-            "--parents and --start exclude each other.",
-            f"--parents for {kind.parents}, --start for weights of {name} itself.",
-        )
-    config = choose_config(choice, kind.presets, "released")
-    changes = {key: value for key, value in given.items() if value is not None}
-    system = make_system(name, replace(config, run=replace(config.run, **changes)))
-    if parents is not None:
-        system.load_parents(parents)
-    if start is not None:
-        system.load_official(start)
-    return system
-
-
-def _run(trainer: Any, name: str, silent: bool) -> Path:
+def _run(trainer: SystemTrainer, name: str, silent: bool) -> Path:
     """Train with a progress bar; return the weights' path."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, disable=silent) as bar:
@@ -128,5 +147,4 @@ def _run(trainer: Any, name: str, silent: bool) -> Path:
         def report(step: int, figures: dict[str, float]) -> None:
             bar.update(task, completed=step, description=f"{name}  loss {figures['loss']:.4f}")
 
-        path: Path = trainer.run(report)
-    return path
+        return trainer.run(report)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -39,15 +39,12 @@ SYSTEMS: dict[str, SystemKind] = {
 }
 
 
-def make_system(name: str, config: Any, seed: int | None = None) -> TrainingSystem:
-    """Make a system with new weights.
+def make_system(name: str, config: Any) -> TrainingSystem:
+    """Make a system with new weights, which its run's seed decides.
 
     Args:
         name: of the system.
         config: its configuration.
-        seed: instead of that of the configuration's run.
     """
-    if seed is not None:
-        config = replace(config, run=replace(config.run, seed=seed))
     torch.manual_seed(config.run.seed)
     return SYSTEMS[name].make(config, torch.Generator().manual_seed(config.run.seed))
