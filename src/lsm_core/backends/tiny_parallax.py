@@ -38,6 +38,7 @@ class ParallaxOptions:
         pose_matches: at most so many matches, evenly spread, refine the pose.
         pose_match_px: their standard deviation.
         pose_log_depth: standard deviation of the predicted log depth in that refinement.
+        pose_min_share: of these matches that must support the pose; below, everything is left as it is.
         pose_round_trip_px, pose_texture: matches that return worse, or show less, do not take part.
         min_measured: with fewer measured pixels depth is left as it is.
         confidence: of a depth whose standard deviation is one unit of log depth; a measured depth has this times
@@ -49,6 +50,7 @@ class ParallaxOptions:
     pose_matches: int = 300
     pose_match_px: float = 0.15
     pose_log_depth: float = 0.4
+    pose_min_share: float = 0.5
     pose_round_trip_px: float = 0.5
     pose_texture: float = 4.0
     min_measured: int = 200
@@ -92,7 +94,7 @@ def depth_from_parallax(
         first, second: the views, grids of one size.
         pose: already good: depth and pose must put most pixels near their match. Its counts of support are kept,
             since they are of another kind.
-        search: thresholds of the pose refinement; deviations are replaced by those of ``options``.
+        search: thresholds of the pose refinement; deviations and the share are replaced by those of ``options``.
         options: how depth is corrected.
 
     Raises:
@@ -152,7 +154,12 @@ def refine_on_dense_matches(
         K_0=first.K,
         K_1=second.K,
     )
-    worth = replace(search, match_px=options.pose_match_px, log_depth=options.pose_log_depth)
+    worth = replace(
+        search,
+        match_px=options.pose_match_px,
+        log_depth=options.pose_log_depth,
+        min_inlier_share=options.pose_min_share,
+    )
     result = estimate_pose(found, worth, pose)
     return replace(result, inliers=pose.inliers, inlier_count=pose.inlier_count)
 

@@ -110,6 +110,13 @@ def test_views_of_different_places_are_refused(true: tuple[GridView, GridView]) 
         correct(predicted(true[0]), elsewhere, about(moved()))
 
 
+def test_a_pose_that_explains_only_part_of_the_image_is_refused(true: tuple[GridView, GridView]) -> None:
+    second = true[1].grey.copy()
+    second[:, 70:] = np.roll(true[1].grey, 11, axis=0)[:, 70:]  # most of the view slid across the epipolar lines
+    with pytest.raises(GeometryError, match="support"):
+        correct(predicted(true[0]), predicted(replace(true[1], grey=second), UNIT_1), about(moved()))
+
+
 def test_images_without_texture_are_refused(true: tuple[GridView, GridView]) -> None:
     blank = [replace(predicted(view), grey=np.full_like(view.grey, 90)) for view in true]
     with pytest.raises(GeometryError, match="texture"):
