@@ -18,6 +18,8 @@ from torch import Tensor
 
 from lsm_core.errors import FileFormatError
 from lsm_core.io.bags import open_bag
+from lsm_core.io.encoded_pictures import check_picture_size
+from lsm_core.io.file_bytes import file_bytes
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,7 @@ def read_recording(shared: Path) -> HoloLensRecording:
 
 def _read_depth(path: Path) -> Tensor:
     """Return metres [H, W] float32 of a 16-bit millimetre PNG."""
+    check_picture_size(file_bytes(path), f"'{path}'")
     raw = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
     if raw is None or raw.dtype != np.uint16 or raw.ndim != 2:
         raise FileFormatError(f"{path} is not a 16-bit depth image.")

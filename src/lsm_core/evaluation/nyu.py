@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from lsm_core.data.classes import CLASSES
 from lsm_core.errors import FileFormatError
 from lsm_core.evaluation.pairs import EvalView
+from lsm_core.io.encoded_pictures import check_picture_size
+from lsm_core.io.file_bytes import file_bytes
 from lsm_core.io.images import read_image
 
 NYU_NAMES = ("wall", "floor", "ceiling", "chair", "table", "sofa", "bed", "other")
@@ -64,6 +66,7 @@ def text_to_name() -> NDArray[np.int64]:
 def _read(folder: Path, label_path: Path) -> EvalView:
     """Read one photograph with its labels."""
     images = sorted((folder / "images").glob(f"{label_path.stem}.*"))
+    check_picture_size(file_bytes(label_path), f"'{label_path}'")
     raw = cv2.imread(str(label_path), cv2.IMREAD_UNCHANGED)
     if not images or raw is None:
         raise FileFormatError(f"{label_path.name} has no photograph beside it, or is unreadable.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -146,7 +147,7 @@ def read_arrays(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, 
         with np.load(path, allow_pickle=False) as stored:
             found = {key: stored[key] for key in shapes if key in stored.files}
             keys = ", ".join(stored.files)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, EOFError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
         raise FileFormatError(f"'{path}' is no intact .npz: {error}.", "Copy or convert it again.") from error
     for key, shape in shapes.items():
         if key not in found:

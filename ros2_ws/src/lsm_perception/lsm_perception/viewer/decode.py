@@ -11,6 +11,7 @@ from lsm_perception_msgs.msg import Keyframe, Scale
 from numpy.typing import NDArray
 from sensor_msgs_py import point_cloud2
 
+from lsm_core.io.encoded_pictures import check_picture_size
 from lsm_perception.conversions import stamp_to_ns
 from lsm_perception.conversions.poses import matrix_from_pose
 from lsm_perception.viewer.records import (
@@ -130,9 +131,15 @@ def status_of(status: Any) -> StatusLine:
 
 
 def image_of(message: Any) -> Rgb:
-    """Return an image, raw or compressed, as RGB [H, W, 3] uint8."""
-    convert = _bridge.compressed_imgmsg_to_cv2 if hasattr(message, "format") else _bridge.imgmsg_to_cv2
-    return np.asarray(convert(message, "rgb8"), np.uint8)
+    """Return an image, raw or compressed, as RGB [H, W, 3] uint8.
+
+    Raises:
+        FileFormatError: a compressed image that is none, or whose header announces too many pixels.
+    """
+    if not hasattr(message, "format"):
+        return np.asarray(_bridge.imgmsg_to_cv2(message, "rgb8"), np.uint8)
+    check_picture_size(message.data, "A camera image")
+    return np.asarray(_bridge.compressed_imgmsg_to_cv2(message, "rgb8"), np.uint8)
 
 
 def depth_of(message: Any) -> NDArray[np.float32]:
