@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import torch
 import typer
@@ -39,6 +39,18 @@ class Beginning:
     parents: Path | None
     start: Path | None
 
+    def chosen(self) -> Any:
+        """Return the configuration.
+
+        Raises:
+            InputError: there is none of that name, or the file does not fit.
+        """
+        from lsm_core.training.config_choice import choose_config
+        from lsm_core.training.systems import SYSTEMS
+
+        config = choose_config(self.config, SYSTEMS[self.name].presets, "released")
+        return replace(config, run=replace(config.run, **self.changes))
+
     def system(self) -> TrainingSystem:
         """Return the system, filled as asked for.
 
@@ -47,7 +59,6 @@ class Beginning:
             WeightsError: a file does not fit.
         """
         from lsm_core.errors import InputError
-        from lsm_core.training.config_choice import choose_config
         from lsm_core.training.systems import SYSTEMS, make_system
 
         kind = SYSTEMS[self.name]
@@ -56,8 +67,7 @@ class Beginning:
                 "--parents and --start exclude each other.",
                 f"--parents for {kind.parents}, --start for weights of {self.name} itself.",
             )
-        config = choose_config(self.config, kind.presets, "released")
-        system = make_system(self.name, replace(config, run=replace(config.run, **self.changes)))
+        system = make_system(self.name, self.chosen())
         if self.parents is not None:
             system.load_parents(self.parents)
         if self.start is not None:
@@ -74,9 +84,12 @@ def register(app: typer.Typer) -> None:
 def _add(app: typer.Typer, name: str) -> None:
     def train(
         data: Annotated[
-            list[str], typer.Option(help="FORMAT:PLACE of posed views (docs/training.md), or boxes; repeatable.")
-        ],
-        out: Annotated[Path, typer.Option(help="Folder for checkpoint, log and weights; an old run is resumed.")],
+            list[str] | None,
+            typer.Option(help="FORMAT:PLACE of posed views (docs/training.md), or boxes; repeatable."),
+        ] = None,
+        out: Annotated[
+            Path | None, typer.Option(help="Folder for checkpoint, log and weights; an old run is resumed.")
+        ] = None,
         config: Annotated[
             str, typer.Option(help="released, smoke, or a .yaml file that changes one.")
         ] = "released",
@@ -90,11 +103,21 @@ def _add(app: typer.Typer, name: str) -> None:
         device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
         tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Log for TensorBoard, too.")] = False,
         as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON, no progress bar.")] = False,
+        show_config: Annotated[
+            bool, typer.Option("--show-config", help="Print the configuration as YAML and do nothing.")
+        ] = False,
     ) -> None:
         given = {key: value for key, value in {"steps": steps, "seed": seed}.items() if value is not None}
         beginning = Beginning(name, config, given, parents, start)
+        if show_config:
+            from lsm_core.training.config_choice import config_text
+
+            typer.echo(config_text(beginning.chosen()))
+            return
+        if out is None:
+            raise typer.BadParameter("Name the folder of the run.", param_hint="--out")
         with training_process(threads):
-            _train(beginning, data, out, device, tensorboard, as_json)
+            _train(beginning, data or [], out, device, tensorboard, as_json)
 
     train.__doc__ = (
         f"Train {name}. Can be interrupted at any time: the same command resumes it. "

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import types
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import asdict, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -40,6 +41,13 @@ def choose_config(choice: str, presets: Mapping[str, Config], default: str) -> C
     if name not in presets:
         raise InputError(f"{path}: there is no preset '{name}'.", f"Choose one of: {', '.join(presets)}.")
     return changed(presets[name], document, str(path))
+
+
+def config_text(config: object) -> str:
+    """Return a configuration as a YAML file that `choose_config` reads: every key with its value."""
+    assert is_dataclass(config) and not isinstance(config, type)
+    plain = json.loads(json.dumps(asdict(config)))  # tuples as lists
+    return yaml.safe_dump(plain, sort_keys=False, default_flow_style=None, width=100)
 
 
 def changed(config: Config, values: Mapping[str, Any], where: str) -> Config:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 
 from lsm_core.cli.main import main
 from lsm_core.training.systems import SYSTEMS
@@ -55,3 +56,9 @@ def test_there_is_a_command_for_every_system(capsys: pytest.CaptureFixture[str])
     assert main(["train", "--help"]) == 0
     shown = capsys.readouterr().out
     assert all(name in shown for name in SYSTEMS)
+
+
+def test_the_configuration_is_shown_with_what_the_command_line_changes(capsys: pytest.CaptureFixture[str]) -> None:
+    assert train("splatt3r", "--config", "released", "--steps", "77", "--show-config") == 0
+    shown = yaml.safe_load(capsys.readouterr().out)
+    assert shown["run"]["steps"] == 77 and shown["lpips_weight"] == 0.25 and shown["fitting"]["height"] == 512

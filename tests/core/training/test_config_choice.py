@@ -8,8 +8,13 @@ from pathlib import Path
 import pytest
 
 from lsm_core.errors import InputError
+from lsm_core.nn.lsm import LsmConfig
+from lsm_core.nn.noposplat import NoposplatConfig
+from lsm_core.nn.pixelsplat import PixelsplatConfig
+from lsm_core.nn.splatt3r import Splatt3rConfig
 from lsm_core.training.config import Grid, Stage, TrainConfig
-from lsm_core.training.config_choice import changed, choose_config
+from lsm_core.training.config_choice import changed, choose_config, config_text
+from lsm_core.training.recipes import RECIPES
 from lsm_core.training.systems import SYSTEMS
 
 PRESETS = SYSTEMS["noposplat"].presets
@@ -63,3 +68,29 @@ def test_lists_of_dataclasses_are_made_of_mappings() -> None:
     assert config.stages == (Stage(0.0, (Grid(64, 96, 1.0),), 2, 0.1),)
     with pytest.raises(InputError, match="incomplete"):
         changed(TrainConfig(), {"stages": [{"begins": 0}]}, "x")
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_every_preset_printed_as_a_file_is_read_back_as_it_was(name: str, tmp_path: Path) -> None:
+    presets = SYSTEMS[name].presets
+    for preset, other in (("released", "smoke"), ("smoke", "released")):
+        path = tmp_path / f"{preset}.yaml"
+        path.write_text(f"preset: {other}\n{config_text(presets[preset])}")
+        assert choose_config(str(path), presets, "released") == presets[preset]
+
+
+def test_the_recipes_of_lsm_tiny_are_read_back_as_they_were(tmp_path: Path) -> None:
+    for name, recipe in RECIPES.items():
+        path = tmp_path / "recipe.yaml"
+        path.write_text(config_text(recipe))
+        assert choose_config(str(path), RECIPES, "v0") == recipe, name
+
+
+def test_released_networks_have_the_sizes_of_the_official_files() -> None:
+    networks = {name: SYSTEMS[name].presets["released"].network for name in SYSTEMS}
+    assert networks == {
+        "lsm": LsmConfig(),
+        "splatt3r": Splatt3rConfig(descriptor=None),
+        "noposplat": NoposplatConfig(),
+        "pixelsplat": PixelsplatConfig(),
+    }

@@ -9,6 +9,8 @@ import pytest
 import torch
 from system_runs import smoke
 
+from lsm_core.backends.lsm import LsmBackend, LsmOptions
+from lsm_core.backends.registry import load_backend
 from lsm_core.backends.seeded_checkpoints import write_checkpoints
 from lsm_core.backends.seeded_mast3r import write_mast3r, write_splatt3r
 from lsm_core.backends.seeded_noposplat import write_noposplat
@@ -103,6 +105,16 @@ def test_lsm_goes_on_from_what_it_exports(tmp_path: Path) -> None:
     second.load_official(tmp_path)
     state = first.network.state_dict()
     assert all(torch.equal(value, state[key]) for key, value in second.network.state_dict().items())
+
+
+def test_exported_lsm_beside_its_parents_is_the_backend_that_was_trained(tmp_path: Path) -> None:
+    write_checkpoints(tmp_path)
+    system = make_system("lsm", smoke("lsm", seed=5))
+    torch.save(system.official(), tmp_path / system.weights_file)
+    backend = load_backend("lsm", "cpu", tmp_path, options=LsmOptions(backbone="finetuned", reference=True))
+    assert isinstance(backend, LsmBackend)
+    loaded = backend.network.state_dict()
+    assert all(torch.equal(value, loaded[key]) for key, value in system.network.state_dict().items())
 
 
 def test_a_checkpoint_of_another_model_or_size_is_refused(tmp_path: Path) -> None:
