@@ -11,7 +11,7 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from rosbags.highlevel import AnyReader, AnyReaderError
+from rosbags.highlevel import AnyReader
 from rosbags.interfaces import Connection
 from rosbags.typesys import Stores, get_typestore
 from scipy.spatial.transform import Rotation
@@ -191,7 +191,7 @@ class Bag:
         try:
             for connection, received, raw in self._reader.messages(connections, start_ns, stop_ns):
                 yield connection.topic, received, self._reader.deserialize(raw, connection.msgtype)
-        except (AnyReaderError, ValueError, KeyError, OSError) as error:
+        except Exception as error:  # rosbags raises errors of its storage and of Python's integers as they are
             raise FileFormatError(f"'{self.path}' is damaged: {error}.", "Try `ros2 bag reindex`.") from error
 
     def frames(
