@@ -20,7 +20,7 @@ from lsm_core.backends.tiny_parallax import ParallaxDepth, ParallaxOptions, dept
 from lsm_core.backends.tiny_pose import PairPose, estimate_pose
 from lsm_core.backends.tiny_residuals import PoseOptions, lift_matches
 from lsm_core.backends.tiny_surface import PairSurface, compose_surface, pair_gaussians
-from lsm_core.backends.tiny_weights import WeightsCard, load_network
+from lsm_core.backends.tiny_weights import ONNX_MANIFEST, WeightsCard, load_network
 from lsm_core.errors import GeometryError, UnsupportedError
 from lsm_core.geometry import invert
 from lsm_core.nn.tiny.matching import Matches, mutual_matches
@@ -350,8 +350,16 @@ def _halve(rgb: Tensor) -> Tensor:
 def load(device: torch.device, weights: Path | None, options: TinyOptions | None = None) -> TinyBackend:
     """Load lsm-tiny with the packaged weights, or those of a file or folder.
 
+    A folder that `lsm weights onnx` wrote is run by onnxruntime, on a CPU.
+
     Raises:
         WeightsError: missing, damaged, or of another network.
+        DependencyError, DeviceError: see `load_onnx_network`.
     """
+    if weights is not None and (weights / ONNX_MANIFEST).is_file():
+        from lsm_core.backends.tiny_onnx import load_onnx_network
+
+        fast, card = load_onnx_network(weights, device)
+        return TinyBackend(fast, device, card, options)
     network, card = load_network(weights, device)
     return TinyBackend(network, device, card, options)

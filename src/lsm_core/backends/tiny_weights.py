@@ -17,6 +17,7 @@ from lsm_core.nn.tiny import TinyConfig, TinyNet
 
 PACKAGED = Path(__file__).resolve().parent.parent / "assets" / "lsm_tiny.safetensors"
 FORMAT = "lsm-tiny/1"
+ONNX_MANIFEST = "onnx.json"  # beside the weights where `lsm weights onnx` wrote graphs of them
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,20 @@ def read_card(weights: Path) -> WeightsCard:
         ) from error
 
 
+def weights_file(weights: Path | None) -> Path:
+    """Return the ``.safetensors`` that is meant by a file, a folder that holds one, or None for the packaged one.
+
+    Raises:
+        WeightsError: it is not there.
+    """
+    path = PACKAGED if weights is None else weights
+    if path.is_dir():
+        path = path / PACKAGED.name
+    if not path.is_file():
+        raise WeightsError(f"There is no weights file {path}.", restore(path))
+    return path
+
+
 def load_network(weights: Path | None, device: torch.device) -> tuple[TinyNet, WeightsCard]:
     """Build the network and fill it, strictly.
 
@@ -60,11 +75,7 @@ def load_network(weights: Path | None, device: torch.device) -> tuple[TinyNet, W
     Raises:
         WeightsError: missing, unreadable, damaged (size, hash) or not of this network.
     """
-    path = PACKAGED if weights is None else weights
-    if path.is_dir():
-        path = path / PACKAGED.name
-    if not path.is_file():
-        raise WeightsError(f"There is no weights file {path}.", restore(path))
+    path = weights_file(weights)
     card = read_card(path)
     try:
         state = {name: value.float() for name, value in load(checked(path, card)).items()}

@@ -1,4 +1,4 @@
-"""`lsm bench pair | query | lsm | backends | render | node`: how long everything takes."""
+"""`lsm bench pair | onnx | query | lsm | backends | render | node`: how long everything takes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,15 @@ import torch
 import typer
 
 from lsm_core.backends import load_backend
-from lsm_core.cli import bench_backends, bench_lsm, bench_lsm_device, bench_node, bench_query, bench_render
+from lsm_core.cli import (
+    bench_backends,
+    bench_lsm,
+    bench_lsm_device,
+    bench_node,
+    bench_onnx,
+    bench_query,
+    bench_render,
+)
 from lsm_core.cli.arguments import BackendOption, DeviceOption, JsonOption, WeightsOption, image_size
 from lsm_core.cli.console import err, out, print_json
 from lsm_core.evaluation.bench import bench_pair, bench_table
@@ -33,6 +41,7 @@ def _bench() -> None:
 def register(main: typer.Typer) -> None:
     """Add the commands to the program."""
     app.command("node")(bench_node.node)
+    app.command("onnx")(bench_onnx.onnx)
     app.command("query")(bench_query.query)
     app.command("lsm")(bench_lsm.lsm)
     app.command("backends")(bench_backends.backends)

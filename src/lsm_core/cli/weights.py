@@ -1,4 +1,4 @@
-"""`lsm weights list | fetch | verify`: official checkpoints."""
+"""`lsm weights list | fetch | verify | onnx`: official checkpoints, and lsm-tiny as ONNX graphs."""
 
 from __future__ import annotations
 
@@ -107,6 +107,30 @@ def verify(
         err.print(f"{time.monotonic() - started:.1f} s")
     if not all(identity.whole for identity in found):
         raise typer.Exit(1)
+
+
+@app.command("onnx")
+def write_onnx(
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="Folder to write, for --weights.")
+    ],
+    weights: Annotated[
+        Path | None, typer.Option(help="Weights of lsm-tiny: file or folder; default: those shipped.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write lsm-tiny's network as ONNX graphs, which onnxruntime runs on a CPU; needs the packages of [onnx]."""
+    from lsm_core.backends.tiny_onnx_export import export_onnx
+
+    with err.status(f"Writing {folder} ..."):
+        files = export_onnx(weights, folder)
+    if as_json:
+        rows = [{"file": str(path), "bytes": path.stat().st_size} for path in files]
+        print_json({"ok": True, "folder": str(folder), "files": rows})
+        return
+    for path in files:
+        out.print(f"{path}  {path.stat().st_size / 1e6:.2f} MB", soft_wrap=True)
+    out.print(f"Use them: --weights {folder}, weights:={folder} for the node.", soft_wrap=True)
 
 
 def checkpoint_files(path: Path) -> list[Path]:

@@ -49,11 +49,10 @@ def convex_upsample(x: Tensor, weights: Tensor) -> Tensor:
     """
     batch, channels, h, w = x.shape
     padded = F.pad(x.float(), (1, 1, 1, 1), mode="replicate").permute(0, 2, 3, 1)
-    patches = padded.unfold(1, 3, 1).unfold(2, 3, 1)  # [B, h, w, C, 3, 3]
-    patches = patches.permute(0, 1, 2, 4, 5, 3).reshape(batch * h * w, 9, channels)
-    mixing = weights.reshape(batch, 9, 4, h, w).permute(0, 3, 4, 2, 1).reshape(batch * h * w, 4, 9)
-    fine = torch.bmm(mixing, patches).view(batch, h, w, 2, 2, channels)
-    return fine.permute(0, 5, 1, 3, 2, 4).reshape(batch, channels, 2 * h, 2 * w)
+    shifted = [padded[:, i : i + h, j : j + w] for i in range(3) for j in range(3)]
+    mixing = weights.reshape(batch, 9, 4, h, w).permute(0, 3, 4, 2, 1)
+    fine = mixing @ torch.stack(shifted, dim=3)  # [B, h, w, 4, C]
+    return fine.view(batch, h, w, 2, 2, channels).permute(0, 5, 1, 3, 2, 4).reshape(batch, channels, 2 * h, 2 * w)
 
 
 def upsample_nearest(x: Tensor, factor: int) -> Tensor:

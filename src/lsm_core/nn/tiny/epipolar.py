@@ -34,6 +34,14 @@ def transform(T_a_b: Tensor, points_b: Tensor) -> Tensor:
     return moved.view_as(points_b)
 
 
+def sampling_grid(cells: Tensor, height: int, width: int) -> Tensor:
+    """Turn cell coordinates [..., 2] (x, y) into those of `grid_sample` with align_corners=False.
+
+    Written by axis, without a tensor made of the sizes: an exported graph then takes any size.
+    """
+    return torch.stack(((2 * cells[..., 0] + 1) / width - 1, (2 * cells[..., 1] + 1) / height - 1), dim=-1)
+
+
 def epipolar_profile(
     similarity: Tensor,
     log_depth: Tensor,
@@ -61,9 +69,7 @@ def epipolar_profile(
     depth = (log_depth.float() + offsets.view(1, -1, 1, 1)).exp()  # [B, K, h, w]
     points = rays[:, None].float() * depth[..., None]
     pixels, z = project(transform(T_other_self, points), intrinsics_other)
-    cell = (pixels - (stride - 1) / 2.0) / stride
-    size = torch.tensor((w, h), device=cell.device, dtype=cell.dtype)
-    grid = (2 * cell + 1) / size - 1  # align_corners=False
+    grid = sampling_grid((pixels - (stride - 1) / 2.0) / stride, h, w)
     visible = (grid.abs() <= 1).all(dim=-1) & (z > 1e-3)
     lines = grid.permute(0, 2, 3, 1, 4).reshape(batch * h * w, 1, -1, 2).clamp(-2, 2)
     maps = similarity.float().reshape(batch * h * w, 1, h, w)

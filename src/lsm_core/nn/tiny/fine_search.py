@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from lsm_core.nn.tiny.attention import swap_views
 from lsm_core.nn.tiny.config import TinyConfig
 from lsm_core.nn.tiny.decoder import ResidualUnit
-from lsm_core.nn.tiny.epipolar import log_offsets, project, transform
+from lsm_core.nn.tiny.epipolar import log_offsets, project, sampling_grid, transform
 from lsm_core.nn.tiny.rays import cell_centres, rays_from_intrinsics
 
 STRIDE = 4  # px per cell
@@ -99,8 +99,7 @@ def similarity_along_lines(
     depth = (log_depth.float() + offsets.view(1, -1, 1, 1)).exp()
     points = transform(T_other_self.float(), rays[:, None] * depth[..., None])
     pixels, z = project(points, swap_views(intrinsics))
-    size = torch.tensor((w, h), device=depth.device, dtype=torch.float32)
-    grid = (2 * (pixels - (STRIDE - 1) / 2.0) / STRIDE + 1) / size - 1  # align_corners=False
+    grid = sampling_grid((pixels - (STRIDE - 1) / 2.0) / STRIDE, h, w)
     visible = ((grid.abs() <= 1).all(dim=-1) & (z > 1e-3)).to(descriptors.dtype)
     place = grid.clamp(-2, 2).flatten(1, 2)  # [2B, K h, w, 2]
     read = F.grid_sample(swap_views(descriptors), place, padding_mode="border", align_corners=False)
