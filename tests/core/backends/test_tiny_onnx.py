@@ -18,6 +18,7 @@ from lsm_core.backends.tiny_grid import GRIDS
 from lsm_core.backends.tiny_onnx import load_onnx_network
 from lsm_core.backends.tiny_onnx_export import export_onnx, stage_of, tensors_of
 from lsm_core.backends.tiny_weights import PACKAGED, load_network
+from lsm_core.cli.main import main
 from lsm_core.errors import DependencyError, DeviceError, WeightsError
 from lsm_core.evaluation.bench_scene import textured_pair
 from lsm_core.nn.tiny import Encoded, TinyConfig, TinyNet, stack_views
@@ -212,3 +213,14 @@ def test_names_in_the_graphs_are_those_of_the_stages(shipped: Path) -> None:
     zeros = {name: torch.zeros(1) for name in names["encode.onnx"][1]}
     assert tensors_of(stage_of(Encoded, zeros)).keys() == zeros.keys()
     assert {n.split(".")[0] for n in names["refine.onnx"][1]} == {Refined.__name__.lower()}
+
+
+def test_the_commands_write_the_folder_and_compare_both_ways(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["weights", "onnx", str(tmp_path / "graphs"), "--json"]) == 0
+    files = [Path(row["file"]).name for row in json.loads(capsys.readouterr().out)["files"]]
+    assert files == ["encode.onnx", "match.onnx", "refine.onnx", "heads.onnx"]
+    assert main(["bench", "onnx", "--repeats", "1", "--size", "160x120", "--json"]) == 0
+    stages = json.loads(capsys.readouterr().out)["stages"]
+    assert len(stages) == 5 and all(0 < stage["difference"] < TOLERANCE for stage in stages)
