@@ -22,8 +22,10 @@ from lsm_core.cli import (
 )
 from lsm_core.cli.arguments import BackendOption, DeviceOption, JsonOption, WeightsOption, image_size
 from lsm_core.cli.console import err, out, print_json
-from lsm_core.evaluation.bench import bench_pair, bench_table
+from lsm_core.evaluation.bars import bars_table
+from lsm_core.evaluation.bench import KEPT, TOTAL, bench_pair, bench_table, median_s
 from lsm_core.evaluation.bench_scene import textured_pair
+from lsm_core.evaluation.goals import time_goals
 from lsm_core.evaluation.pairs import EvalPair, EvalView
 from lsm_core.evaluation.provenance import provenance
 from lsm_core.evaluation.tables import update_markdown
@@ -78,13 +80,17 @@ def pair(
         f"{'seed ' + str(seed) if not images else 'files given'}; load of the machine before: {load_before:.1f}. "
         f"{where.line()}"
     )
-    table = bench_table(f"Time per pair, {backend}", stages, note)
+    tables = [bench_table(f"Time per pair, {backend}", stages, note)]
+    if backend == "lsm-tiny":
+        bars = time_goals(median_s(stages, TOTAL), median_s(stages, KEPT))
+        tables.append(bars_table("Goals of version 1: time on two CPU cores", bars))
     if as_json:
         print_json({"stages": [asdict(s) for s in stages], "load_before": load_before, "where": where.plain()})
     else:
-        out.print(table.rich())
+        for table in tables:
+            out.print(table.rich())
     if md is not None:
-        update_markdown(md, "lsm bench pair", table.markdown())
+        update_markdown(md, "lsm bench pair", "\n\n".join(table.markdown() for table in tables))
 
 
 def _scene(images: list[Path] | None, size: str, seed: int) -> EvalPair:

@@ -11,6 +11,7 @@ import typer
 
 from lsm_core.backends import Backend, load_backend
 from lsm_core.cli.arguments import BackendOption, DeviceOption, PatienceOption, RefineOption, WeightsOption
+from lsm_core.cli.eval_gallery import gallery
 from lsm_core.cli.eval_protocol import register_protocols
 from lsm_core.cli.evaluation_output import (
     BaselinesFromOption,
@@ -55,6 +56,7 @@ BaselinesOption = Annotated[bool, typer.Option(help="Also run SIFT, ORB and iden
 def register(main: typer.Typer) -> None:
     """Add the commands to the program."""
     register_protocols(app)
+    app.command("gallery")(gallery)
     main.add_typer(app, name="eval")
 
 

@@ -13,6 +13,8 @@ from lsm_core.backends.base import Backend
 from lsm_core.evaluation.pairs import EvalPair
 from lsm_core.evaluation.tables import Cell, Column, Table
 
+KEPT, TOTAL = "one raw image, features of the other kept", "two raw images (total)"
+
 
 @dataclass(frozen=True)
 class StageTime:
@@ -38,7 +40,8 @@ def bench_pair(
         texts: also time a query with these texts, where the backend has language features.
 
     Returns:
-        Encoding one image, the pair from two encoded images (pose included), both together, and the query.
+        Encoding one image, the pair from two encoded images (pose included), a new image beside an encoded one,
+        both images new, and the query.
     """
     views = pair.views
     generator = torch.Generator().manual_seed(0)
@@ -47,8 +50,9 @@ def bench_pair(
     stages: list[tuple[str, Callable[[], object]]] = [
         ("encode one image", lambda: backend.encode(views[0].image, views[0].K)),
         ("encoded pair, pose included", lambda: backend.predict(encoded, generator=generator)),
+        (KEPT, lambda: backend.predict([encoded[0], views[1].image], [None, views[1].K], generator=generator)),
         (
-            "two raw images (total)",
+            TOTAL,
             lambda: backend.predict([v.image for v in views], [v.K for v in views], generator=generator),
         ),
     ]
@@ -72,6 +76,11 @@ def bench_table(title: str, stages: Sequence[StageTime], note: str) -> Table:
         [s.name, s.median_ms, s.p10_ms, s.p90_ms, s.cpu_ms, s.median_ms / total] for s in stages
     ]
     return Table(title, columns, rows, note)
+
+
+def median_s(stages: Sequence[StageTime], name: str) -> float:
+    """Return the median time of a stage in seconds."""
+    return next(s.median_ms for s in stages if s.name == name) / 1e3
 
 
 def time_stage(name: str, run: Callable[[], object], repeats: int, warmup: int, device: torch.device) -> StageTime:

@@ -91,5 +91,23 @@ def label_goals(confusion: Confusion) -> list[Bar]:
     ]
 
 
+def time_goals(seconds: float, seconds_kept: float) -> list[Bar]:
+    """Return the goals for the time of a pair on two CPU cores.
+
+    Args:
+        seconds: of a pair from two images.
+        seconds_kept: of a new image beside one whose features are kept, as a stream of keyframes has it.
+    """
+    return [
+        Bar("seconds per pair, both images new", seconds, 0.25, at_least=False),
+        Bar("seconds per pair, features of the older image kept", seconds_kept, 0.15, at_least=False),
+    ]
+
+
+def memory_goals(peak_mib: float) -> list[Bar]:
+    """Return the goal for the memory of the whole node process; `peak_mib` is its highest resident memory."""
+    return [Bar("peak memory of the node, GB", peak_mib * 2**20 / 1e9, 1.5, at_least=False, strict=True)]
+
+
 def _auc_20(records: Sequence[PairRecord]) -> float:
     return pose_auc([r.pose.worst_deg for r in records])[AUC_THRESHOLDS_DEG.index(20.0)] if records else math.nan

@@ -34,7 +34,7 @@ class RawTruthBackend(TruthBackend):
 def test_every_stage_is_timed() -> None:
     pairs = make_pairs(1)
     stages = bench_pair(RawTruthBackend(pairs), pairs[0], repeats=3, warmup=1)
-    assert len(stages) == 3
+    assert len(stages) == 4
     assert all(0 < s.p10_ms <= s.median_ms <= s.p90_ms for s in stages)
 
 

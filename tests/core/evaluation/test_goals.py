@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from lsm_core.evaluation.depth_metrics import DepthError
-from lsm_core.evaluation.goals import NEEDED_AUC, depth_goals, pose_goals
+from lsm_core.evaluation.goals import NEEDED_AUC, depth_goals, memory_goals, pose_goals, time_goals
 from lsm_core.evaluation.pose_metrics import PoseError
 from lsm_core.evaluation.records import PairRecord
 
@@ -46,3 +46,9 @@ def test_depth_counts_where_there_is_parallax_and_must_beat_a_constant_clearly()
     assert all(bar.met for bar in bars)
     poor = {id(r): DepthError(0.15, 0.5, 1.0, 100) for r in far}
     assert not met(depth_goals(far, poor), "absrel against")
+
+
+def test_time_and_memory_have_their_goals() -> None:
+    assert [bar.met for bar in time_goals(0.25, 0.16)] == [True, False]
+    assert [bar.met for bar in time_goals(0.26, 0.15)] == [False, True]
+    assert memory_goals(1430.0)[0].met and not memory_goals(1431.0)[0].met  # 1.5 GB are 1430.5 MiB

@@ -16,7 +16,7 @@ from lsm_core.errors import LsmError
 from lsm_core.evaluation.tables import update_markdown
 from lsm_core.io.atomic import write_text
 from lsm_perception.bench.options import BenchOptions, parse_arguments
-from lsm_perception.bench.report import note_of, rate_table, report, stage_table
+from lsm_perception.bench.report import goal_table, note_of, rate_table, report, stage_table
 from lsm_perception.bench.session import run_case
 from lsm_perception.dds_profile import use_profile
 from lsm_perception.demo.processes import child_environment
@@ -57,7 +57,9 @@ def measure(options: BenchOptions, logs: Path) -> None:
     finally:
         rclpy.try_shutdown()
     console = out if out.is_terminal else Console(highlight=False, width=WIDTH)
-    tables = (rate_table(cases, note_of(options)), stage_table(cases))
+    tables = [rate_table(cases, note_of(options)), stage_table(cases)]
+    if options.backend == "lsm-tiny":
+        tables.append(goal_table(cases))
     for table in tables:
         console.print(table.rich())
     if options.md_file is not None:

@@ -9,6 +9,8 @@ from typing import Any
 
 import torch
 
+from lsm_core.evaluation.bars import bars_table
+from lsm_core.evaluation.goals import memory_goals
 from lsm_core.evaluation.provenance import provenance
 from lsm_core.evaluation.tables import Cell, Column, Table
 from lsm_perception.bench.figures import CaseFigures
@@ -40,7 +42,7 @@ def rate_table(cases: Sequence[CaseFigures], note: str) -> Table:
         Column("dropped", ".0f"), Column("lost", ".0f"), Column("p50 ms", ".0f"), Column("p95 ms", ".0f"),
         Column("p99 ms", ".0f"), Column("outside", ".1f"), Column("overhead", ".1f"),
         Column("CPU", ".2f"),
-        Column("other", ".2f"), Column("RSS", ".0f"),
+        Column("other", ".2f"), Column("RSS", ".0f"), Column("peak", ".0f"),
     ]  # fmt: skip
     rows: list[list[Cell]] = []
     for c in cases:
@@ -48,9 +50,20 @@ def rate_table(cases: Sequence[CaseFigures], note: str) -> Table:
         latency = [c.mean_latency(q) for q in ("p50", "p95", "p99")]
         rows.append(
             [c.case.name, c.mean("sent_hz"), c.mean("cloud_hz"), c.mean("used"), dropped, c.mean("lost"), *latency,
-             *(c.mean(v) for v in ("outside_model_ms", "overhead_ms", "node_cpu", "other_cpu", "rss_mib"))]
+             *(c.mean(v) for v in ("outside_model_ms", "overhead_ms", "node_cpu", "other_cpu", "rss_mib")),
+             peak_mib([c])]
         )  # fmt: skip
     return Table("Rates, latency from image stamp to cloud at the client, and cost", columns, rows, note)
+
+
+def peak_mib(cases: Sequence[CaseFigures]) -> float:
+    """Return the highest resident memory that the node had in any run."""
+    return max(run.peak_rss_mib for case in cases for run in case.runs)
+
+
+def goal_table(cases: Sequence[CaseFigures]) -> Table:
+    """Return the goal that these runs decide."""
+    return bars_table("Goals of version 1: the node", memory_goals(peak_mib(cases)))
 
 
 def stage_table(cases: Sequence[CaseFigures]) -> Table:
@@ -76,6 +89,7 @@ def note_of(options: BenchOptions) -> str:
         f"Averages of {options.runs} runs of {options.seconds:g} s, {kept}backend {options.backend}, seed "
         f"{options.seed}, listening to {listen}.{extra} p50, p95, p99: image stamp to cloud at the client, ms; "
         "outside: p50 without the medians of encoding and predicting; overhead: that without the time in line "
-        "behind another image; CPU: cores used by the node; other: by everything but node and client; RSS in MiB. "
+        "behind another image; CPU: cores used by the node; other: by everything but node and client; RSS in MiB "
+        "at the end of a run; peak: the highest of all runs, MiB. "
         f"{provenance(torch.device('cpu')).line()}"
     )
