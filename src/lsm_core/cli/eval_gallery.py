@@ -35,7 +35,8 @@ def gallery(
     with shown_progress("gallery") as bar:
         model = load_backend(backend, device, weights)
         options = StudyOptions(limit=limit, known_intrinsics=intrinsics, progress=bar)
-        picked = write_gallery(model, recording, page, f"lsm eval gallery {page}", options)
+        command = f"lsm eval gallery {page}" + ("" if limit is None else f" --limit {limit}")
+        picked = write_gallery(model, recording, page, command, options)
     for one in picked:
         out.print(f"{one.title}: {figures_of(one.record)}", soft_wrap=True, highlight=False)
     out.print(str(page))
