@@ -31,6 +31,7 @@ from lsm_core.training.dust3r_losses import optimal_scale
 from lsm_core.training.masked_losses import DepthView, loss_mask
 from lsm_core.types import Camera, Prediction
 
+BASELINES = ("baseline", "predicted-baseline")
 COVERED = 0.5  # of alpha: where less is drawn, nothing is claimed
 
 
@@ -73,7 +74,7 @@ class Evaluator:
         Returns:
             The scores and the targets drawn; None where the unit of the sample cannot be had (no baseline).
         """
-        own = in_baselines(sample) if self.switches.scene_unit == "baseline" else sample
+        own = in_baselines(sample) if self.switches.scene_unit in BASELINES else sample
         if own is None:
             return None
         start = time.perf_counter()
@@ -129,6 +130,9 @@ class Evaluator:
         way = self.switches.scene_unit
         if way in ("as-predicted", "baseline") or self.backend.needs_poses:
             return 1.0
+        if way == "predicted-baseline":
+            length = float(prediction.poses[-1][:3, 3].norm())
+            return length if prediction.pose_valid[-1] and length > 0 else None
         depths = [_grid_depth(prediction, k, view) for k, view in enumerate(sample.context)]
         if way == "depth":
             true = depths[0]

@@ -11,11 +11,10 @@ from torch import Tensor
 from lsm_core.backends.base import Backend
 from lsm_core.errors import GeometryError
 from lsm_core.evaluation.measuring import StudyOptions
-from lsm_core.evaluation.sequences import PairChoice, RgbdSequence, load_pairs
+from lsm_core.evaluation.sequences import PairChoice, RgbdSequence, frames_apart, load_pairs
 from lsm_core.evaluation.switches import Switches
 from lsm_core.evaluation.tables import Cell, Column, Table
 from lsm_core.evaluation.trajectory_metrics import AbsoluteError, RelativeError, absolute_error, relative_error
-from lsm_core.geometry.se3 import relative
 from lsm_core.mapping.chaining import ChainConfig, PairChain, PairGeometry
 
 LEAST_POSES = 3  # of a part of the path that can be aligned
@@ -25,12 +24,7 @@ Part = list[tuple[int, Tensor]]  # frame, T_map_cam
 
 def path_frames(sequence: RgbdSequence, limit: int | None) -> list[int]:
     """Return frames that lie at least 0.25 m or 15 degrees apart; of more than `limit` a run from the start."""
-    frames = [0]
-    for index in range(1, len(sequence)):
-        T = relative(sequence.pose(frames[-1]), sequence.pose(index))
-        turn = math.degrees(math.acos(max(-1.0, min(1.0, (float(T[:3, :3].trace()) - 1) / 2))))
-        if float(T[:3, 3].norm()) >= STEP_M or turn >= STEP_DEG:
-            frames.append(index)
+    frames = frames_apart(sequence, STEP_M, STEP_DEG)
     return frames if limit is None else frames[: limit + 1]
 
 

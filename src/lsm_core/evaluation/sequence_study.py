@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -38,11 +39,21 @@ from lsm_core.evaluation.protocols.rgbd_sequence import NAME, SWITCHES
 from lsm_core.evaluation.records import PairRecord
 from lsm_core.evaluation.report import EvalReport
 from lsm_core.evaluation.rooms import ROOM_TEXTS
-from lsm_core.evaluation.sequences import OVERLAP_BINS, RgbdSequence, choose_pairs, load_pairs, surface_depth
+from lsm_core.evaluation.sequences import (
+    OVERLAP_BINS,
+    PairChoice,
+    RgbdSequence,
+    choose_pairs,
+    frames_apart,
+    load_pairs,
+    surface_depth,
+)
 from lsm_core.evaluation.switch_table import switch_table
 from lsm_core.evaluation.switches import Switches
 from lsm_core.evaluation.tables import Table
 from lsm_core.types import Prediction
+
+APART_M, APART_DEG = 0.05, 5.0  # motion between frames that pairs are made of
 
 
 def study_sequence(
@@ -68,12 +79,13 @@ def study_sequence(
     known = choices.intrinsics == "given"
     opts = replace(options or StudyOptions(), known_intrinsics=known, depth_alignment=choices.depth_alignment)
     clouds = CloudTally()
-    measured, tables, _ = _pair_tables(backend, sequence, opts, clouds.add)
+    chosen = choose_pairs(sequence, frames_apart(sequence, APART_M, APART_DEG), test_occlusion=True)
+    measured, tables, _ = _pair_tables(backend, sequence, chosen, opts, clouds.add)
     ours = measured.methods[backend.name]
     tables.append(clouds.table(f"Clouds against depth ({sequence.title})"))
     path, figures = path_table(backend, sequence, choices, opts)
     tables.append(path)
-    views, more = _views(backend, sequence, choices, opts)
+    views, more = _views(backend, sequence, chosen, choices, opts)
     tables += views
     tables.append(switch_table(choices))
     main = above(ours, GOOD_OVERLAP)
@@ -87,7 +99,8 @@ def study_hololens(backend: Backend, shared: Path, options: StudyOptions | None 
         FileFormatError: the recording is absent or damaged.
     """
     opts = options or StudyOptions()
-    measured, tables, agreement = _pair_tables(backend, read_recording(shared), opts)
+    recording = read_recording(shared)
+    measured, tables, agreement = _pair_tables(backend, recording, choose_pairs(recording), opts)
     ours = measured.methods[backend.name]
     good = above(ours, GOOD_OVERLAP)
     tables = [_hololens_bars(good, ours, measured), _hololens_goals(ours, measured, agreement), *tables]
@@ -95,10 +108,14 @@ def study_hololens(backend: Backend, shared: Path, options: StudyOptions | None 
 
 
 def _pair_tables(
-    backend: Backend, sequence: RgbdSequence, opts: StudyOptions, visit: Visit | None = None
+    backend: Backend,
+    sequence: RgbdSequence,
+    choices: Sequence[PairChoice],
+    opts: StudyOptions,
+    visit: Visit | None = None,
 ) -> tuple[Measured, list[Table], MaskAgreement]:
     """Measure the pairs of a recording; return what was found, its tables, and how far masks agree."""
-    chosen = evenly_spaced(choose_pairs(sequence), opts.limit)
+    chosen = evenly_spaced(choices, opts.limit)
     pairs = load_pairs(sequence, chosen)
     second = {id(pair): choice.j for pair, choice in zip(pairs, chosen, strict=True)}
     agreement = MaskAgreement(ROOM_TEXTS)
@@ -129,7 +146,11 @@ def _pair_tables(
 
 
 def _views(
-    backend: Backend, sequence: RgbdSequence, switches: Switches, opts: StudyOptions
+    backend: Backend,
+    sequence: RgbdSequence,
+    chosen: Sequence[PairChoice],
+    switches: Switches,
+    opts: StudyOptions,
 ) -> tuple[list[Table], dict[str, float]]:
     """Return the table and figures of views between; nothing for a recording without frames between pairs."""
     from lsm_core.evaluation.target_alignment import released_alignment  # numba is imported by what draws
@@ -138,7 +159,7 @@ def _views(
 
     steps = switches.pose_align_steps
     align = released_alignment(backend.device, replace(ALIGN, steps=steps)) if steps else None
-    scores, pairs = between_scores(backend, sequence, opts, align)
+    scores, pairs = between_scores(backend, sequence, chosen, opts, align)
     if not pairs:
         return [], {}
     table = between_table(f"Views between real images ({sequence.title})", scores, pairs, align is not None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -19,7 +20,7 @@ from lsm_core.errors import FileFormatError, InputError
 from lsm_core.evaluation.pairs import EvalPair, EvalView, evenly_spaced
 from lsm_core.geometry.camera import in_image, project, transform_points, unproject
 from lsm_core.geometry.overlap import view_overlap
-from lsm_core.geometry.se3 import relative
+from lsm_core.geometry.se3 import relative, rotation_angle
 
 OVERLAP_BINS = ((0.0, 0.05), (0.05, 0.2), (0.2, 0.4), (0.4, 0.6), (0.6, 0.8), (0.8, 1.0))
 MAX_GAP = 24
@@ -27,7 +28,7 @@ MAX_ANCHORS = 100  # of a long recording, frames that pairs begin with
 MIN_BASELINE_M = 0.05
 OVERLAP_STRIDE = 3
 NEIGHBOURS = 2  # frames with depth that say how deep a frame without is
-KEPT_VIEWS = 8  # of a folder, read and not yet forgotten
+KEPT_VIEWS = 2 * MAX_GAP + 2  # of a folder, read and not yet forgotten
 
 
 class RgbdSequence(Protocol):
@@ -140,15 +141,39 @@ class PairChoice:
     overlap: float
 
 
-def choose_pairs(sequence: RgbdSequence) -> list[PairChoice]:
+def frames_apart(sequence: RgbdSequence, distance_m: float, turn_deg: float) -> list[int]:
+    """Return frames, from the first one, each of which moved or turned that far since the one before."""
+    frames = [0]
+    for index in range(1, len(sequence)):
+        T = relative(sequence.pose(frames[-1]), sequence.pose(index))
+        turned = math.degrees(float(rotation_angle(T)))
+        if float(T[:3, 3].norm()) >= distance_m or turned >= turn_deg:
+            frames.append(index)
+    return frames
+
+
+def choose_pairs(
+    sequence: RgbdSequence, frames: Sequence[int] | None = None, test_occlusion: bool = False
+) -> list[PairChoice]:
     """Choose pairs evenly over overlap: per frame with depth and overlap bin the frame nearest the bin's middle.
 
-    Candidates are at most 24 frames apart in either direction and moved at least 5 cm; of more than 100 frames with
-    depth as many, evenly spread, are taken. The list is the same on every machine.
+    Candidates are at most 24 of the frames apart in either direction and moved at least 5 cm; of more than 100
+    frames with depth as many, evenly spread, are taken. The list is the same on every machine.
+
+    Args:
+        sequence: the recording.
+        frames: ascending, those that pairs are made of; None for all. A recording at a high rate needs fewer, or
+            all frames within reach look alike.
+        test_occlusion: what lies behind the other frame's surface does not overlap, where its depth is known.
+            Without it the overlap of frames far apart can be through a wall.
     """
     chosen = []
-    for i in evenly_spaced(sequence.measured(), MAX_ANCHORS):
-        candidates = list(_candidates(sequence, i))
+    usable = list(range(len(sequence))) if frames is None else list(frames)
+    measured = set(sequence.measured())
+    for i in evenly_spaced([f for f in usable if f in measured], MAX_ANCHORS):
+        at = usable.index(i)
+        near = usable[max(0, at - MAX_GAP) : at + MAX_GAP + 1]
+        candidates = list(_candidates(sequence, i, near, test_occlusion))
         for low, high in OVERLAP_BINS:
             inside = [c for c in candidates if low <= c.overlap < high or (high == 1.0 and c.overlap == 1.0)]
             if inside:
@@ -201,7 +226,7 @@ def surface_depth(sequence: RgbdSequence, frame: int) -> Tensor | None:
     return None if found is None else found.nan_to_num(posinf=0.0)
 
 
-def _candidates(sequence: RgbdSequence, i: int) -> Iterator[PairChoice]:
+def _candidates(sequence: RgbdSequence, i: int, near: Sequence[int], test_occlusion: bool) -> Iterator[PairChoice]:
     """Yield frames near frame i with their overlap; the camera is taken to be the same."""
     depth = sequence.depth_map(i)
     if depth is None:
@@ -212,7 +237,8 @@ def _candidates(sequence: RgbdSequence, i: int) -> Iterator[PairChoice]:
         return
     every_nth = torch.diag(torch.tensor([1 / OVERLAP_STRIDE, 1 / OVERLAP_STRIDE, 1.0]))
     K = sequence.intrinsics(i)
-    for j in range(max(0, i - MAX_GAP), min(len(sequence), i + MAX_GAP + 1)):
+    for j in near:
         T_i_j = relative(sequence.pose(i), sequence.pose(j))
         if j != i and float(T_i_j[:3, 3].norm()) >= MIN_BASELINE_M:
-            yield PairChoice(i, j, view_overlap(sparse, every_nth @ K, T_i_j.float(), K, size))
+            behind = sequence.depth_map(j) if test_occlusion else None
+            yield PairChoice(i, j, view_overlap(sparse, every_nth @ K, T_i_j.float(), K, size, behind))

@@ -9,7 +9,7 @@ from typing import Literal, get_args
 from lsm_core.errors import InputError
 
 DepthAlignment = Literal["none", "median", "least-squares", "affine"]
-SceneUnit = Literal["as-predicted", "baseline", "points", "depth"]
+SceneUnit = Literal["as-predicted", "baseline", "predicted-baseline", "points", "depth"]
 IntrinsicsGiven = Literal["given", "estimated"]
 ImageMask = Literal["none", "seen", "covered"]
 SsimKind = Literal["sample", "population"]
@@ -26,8 +26,9 @@ class Switches:
             the medians, the scale of least squares, or scale and shift of least squares.
         scene_unit: how true cameras get into the unit of the prediction before a view is drawn: "as-predicted" not
             at all (the model claims metres), "baseline" by the distance of the first and the last context camera
-            (NoPoSplat), "points" by the scale between predicted and true pointmaps (LSM), "depth" by the median
-            ratio of true to predicted depth of the first view.
+            (NoPoSplat), "predicted-baseline" by that distance as the model sees it, "points" by the scale between
+            predicted and true pointmaps (LSM), "depth" by the median ratio of true to predicted depth of the first
+            view.
         pose_align_steps: steps of Adam that move each target camera to where the Gaussians show its image best
             before it is scored; 0 for none.
         intrinsics: whether the model is told the true intrinsics; one that needs them is told anyway, and the

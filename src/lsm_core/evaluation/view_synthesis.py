@@ -63,9 +63,9 @@ class BetweenScore:
     moved: ImageError
 
 
-def views_between(sequence: RgbdSequence, limit: int | None) -> list[Between]:
-    """Return the pairs with an overlap above 0.4 that have a frame between, evenly spread."""
-    good = [c for c in choose_pairs(sequence) if c.overlap > GOOD_OVERLAP and abs(c.i - c.j) >= 2]
+def views_between(sequence: RgbdSequence, choices: Sequence[PairChoice], limit: int | None) -> list[Between]:
+    """Return those of the pairs with an overlap above 0.4 that have a frame between, evenly spread."""
+    good = [c for c in choices if c.overlap > GOOD_OVERLAP and abs(c.i - c.j) >= 2]
     chosen = evenly_spaced(good, limit)
     middles = [(c.i + c.j) // 2 for c in chosen]
     loaded = load_pairs(sequence, [*chosen, *(PairChoice(m, m, 1.0) for m in middles)])
@@ -130,7 +130,8 @@ def study_hololens_views(
         FileFormatError: the recording is absent or damaged.
     """
     opts = options or StudyOptions()
-    scores, pairs = between_scores(backend, read_recording(shared), opts, align)
+    recording = read_recording(shared)
+    scores, pairs = between_scores(backend, recording, choose_pairs(recording), opts, align)
     ours = median_of([s.drawn.psnr for s in scores])
     goal = Bar("PSNR dB, median", ours, GOAL_DB, at_least=True)
     tables = [
@@ -142,21 +143,26 @@ def study_hololens_views(
 
 
 def between_scores(
-    backend: Backend, sequence: RgbdSequence, opts: StudyOptions, align: Align | None = None
+    backend: Backend,
+    sequence: RgbdSequence,
+    choices: Sequence[PairChoice],
+    opts: StudyOptions,
+    align: Align | None = None,
 ) -> tuple[list[BetweenScore], int]:
     """Draw the views between the images of a recording and compare them.
 
     Args:
         backend: with Gaussians.
         sequence: the recording.
-        opts: how many pairs.
+        choices: pairs of its frames.
+        opts: how many of them.
         align: moves each true camera to where the Gaussians show its image best before views are compared.
 
     Returns:
         The scores of the pairs that could be drawn, and the number of all.
     """
     network = available_lpips(backend.device)
-    all_between = views_between(sequence, opts.limit)
+    all_between = views_between(sequence, choices, opts.limit)
     scores = []
     for done, between in enumerate(all_between):
         found = measure_between(backend, between, opts.known_intrinsics, align, network)

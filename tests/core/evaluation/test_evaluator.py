@@ -57,6 +57,7 @@ def test_the_baseline_is_one_where_a_model_counts_in_it() -> None:
     length = baseline_m(sample())
     assert measure(RoomTruth(unit_m=length), scene_unit="baseline").images[""][0].psnr > 24
     assert measure(RoomTruth(unit_m=2 * length), scene_unit="baseline").images[""][0].psnr < 20
+    assert measure(RoomTruth(unit_m=0.7), scene_unit="predicted-baseline").images[""][0].psnr > 24
     scaled = in_baselines(sample())
     assert scaled is not None and baseline_m(scaled) == pytest.approx(1)
 

@@ -16,10 +16,11 @@ import lsm_core.cli.eval as eval_verb
 from lsm_core.cli.main import main
 from lsm_core.errors import FileFormatError, InputError
 from lsm_core.evaluation.baselines import XFEAT_MISSING, XFEAT_NAME
+from lsm_core.evaluation.hololens import HoloLensRecording
 from lsm_core.evaluation.measuring import StudyOptions
 from lsm_core.evaluation.report import EvalReport
 from lsm_core.evaluation.sequence_study import study_sequence
-from lsm_core.evaluation.sequences import choose_pairs, load_pairs, open_sequence
+from lsm_core.evaluation.sequences import choose_pairs, frames_apart, load_pairs, open_sequence
 from lsm_core.evaluation.switches import Switches, switched
 from lsm_core.nn.xfeat import XFeat
 
@@ -83,6 +84,31 @@ def test_pairs_and_their_poses_are_those_of_the_folder(recording: Path) -> None:
     (pair,) = load_pairs(sequence, choices[:1])
     T = torch.linalg.inv(sequence.pose(choices[0].i)) @ sequence.pose(choices[0].j)
     torch.testing.assert_close(pair.T_cam0_cam1, T)
+
+
+def test_overlap_through_a_wall_is_none_where_depth_shows_it() -> None:
+    """The second camera stands before something: what the first one sees lies behind that."""
+    T = torch.eye(4, dtype=torch.float64).repeat(2, 1, 1)
+    T[1, 0, 3] = 0.1
+    depth = {0: torch.full((48, 64), 4.0), 1: torch.full((48, 64), 1.0)}
+    scene = HoloLensRecording(("0.png", "1.png"), T, K, depth, Path())
+    (open_view, _) = choose_pairs(scene)
+    assert open_view.overlap > 0.9
+    tested = {(c.i, c.j): c.overlap for c in choose_pairs(scene, test_occlusion=True)}
+    assert tested[0, 1] == 0 and tested[1, 0] > 0.8, "what stands before is seen from the first camera, too"
+
+
+def test_a_recording_at_a_high_rate_is_thinned_before_pairs_are_made() -> None:
+    """200 frames 1 cm apart: all that 24 frames reach looks alike, and 24 frames 5 cm apart do not."""
+    T = torch.eye(4, dtype=torch.float64).repeat(200, 1, 1)
+    T[:, 0, 3] = 0.01 * torch.arange(200)
+    depth = {100: torch.full((48, 64), 1.5)}
+    scene = HoloLensRecording(tuple(f"{k}.png" for k in range(200)), T, K, depth, Path())
+    thin = frames_apart(scene, 0.049, 5.0)
+    assert thin == list(range(0, 200, 5))
+    assert min(c.overlap for c in choose_pairs(scene)) > 0.8
+    overlaps = [c.overlap for c in choose_pairs(scene, thin)]
+    assert min(overlaps) <= 0.5 and all(c.j % 5 == 0 for c in choose_pairs(scene, thin))
 
 
 def test_what_is_no_recording_with_depth_is_refused(recording: Path, tmp_path: Path) -> None:
