@@ -9,16 +9,27 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from box_room import view
 from fitted_checkpoints import KnownView, write_fitted_checkpoints
+from fitted_noposplat import write_fitted
 from PIL import Image
-from small_layouts import put, record, scannet1500_superglue, scannet_lsm_test, scannetpp_splatt3r, torch_chunks
+from small_layouts import (
+    Recording,
+    chunk_entry,
+    put,
+    record,
+    scannet1500_superglue,
+    scannet_lsm_test,
+    scannetpp_splatt3r,
+    torch_chunks,
+)
 
 from lsm_core.backends.seeded import write_seeded
 from lsm_core.cli.main import main
 from lsm_core.data.formats.scannet_lsm_test import LABELS
 from lsm_core.data.views import PosedView
-from lsm_core.evaluation.prepared import prepared
+from lsm_core.evaluation.prepared import in_baselines, prepared
 from lsm_core.evaluation.protocol_study import paper_rows
 from lsm_core.evaluation.protocols import PROTOCOLS
 
@@ -142,6 +153,42 @@ def test_a_large_spatial_model_that_knows_the_room_scores_high(tmp_path: Path) -
     figures = json.loads(out.read_text())["figures"]
     assert figures["rel"] < 5 and figures["tau"] > 60 and figures["rotation_median_deg"] < 3
     assert figures["source_miou"] > 0.6 and figures["source_accuracy"] > 0.8
+
+
+def room_chunk(root: Path) -> list[str]:
+    """Write five frames of the box room as RealEstate10K is released."""
+    frames = [view(step) for step in range(5)]
+    poses = np.stack([frame.T_world_cam for frame in frames])
+    recording = Recording([frame.image for frame in frames], [], np.zeros(frames[0].size, np.uint8), poses)
+    (root / "test").mkdir(parents=True)
+    torch.save([chunk_entry(SCENE, recording)], root / "test" / "000000.torch")
+    listed = root / "evaluation_index_re10k.json"
+    listed.write_text(json.dumps({SCENE: {"context": [0, 4], "target": [2], "overlap": 0.5}}))
+    return ["--list", str(listed)]
+
+
+def test_a_noposplat_that_knows_the_room_draws_it_and_finds_its_pose(tmp_path: Path) -> None:
+    """Crop, baseline unit and target cameras of the protocols fit those of the backend."""
+    more = room_chunk(tmp_path / "data")
+    protocol = PROTOCOLS["noposplat-re10k"]
+    (taken,) = protocol.samples(tmp_path / "data", tmp_path / "data" / "evaluation_index_re10k.json")
+    ready = in_baselines(prepared(taken, protocol.crop, protocol.side))
+    assert ready is not None
+    baseline = float(np.linalg.norm(view(4).T_world_cam[:3, 3] - view(0).T_world_cam[:3, 3]))
+    views = []
+    for seen, step in zip(ready.context, (0, 4), strict=True):  # the chunk has no depth, the room has
+        real = protocol.crop(view(step), protocol.side)
+        assert real.depth is not None
+        depth, label = (real.depth / baseline).astype(np.float32), np.zeros(seen.size, np.int32)
+        views.append(KnownView(seen.image, depth, label, seen.T_world_cam, seen.K.astype(np.float64)))
+    write_fitted(tmp_path / "noposplat.ckpt", views)
+    out = tmp_path / "out.json"
+    command = ["eval", "noposplat-re10k", "--data", str(tmp_path / "data"), *more, "--device", "cpu"]
+    command += ["--weights", str(tmp_path / "noposplat.ckpt"), "--switch", "pose_align_steps=0"]
+    assert main([*command, "--json", str(out)]) == 0
+    figures = json.loads(out.read_text())["figures"]
+    assert figures["psnr"] > 22 and figures["medium/psnr"] == figures["psnr"]
+    assert figures["rotation_median_deg"] < 0.5 and figures["auc_5"] > 0.9
 
 
 def test_the_paper_s_rows_are_those_of_the_list_and_group() -> None:
