@@ -205,6 +205,14 @@ def test_the_paper_s_rows_are_those_of_the_list_and_group() -> None:
     assert [row.figures["psnr"] for row in small] == [22.514]
 
 
+def test_the_roles_of_lsm_s_views_are_the_paper_s_or_the_release_s(tmp_path: Path) -> None:
+    scannet_lsm_test(tmp_path, record())
+    for name, given, asked in (("lsm-scannet", ["0", "40"], "20"), ("lsm-scannet-released", ["0", "20"], "40")):
+        sample = PROTOCOLS[name].samples(tmp_path, None)[0]
+        assert [v.name.split("/")[-1].lstrip("0") or "0" for v in sample.context] == given
+        assert sample.targets[0].name.endswith(asked)
+
+
 def test_every_row_names_figures_that_the_table_shows() -> None:
     for protocol in PROTOCOLS.values():
         shown = {figure.name for figure in protocol.figures}

@@ -10,8 +10,15 @@ from lsm_core.evaluation.protocols import (
 from lsm_core.evaluation.protocols.protocol import Figure, PaperRow, Protocol
 
 PROTOCOLS: dict[str, Protocol] = {
-    module.PROTOCOL.name: module.PROTOCOL
-    for module in (lsm_scannet, splatt3r_scannetpp, noposplat_re10k, noposplat_pose, pixelsplat_re10k)
+    protocol.name: protocol
+    for protocol in (
+        lsm_scannet.PROTOCOL,
+        lsm_scannet.AS_RELEASED,
+        splatt3r_scannetpp.PROTOCOL,
+        noposplat_re10k.PROTOCOL,
+        noposplat_pose.PROTOCOL,
+        pixelsplat_re10k.PROTOCOL,
+    )
 }
 
 __all__ = ["PROTOCOLS", "Figure", "PaperRow", "Protocol"]
