@@ -31,6 +31,7 @@ class GaussianTrainConfig:
     fine: float = 0.4  # share of the third views drawn on the input grid, the others on the output grid
     given_views: float = 0.2  # weight of one of the two views that were given, beside 1 of the third
     structure: float = 0.1  # weight of 1 - SSIM beside the logarithm of the mean squared error
+    anchor: float = 30.0  # of the squared mean change of log depth of each view, whose scale the unit has settled
     relative: bool = True  # the logarithm; False: the mean squared error itself, times 100
     changes: tuple[str, ...] = tuple(WIDTHS)  # what the head may change
     inputs: tuple[str, ...] = INPUTS  # what it may read

@@ -14,10 +14,10 @@ import torch
 from torch import Tensor
 
 from lsm_core.backends.tiny import TinyBackend
-from lsm_core.backends.tiny_surface import joined_discs, pair_gaussians
+from lsm_core.backends.tiny_surface import head_inputs, joined_discs
 from lsm_core.errors import WeightsError
 from lsm_core.nn.tiny.disc_inputs import OWN_CHANNELS
-from lsm_core.nn.tiny.gaussian_head import SIDE, WIDTHS, GaussianHead
+from lsm_core.nn.tiny.gaussian_head import SIDE, WIDTHS, DiscChanges, GaussianHead
 from lsm_core.training.checkpoint import TrainState, load_state, save_state
 from lsm_core.training.ema import WeightAverage
 from lsm_core.training.export import export_weights
@@ -26,7 +26,6 @@ from lsm_core.training.gaussian_loss import mean_psnr, photometric_loss
 from lsm_core.training.gaussian_triples import GaussianTriple, TripleBank, Visit, make_triple
 from lsm_core.training.run_log import RunLog
 from lsm_core.training.shard_pool import ShardPool
-from lsm_core.types import Gaussians
 
 _log = logging.getLogger(__name__)
 Report = Callable[[float, dict[str, float]], None]
@@ -106,7 +105,9 @@ class GaussianTrainer:
         losses, errors = [], []
         visits = list(self.bank.of_step(self.step))
         for visit in visits:  # one by one: only one graph is in memory
-            loss, error = photometric_loss(self._gaussians(visit.triple), visit, self.config)
+            changes = self._changes(visit.triple)
+            loss, error = photometric_loss(joined_discs(visit.triple.surface, changes), visit, self.config)
+            loss = loss + self.config.anchor * changes.log_depth.mean(dim=(1, 2)).square().sum()
             (loss / len(visits)).backward()
             losses.append(float(loss.detach()))
             errors.append(error)
@@ -143,7 +144,8 @@ class GaussianTrainer:
         for triple in self._checks:
             visit = Visit(triple, fine=False, given=0)
             computed.append(photometric_loss(joined_discs(triple.surface, None), visit, only)[1])
-            learned.append(photometric_loss(self._gaussians(triple), visit, only)[1])
+            changed = joined_discs(triple.surface, self._changes(triple))
+            learned.append(photometric_loss(changed, visit, only)[1])
         self.head.load_state_dict(trained)
         return {"psnr_computed": round(mean_psnr(computed), 3), "psnr_learned": round(mean_psnr(learned), 3)}
 
@@ -180,9 +182,9 @@ class GaussianTrainer:
         export_weights(state, self.backend.network.config, path, training)
         return path
 
-    def _gaussians(self, triple: GaussianTriple) -> Gaussians:
-        surface = triple.surface
-        return pair_gaussians(replace(surface, decoded=surface.decoded.float()), self.head)
+    def _changes(self, triple: GaussianTriple) -> DiscChanges:
+        found: DiscChanges = self.head(triple.surface.decoded.float(), head_inputs(triple.surface))
+        return found
 
     def _set_rate(self) -> float:
         """Warm up, then a cosine; return the share of the peak."""

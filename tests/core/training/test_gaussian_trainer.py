@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file
 
 from lsm_core.backends.tiny import load
-from lsm_core.backends.tiny_surface import joined_discs
+from lsm_core.backends.tiny_surface import joined_discs, pair_gaussians
 from lsm_core.backends.tiny_weights import PACKAGED, load_network
 from lsm_core.data.shards import FrameShard, save_shard
 from lsm_core.errors import InputError, WeightsError
@@ -164,7 +164,8 @@ def test_what_a_run_may_not_change_or_read_stays_out(walk: Path, tmp_path: Path)
     run.train_step()
     run.train_step()
     triple = next(iter(run.bank.of_step(0))).triple
-    zero, found = joined_discs(triple.surface, None), run._gaussians(triple)
+    surface = replace(triple.surface, decoded=triple.surface.decoded.float())
+    zero, found = joined_discs(surface, None), pair_gaussians(surface, run.head)
     assert not torch.equal(zero.opacities, found.opacities)
     for name in ("means", "quats", "scales", "sh"):
         assert torch.equal(getattr(zero, name), getattr(found, name)), name
