@@ -61,6 +61,7 @@ class BetweenScore:
 
     drawn: ImageError
     moved: ImageError
+    given: tuple[ImageError, ...]  # the views that were given, drawn from the Gaussians
 
 
 def views_between(sequence: RgbdSequence, choices: Sequence[PairChoice], limit: int | None) -> list[Between]:
@@ -201,7 +202,21 @@ def measure_between(
         return None
     pictures = (drawn.rgb.detach().cpu(), torch.from_numpy(moved).float())
     ours, warp = (image_error(true, picture, ON_COVERED, network, where) for picture in pictures)
-    return BetweenScore(ours, warp)
+    return BetweenScore(ours, warp, _given_errors(prediction))
+
+
+def _given_errors(prediction: Prediction) -> tuple[ImageError, ...]:
+    """Compare the views that were given, drawn from the Gaussians at their estimated poses, with their images."""
+    assert prediction.gaussians is not None
+    errors = []
+    for K, T, color in zip(prediction.intrinsics, prediction.poses, prediction.colors, strict=True):
+        height, width = color.shape[:2]
+        camera = Camera(K.detach().cpu(), width, height, T.detach().cpu())
+        drawn = render(replace(prediction.gaussians, features=None), camera)
+        true = torch.from_numpy(np.asarray(color, np.float32) / 255.0)
+        where = drawn.alpha.detach().cpu() >= COVERED
+        errors.append(image_error(true, drawn.rgb.detach().cpu(), ON_COVERED, None, where))
+    return tuple(errors)
 
 
 def between_figures(scores: Sequence[BetweenScore], pairs: int) -> dict[str, float]:
@@ -224,6 +239,7 @@ def between_table(title: str, scores: Sequence[BetweenScore], pairs: int, aligne
     for name, errors in (
         ("drawn from Gaussians", [s.drawn for s in scores]),
         ("points moved by predicted depth", [s.moved for s in scores]),
+        ("the images given, drawn from Gaussians", [error for s in scores for error in s.given]),
     ):
         figures = [[getattr(e, what) for e in errors] for what in ("psnr", "ssim", "lpips", "counted")]
         rows.append([name, len(errors), *(median_of(values) for values in figures)])
@@ -231,7 +247,7 @@ def between_table(title: str, scores: Sequence[BetweenScore], pairs: int, aligne
     note = (
         f"Medians over {len(scores)} of {pairs} pairs with an overlap above {GOOD_OVERLAP:g}; the others got no "
         f"pose. The frame halfway between the views, {place}, on the model's output grid; compared: pixels "
-        f"where alpha is at least {COVERED:g} and a point lands; LPIPS where its weights are installed. The unit "
-        "comes from the first view's true depth."
+        f"where alpha is at least {COVERED:g} and, except for the images given, a point lands; LPIPS where its "
+        "weights are installed. The unit comes from the first view's true depth."
     )
     return Table(title, columns, rows, note)

@@ -29,6 +29,7 @@ def test_a_model_that_knows_the_room_draws_and_warps_what_was_taken() -> None:
     assert found is not None
     assert found.drawn.psnr > 24 and found.moved.psnr > 24 and found.drawn.counted > 0.9
     assert found.drawn.ssim > 0.8
+    assert len(found.given) == 2 and all(error.psnr > 24 and error.counted > 0.9 for error in found.given)
 
 
 def test_what_is_drawn_beside_its_place_loses_and_the_warp_does_not() -> None:
