@@ -30,7 +30,6 @@ class PairSurface:
     log_confidence: Tensor  # [2, h, w]; confidence = 1 + exp
     colors: Tensor  # [2, h, w, 3] uint8
     features: Tensor  # [2, h, w, 64] language features
-    decoded: Tensor  # [2, C, h/2, w/2] of the decoder
     K: Tensor  # [2, 3, 3] px of the output grid
     T_0_cam: Tensor  # [2, 4, 4]
     posed: bool  # whether view 1's pose is known
@@ -75,7 +74,6 @@ def compose_surface(
         log_confidence=log_confidence,
         colors=colors,
         features=refined.at_half(refined.features).permute(0, 2, 3, 1).contiguous(),
-        decoded=refined.decoded,
         K=K,
         T_0_cam=T,
         posed=bool(torch.isfinite(T_0_1).all()),
@@ -84,12 +82,12 @@ def compose_surface(
 
 def pair_gaussians(surface: PairSurface, head: GaussianHead | None) -> Gaussians:
     """Join the views' discs, changed by a head where there is one; view 1 is left out where its pose is unknown."""
-    changes = None if head is None else head(surface.decoded, head_inputs(surface))
+    changes = None if head is None else head(head_inputs(surface))
     return joined_discs(surface, changes)
 
 
 def head_inputs(surface: PairSurface) -> Tensor:
-    """Return what a Gaussian head reads beside the decoder's features, [2, DISC_CHANNELS, h, w]."""
+    """Return what a Gaussian head reads, [2, DISC_CHANNELS, h, w]."""
     rgb = surface.colors.float() / 255.0
     geometry = (surface.points, surface.depth, surface.log_confidence)
     return disc_inputs(*geometry, rgb, surface.K, surface.T_0_cam, surface.posed)

@@ -27,11 +27,13 @@ def train_tiny_gaussians(
     pairs: Annotated[int | None, typer.Option(min=1, help="Pairs per step.")] = None,
     triples: Annotated[int | None, typer.Option(min=1, help="Views made ready and gone through again.")] = None,
     change: Annotated[
-        list[str] | None, typer.Option(help="What the head may change; repeatable; default: everything.")
+        list[str] | None,
+        typer.Option(
+            help="What the head may change, repeatable: log_scale, opacity, log_depth, shift, turn, colour; "
+            "default: everything."
+        ),
     ] = None,
-    read: Annotated[
-        list[str] | None, typer.Option(help="What it may read: decoded, own, across; default: all.")
-    ] = None,
+    read: Annotated[list[str] | None, typer.Option(help="What it may read: own, across; default: both.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of the head, sampling and augmentation.")] = 0,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads of PyTorch and the rasterizer.")] = 2,
     memory_gb: Annotated[float, typer.Option(min=0.1, help="Shards kept in memory.")] = 2.0,

@@ -8,7 +8,7 @@ from lsm_core.errors import InputError
 from lsm_core.nn.tiny.gaussian_head import WIDTHS
 from lsm_core.training.config import AugmentConfig
 
-INPUTS = ("decoded", "own", "across")
+INPUTS = ("own", "across")
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class GaussianTrainConfig:
     steps: int = 800
     seed: int = 0
     pairs: int = 4  # triples of views per step
-    triples: int = 1000  # made once and kept in memory, 1.3 MB each
+    triples: int = 1000  # made once and kept in memory, 0.5 MB each
     height: int = 192  # px of the images given to the network, one of its grids
     width: int = 256
     min_overlap: float = 0.25
@@ -31,7 +31,6 @@ class GaussianTrainConfig:
     fine: float = 0.4  # share of the third views drawn on the input grid, the others on the output grid
     given_views: float = 0.2  # weight of one of the two views that were given, beside 1 of the third
     structure: float = 0.1  # weight of 1 - SSIM beside the logarithm of the mean squared error
-    anchor: float = 30.0  # of the squared mean change of log depth of each view, whose scale the unit has settled
     relative: bool = True  # the logarithm; False: the mean squared error itself, times 100
     changes: tuple[str, ...] = tuple(WIDTHS)  # what the head may change
     inputs: tuple[str, ...] = INPUTS  # what it may read

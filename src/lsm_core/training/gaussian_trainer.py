@@ -14,10 +14,10 @@ import torch
 from torch import Tensor
 
 from lsm_core.backends.tiny import TinyBackend
-from lsm_core.backends.tiny_surface import head_inputs, joined_discs
+from lsm_core.backends.tiny_surface import joined_discs, pair_gaussians
 from lsm_core.errors import WeightsError
 from lsm_core.nn.tiny.disc_inputs import OWN_CHANNELS
-from lsm_core.nn.tiny.gaussian_head import SIDE, WIDTHS, DiscChanges, GaussianHead
+from lsm_core.nn.tiny.gaussian_head import SIDE, WIDTHS, GaussianHead
 from lsm_core.training.checkpoint import TrainState, load_state, save_state
 from lsm_core.training.ema import WeightAverage
 from lsm_core.training.export import export_weights
@@ -59,7 +59,7 @@ class GaussianTrainer:
         torch.manual_seed(config.seed)
         network = backend.network
         if network.gaussian_head is None:
-            network.gaussian_head = GaussianHead(network.config.fine_dim, config.dim).to(backend.device)
+            network.gaussian_head = GaussianHead(config.dim).to(backend.device)
             network.config = replace(network.config, gaussian_dim=config.dim)
         self.head: GaussianHead = network.gaussian_head.requires_grad_(True)
         self._allowed = allowed_parts(self.head, config)
@@ -105,9 +105,8 @@ class GaussianTrainer:
         losses, errors = [], []
         visits = list(self.bank.of_step(self.step))
         for visit in visits:  # one by one: only one graph is in memory
-            changes = self._changes(visit.triple)
-            loss, error = photometric_loss(joined_discs(visit.triple.surface, changes), visit, self.config)
-            loss = loss + self.config.anchor * changes.log_depth.mean(dim=(1, 2)).square().sum()
+            gaussians = pair_gaussians(visit.triple.surface, self.head)
+            loss, error = photometric_loss(gaussians, visit, self.config)
             (loss / len(visits)).backward()
             losses.append(float(loss.detach()))
             errors.append(error)
@@ -144,8 +143,7 @@ class GaussianTrainer:
         for triple in self._checks:
             visit = Visit(triple, fine=False, given=0)
             computed.append(photometric_loss(joined_discs(triple.surface, None), visit, only)[1])
-            changed = joined_discs(triple.surface, self._changes(triple))
-            learned.append(photometric_loss(changed, visit, only)[1])
+            learned.append(photometric_loss(pair_gaussians(triple.surface, self.head), visit, only)[1])
         self.head.load_state_dict(trained)
         return {"psnr_computed": round(mean_psnr(computed), 3), "psnr_learned": round(mean_psnr(learned), 3)}
 
@@ -182,10 +180,6 @@ class GaussianTrainer:
         export_weights(state, self.backend.network.config, path, training)
         return path
 
-    def _changes(self, triple: GaussianTriple) -> DiscChanges:
-        found: DiscChanges = self.head(triple.surface.decoded.float(), head_inputs(triple.surface))
-        return found
-
     def _set_rate(self) -> float:
         """Warm up, then a cosine; return the share of the peak."""
         warmup = min(1.0, (self.step + 1) / max(self.config.warmup_steps, 1))
@@ -219,12 +213,10 @@ def allowed_parts(head: GaussianHead, config: GaussianTrainConfig) -> list[tuple
     rows = changed.repeat_interleave(torch.tensor(list(WIDTHS.values()))).repeat_interleave(SIDE**2)
     read = torch.full((head.discs.in_channels,), float("across" in config.inputs))
     read[: OWN_CHANNELS * SIDE**2] = float("own" in config.inputs)
-    decoded = torch.full_like(head.decoded.weight, float("decoded" in config.inputs))
     return [
         (head.changes.weight, rows[:, None, None, None].to(head.changes.weight)),
         (_bias(head), rows.to(head.changes.weight)),
         (head.discs.weight, read[None, :, None, None].to(head.discs.weight)),
-        (head.decoded.weight, decoded),
     ]
 
 

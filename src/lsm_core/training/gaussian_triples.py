@@ -105,7 +105,7 @@ def triple_of(backend: TinyBackend, views: list[View]) -> GaussianTriple | None:
     third = torch.from_numpy(views[2].rgb)
     height, width = third.shape[:2]
     K = [torch.from_numpy(view.K) for view in views]
-    kept = replace(surface, features=surface.features[..., :0], decoded=surface.decoded.half())
+    kept = replace(surface, features=torch.empty(2, *true.shape, 0))
     h, w = true.shape
     everywhere = torch.ones(h, w, dtype=torch.bool)
     given = [

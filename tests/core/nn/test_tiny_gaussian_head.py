@@ -26,21 +26,18 @@ def inputs(depth: Tensor, baseline: float = 0.0, posed: bool = True) -> Tensor:
 
 def test_a_new_head_changes_nothing_whatever_it_reads() -> None:
     torch.manual_seed(0)
-    changes = GaussianHead(64, 8)(30 * torch.randn(2, 64, H // 2, W // 2), torch.randn(2, DISC_CHANNELS, H, W))
+    changes = GaussianHead(8)(torch.randn(2, DISC_CHANNELS, H, W))
     assert changes.log_scale.shape == (2, H, W, 3) and changes.opacity.shape == (2, H, W)
     for name, value in vars(changes).items():
         assert bool((value == 0).all()), name
 
 
-def test_changes_stay_within_their_bounds_and_do_not_depend_on_the_size_of_the_features() -> None:
+def test_changes_stay_within_their_bounds() -> None:
     torch.manual_seed(0)
-    head = GaussianHead(64, 8)
+    head = GaussianHead(8)
     torch.nn.init.normal_(head.changes.weight, std=20.0)
-    decoded, discs = torch.randn(2, 64, H // 2, W // 2), torch.randn(2, DISC_CHANNELS, H, W)
-    changes, same = head(decoded, discs), head(1000 * decoded, discs)
-    for name, value in vars(changes).items():
+    for name, value in vars(head(torch.randn(2, DISC_CHANNELS, H, W))).items():
         assert 0.9 * BOUNDS[name] < float(value.detach().abs().max()) < 1.0001 * BOUNDS[name], name
-        torch.testing.assert_close(value, getattr(same, name), atol=1e-3, rtol=1e-3)
 
 
 def test_each_pixel_is_compared_with_what_the_other_view_shows_of_it() -> None:

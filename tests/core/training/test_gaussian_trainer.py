@@ -160,12 +160,11 @@ def test_a_new_head_gives_exactly_the_gaussians_that_weights_without_one_give(wa
 
 
 def test_what_a_run_may_not_change_or_read_stays_out(walk: Path, tmp_path: Path) -> None:
-    run = trainer(walk, tmp_path, replace(CONFIG, changes=("opacity",), inputs=("own", "decoded")))
+    run = trainer(walk, tmp_path, replace(CONFIG, changes=("opacity",), inputs=("own",)))
     run.train_step()
     run.train_step()
     triple = next(iter(run.bank.of_step(0))).triple
-    surface = replace(triple.surface, decoded=triple.surface.decoded.float())
-    zero, found = joined_discs(surface, None), pair_gaussians(surface, run.head)
+    zero, found = joined_discs(triple.surface, None), pair_gaussians(triple.surface, run.head)
     assert not torch.equal(zero.opacities, found.opacities)
     for name in ("means", "quats", "scales", "sh"):
         assert torch.equal(getattr(zero, name), getattr(found, name)), name

@@ -1,8 +1,7 @@
 """A small head that changes the Gaussians computed from depth: size, opacity, place, turn and colour of each.
 
-It reads the decoder's features at 1/4 and what is known of each output pixel at 1/2 (`disc_inputs`), four pixels
-side by side in the channels, so that every convolution runs at 1/4. Its last layer begins at zero, which changes
-nothing.
+It reads what is known of each output pixel at 1/2 (`disc_inputs`), four pixels side by side in the channels, so
+that every convolution runs at 1/4. Its last layer begins at zero, which changes nothing.
 """
 
 from __future__ import annotations
@@ -17,7 +16,6 @@ from lsm_core.nn.tiny.decoder import ResidualUnit
 from lsm_core.nn.tiny.disc_inputs import DISC_CHANNELS
 
 SIDE = 2  # output pixels along each side of a cell at 1/4
-SMALLEST = 1e-6  # root mean square of a feature vector, by which it is divided
 
 
 @dataclass(frozen=True)
@@ -46,28 +44,24 @@ class GaussianHead(nn.Module):
     """Predict the changes of all discs.
 
     Args:
-        decoded: channels of the decoder's features.
         dim: width of the head.
     """
 
-    def __init__(self, decoded: int, dim: int) -> None:
+    def __init__(self, dim: int) -> None:
         super().__init__()
-        self.decoded = nn.Conv2d(decoded, dim, 1)
         self.discs = nn.Conv2d(DISC_CHANNELS * SIDE**2, dim, 1)
         self.unit = ResidualUnit(dim)
         self.changes = nn.Conv2d(dim, sum(WIDTHS.values()) * SIDE**2, 1)
         nn.init.zeros_(self.changes.weight)
         nn.init.zeros_(self.changes.bias)  # type: ignore[arg-type]
 
-    def forward(self, decoded: Tensor, discs: Tensor) -> DiscChanges:
+    def forward(self, discs: Tensor) -> DiscChanges:
         """Return the changes of [B, h, w] discs.
 
         Args:
-            decoded: [B, decoded, h/2, w/2].
             discs: [B, DISC_CHANNELS, h, w].
         """
-        size = decoded.square().mean(dim=1, keepdim=True).sqrt()
-        x = self.decoded(decoded / size.clamp_min(SMALLEST)) + self.discs(F.pixel_unshuffle(discs, SIDE))
+        x = self.discs(F.pixel_unshuffle(discs, SIDE))
         raw = self.changes(F.relu(self.unit(x))).float()
         bound = raw.new_tensor([BOUNDS[name] for name, width in WIDTHS.items() for _ in range(width * SIDE**2)])
         bound = bound[:, None, None]

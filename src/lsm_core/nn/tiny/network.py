@@ -71,7 +71,6 @@ class Refined:
     log_confidence: Tensor  # [2B, 1, h4, w4]; confidence = 1 + exp
     features: Tensor  # [2B, feature_dim, h4, w4] language features
     upsampling: Tensor  # [2B, 1, 9, 2, 2, h4, w4] convex weights to 1/2
-    decoded: Tensor  # [2B, fine_dim, h4, w4] what the outputs are read from
     searched: Searched | None = None  # the second search, where the network has one
 
     def at_half(self, x: Tensor) -> Tensor:
@@ -176,7 +175,7 @@ class TinyNet(nn.Module):
         self.upsampling = nn.Conv2d(48, 36, 1)
         self.language = nn.Sequential(nn.ReLU(), nn.Conv2d(fine, config.feature_dim, 1))
         self.text_head = TextHead(config.feature_dim, config.text_dim)
-        self.gaussian_head = GaussianHead(fine, config.gaussian_dim) if config.gaussian_dim else None
+        self.gaussian_head = GaussianHead(config.gaussian_dim) if config.gaussian_dim else None
 
     def encode(self, image: Tensor, intrinsics: Tensor, known: Tensor) -> Encoded:
         """Encode single images.
@@ -257,7 +256,6 @@ class TinyNet(nn.Module):
             log_confidence=self.confidence(geometry).float(),
             features=self.language(fine),
             upsampling=convex_weights(self.upsampling(geometry)),
-            decoded=fine,
             searched=searched,
         )
 
