@@ -14,6 +14,7 @@ from torch import Tensor
 
 from lsm_core.backends.base import Backend, Image, check_image, check_intrinsics, encoded_pair
 from lsm_core.backends.pair_content import pair_content
+from lsm_core.backends.tiny_feature_pool import PoolView, is_weak, search_with_features
 from lsm_core.backends.tiny_full_resolution import FullResolutionOptions, FullView, refine_at_full_resolution
 from lsm_core.backends.tiny_grid import OUTPUT_STRIDE, choose_grid, output_to_input, place_on_grid
 from lsm_core.backends.tiny_parallax import ParallaxDepth, ParallaxOptions, depth_from_parallax, grid_view
@@ -40,8 +41,8 @@ class TinyOptions:
         pose: thresholds of the pose search.
         full_support: number of supporting matches from which more do not raise `validity`.
         full_inlier_share, full_overlap, full_parallax_deg: the same for the other three figures.
-        full_resolution: refine the pose on corners of the images as given, and depth with that pose and by the
-            parallax that is seen; None: do not.
+        full_resolution: search weak poses again and refine all on the images as given, and depth with that pose
+            and by the parallax that is seen; None: do not.
     """
 
     min_match_score: float = 0.1
@@ -146,11 +147,13 @@ class TinyBackend(Backend):
         content = pair_content(first.image, second.image)
         pose, measured = None, None
         if content != "blank":
-            pose = self._pose(matches, matched.log_depth, matched.rays, encoded.intrinsics, None)
+            own = self._pose(matches, matched.log_depth, matched.rays, encoded.intrinsics, None)
+            pose = self._search_again((first, second), encoded, matched, matches, own)
         refined = self.network.refine(encoded, matched, *self._pose_inputs(pose))
         if pose is not None:
-            again = self._pose(matches, refined.log_depth_coarse, matched.rays, encoded.intrinsics, pose)
-            pose = pose if again is None else again
+            if pose is own:  # the network's matches would draw away a pose that features found
+                again = self._pose(matches, refined.log_depth_coarse, matched.rays, encoded.intrinsics, pose)
+                pose = pose if again is None else again
             full = self.options.full_resolution
             if full is not None:
                 pose = self._sharpen((first, second), encoded, refined, pose, full)
@@ -221,6 +224,35 @@ class TinyBackend(Backend):
         try:
             found = lift_matches(matches, log_depth, rays, K, COARSE_STRIDE)
             return estimate_pose(found, self.options.pose, start)
+        except GeometryError:
+            return None
+
+    def _search_again(
+        self,
+        views: tuple[ViewFeatures, ViewFeatures],
+        encoded: Encoded,
+        matched: Matched,
+        matches: Matches,
+        own: PairPose | None,
+    ) -> PairPose | None:
+        """Return the network's own pose, or where it is weak, that of a search with features, if any."""
+        options = self.options.full_resolution
+        if options is None or options.pool is None or not is_weak(own, options.pool):
+            return own
+        depth = matched.log_depth[:, 0].exp().cpu().numpy()
+        found = lift_matches(matches, matched.log_depth, matched.rays, encoded.intrinsics, COARSE_STRIDE)
+        first, second = (
+            PoolView(
+                np.ascontiguousarray(view.image),
+                encoded.intrinsics[index].double().cpu().numpy(),
+                view.grid_to_image.double().cpu().numpy(),
+                depth[index],
+                COARSE_STRIDE,
+            )
+            for index, view in enumerate(views)
+        )
+        try:
+            return search_with_features((first, second), found, own, self.options.pose, options.pool)
         except GeometryError:
             return None
 
@@ -316,7 +348,7 @@ class TinyBackend(Backend):
 
     def _stats(self, matches: Matches, pose: PairPose | None, overlap: float) -> dict[str, float]:
         return {
-            "matches": float(len(matches.score)),
+            "matches": float(len(matches.score) if pose is None else pose.match_count),
             "inliers": 0.0 if pose is None else float(pose.inlier_count),
             "overlap": overlap,
             "parallax_deg": 0.0 if pose is None else pose.parallax_deg,

@@ -3,7 +3,8 @@
 The network matches cells of eight pixels on a reduced image, good to a pixel or two. Here the second image is
 warped onto the first one by the predicted depth and pose, which undoes most of the motion, turn and change of size;
 what is left is small and a pyramidal Lucas-Kanade tracker finds it to a fraction of a pixel of the images given.
-The same joint refinement as for the network's matches then runs on these.
+The same joint refinement as for the network's matches then runs on these. A second pass starts from the better
+pose, so its patches can be smaller and more of them are found.
 """
 
 from __future__ import annotations
@@ -15,18 +16,18 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from lsm_core.backends.tiny_feature_pool import FeaturePoolOptions
 from lsm_core.backends.tiny_parallax import ParallaxOptions
 from lsm_core.backends.tiny_pose import PairPose, estimate_pose
 from lsm_core.backends.tiny_residuals import Array, MatchedPoints, PoseOptions, project_points
 from lsm_core.errors import GeometryError
 
 MIN_CORNERS = 8
-COARSE_TO_FINE = (6.0, 1.0)
 
 
 @dataclass(frozen=True)
-class FullResolutionOptions:
-    """How corners are found and tracked, and depth corrected; pixels are those of the images given.
+class CornerOptions:
+    """How corners are found and tracked; pixels are those of the images given.
 
     Attributes:
         corners: at most this many.
@@ -36,8 +37,8 @@ class FullResolutionOptions:
         levels: of the image pyramid above full size.
         max_shift_px: corners found farther than this from where they were expected are dropped.
         round_trip_px: a corner tracked there and back must return this near.
-        match_px: standard deviation of a tracked corner.
-        parallax: how depth is then corrected by the parallax seen; None: leave it as the network gives it.
+        match_px: standard deviation of a tracked corner; with several, one refinement with each in turn, since a
+            start that is off by more than a few deviations would be held by few corners.
     """
 
     corners: int = 500
@@ -47,7 +48,26 @@ class FullResolutionOptions:
     levels: int = 3
     max_shift_px: float = 32.0
     round_trip_px: float = 1.0
-    match_px: float = 0.5
+    match_px: tuple[float, ...] = (1.8, 0.3)
+
+
+SECOND_PASS = CornerOptions(
+    corners=1000, corner_quality=0.003, corner_distance_px=5.0, window_px=13, levels=2, match_px=(0.3,)
+)
+
+
+@dataclass(frozen=True)
+class FullResolutionOptions:
+    """What is done with the images as given.
+
+    Attributes:
+        pool: a second search for the pose where the network's matches support it weakly; None: no second search.
+        passes: tracking and refinement, one after the other.
+        parallax: how depth is then corrected by the parallax seen; None: leave it as the network gives it.
+    """
+
+    pool: FeaturePoolOptions | None = field(default_factory=FeaturePoolOptions)
+    passes: tuple[CornerOptions, ...] = (CornerOptions(), SECOND_PASS)
     parallax: ParallaxOptions | None = field(default_factory=ParallaxOptions)
 
 
@@ -84,18 +104,21 @@ def refine_at_full_resolution(
         options: how corners are tracked.
 
     Raises:
-        GeometryError: too few corners, or they do not agree with one pose.
+        GeometryError: the first pass finds too few corners, or they do not agree with one pose.
     """
-    found = track_corners(first, second, pose, options)
     result = pose
-    for factor in COARSE_TO_FINE:  # a start that is off by more than a few deviations would be held by few corners
-        result = estimate_pose(found, replace(search, match_px=factor * options.match_px), result)
-    return replace(result, inliers=pose.inliers, inlier_count=pose.inlier_count)
+    for number, corners in enumerate(options.passes):
+        try:
+            found = track_corners(first, second, result, corners)
+            for match_px in corners.match_px:
+                result = estimate_pose(found, replace(search, match_px=match_px), result)
+        except GeometryError:
+            if number == 0:
+                raise
+    return replace(result, inliers=pose.inliers, inlier_count=pose.inlier_count, match_count=pose.match_count)
 
 
-def track_corners(
-    first: FullView, second: FullView, pose: PairPose, options: FullResolutionOptions
-) -> MatchedPoints:
+def track_corners(first: FullView, second: FullView, pose: PairPose, options: CornerOptions) -> MatchedPoints:
     """Find corners of the first image in the second one.
 
     Raises:

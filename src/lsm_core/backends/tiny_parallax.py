@@ -161,7 +161,7 @@ def refine_on_dense_matches(
         min_inlier_share=options.pose_min_share,
     )
     result = estimate_pose(found, worth, pose)
-    return replace(result, inliers=pose.inliers, inlier_count=pose.inlier_count)
+    return replace(result, inliers=pose.inliers, inlier_count=pose.inlier_count, match_count=pose.match_count)
 
 
 def _fit(view: GridView, measured: MeasuredDepth, options: DepthFieldOptions) -> DepthField:

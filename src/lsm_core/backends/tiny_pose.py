@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import least_squares
 
 from lsm_core.backends.tiny_pose_search import depth_ratio, pose_candidates
+from lsm_core.backends.tiny_pose_solver import minimise_cauchy
 from lsm_core.backends.tiny_residuals import (
     Array,
     MatchedPoints,
@@ -23,6 +23,8 @@ from lsm_core.backends.tiny_residuals import (
 )
 from lsm_core.errors import GeometryError
 
+STEPS = 10  # of the joint refinement, per round
+
 
 @dataclass(frozen=True)
 class PairPose:
@@ -34,6 +36,7 @@ class PairPose:
         inliers: [M] bool.
         inlier_count: supporting matches.
         parallax_deg: median angle between the cameras' rays at the supporting points.
+        match_count: matches that could have supported it, M.
     """
 
     T_1_0: Array
@@ -41,6 +44,7 @@ class PairPose:
     inliers: NDArray[np.bool_]
     inlier_count: int
     parallax_deg: float
+    match_count: int
 
 
 def estimate_pose(found: MatchedPoints, options: PoseOptions, start: PairPose | None = None) -> PairPose:
@@ -63,7 +67,7 @@ def estimate_pose(found: MatchedPoints, options: PoseOptions, start: PairPose | 
     starts = pose_candidates(found, options) if start is None else [(start.T_1_0, start.scale_1)]
     best: tuple[Array, float, NDArray[np.bool_]] | None = None
     for T_1_0, scale_1 in starts:
-        T_1_0, scale_1 = _refine(found, T_1_0, scale_1, options)
+        T_1_0, scale_1 = refine_jointly(found, T_1_0, scale_1, options)
         inliers = deviations(found, T_1_0, scale_1, options) < options.max_deviation
         if best is None or inliers.sum() > best[2].sum():
             best = (T_1_0, scale_1, inliers)
@@ -77,16 +81,25 @@ def estimate_pose(found: MatchedPoints, options: PoseOptions, start: PairPose | 
     T_1_0, _, inliers = best
     # The reprojections see the relative scale through parallax only; the depths of matched points compare directly.
     scale_1 = depth_ratio(found.points_0, T_1_0, found.points_1[:, 2], inliers)
-    return PairPose(T_1_0, scale_1, inliers, count, _parallax_deg(found, T_1_0, inliers))
+    return PairPose(T_1_0, scale_1, inliers, count, parallax_deg(found, T_1_0, inliers), total)
 
 
-def _refine(found: MatchedPoints, T_1_0: Array, scale_1: float, options: PoseOptions) -> tuple[Array, float]:
-    """Minimise the whitened residuals over rotation, translation and relative scale (Cauchy loss)."""
+def refine_jointly(
+    found: MatchedPoints, T_1_0: Array, scale_1: float, options: PoseOptions, reach: float = 4.0
+) -> tuple[Array, float]:
+    """Minimise the whitened residuals over rotation, translation and relative scale (Cauchy loss).
+
+    Args:
+        found: lifted matches.
+        T_1_0, scale_1: start.
+        options: thresholds.
+        reach: matches up to so many times the largest supporting deviation take part.
+    """
     for _ in range(options.rounds):
-        near = deviations(found, T_1_0, scale_1, options) < 4 * options.max_deviation
+        near = deviations(found, T_1_0, scale_1, options) < reach * options.max_deviation
         if near.sum() < 8:
             return T_1_0, scale_1
-        T_1_0, scale_1 = _refine_once(_select(found, near), T_1_0, scale_1, options)
+        T_1_0, scale_1 = _refine_once(found.rows(near), T_1_0, scale_1, options)
     return T_1_0, scale_1
 
 
@@ -100,7 +113,7 @@ class JointProblem:
     def __init__(self, found: MatchedPoints, T_1_0: Array, scale_1: float, options: PoseOptions) -> None:
         self._found, self._T, self._scale = found, T_1_0, scale_1
         self._unit = max(float(np.median(found.points_0[:, 2])), 1e-6)
-        self._whitening = [whitening(g, options) for g in depth_directions(found, T_1_0, scale_1)]
+        self._whitening = [whitening(g, options, found.spread) for g in depth_directions(found, T_1_0, scale_1)]
 
     def unpack(self, x: Array) -> tuple[Array, float]:
         """Return T_1_0 [4, 4] and scale_1 at x [7]."""
@@ -134,8 +147,7 @@ class JointProblem:
 
 def _refine_once(found: MatchedPoints, T_1_0: Array, scale_1: float, options: PoseOptions) -> tuple[Array, float]:
     problem = JointProblem(found, T_1_0, scale_1, options)
-    result = least_squares(problem.residuals, np.zeros(7), jac=problem.jacobian, loss="cauchy", max_nfev=8)
-    return problem.unpack(result.x)
+    return problem.unpack(minimise_cauchy(problem, 7, STEPS))
 
 
 def _skew(v: Array) -> Array:
@@ -145,14 +157,7 @@ def _skew(v: Array) -> Array:
     return out - out.transpose(0, 2, 1)
 
 
-def _select(found: MatchedPoints, mask: NDArray[np.bool_]) -> MatchedPoints:
-    return MatchedPoints(
-        found.points_0[mask], found.points_1[mask], found.pixels_in_1[mask], found.pixels_in_0[mask],
-        found.K_0, found.K_1,
-    )  # fmt: skip
-
-
-def _parallax_deg(found: MatchedPoints, T_1_0: Array, inliers: NDArray[np.bool_]) -> float:
+def parallax_deg(found: MatchedPoints, T_1_0: Array, inliers: NDArray[np.bool_]) -> float:
     """Median angle at the points between the two cameras' rays."""
     points = found.points_0[inliers]
     centre_1 = -T_1_0[:3, :3].T @ T_1_0[:3, 3]

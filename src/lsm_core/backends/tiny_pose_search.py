@@ -31,11 +31,11 @@ def pose_candidates(found: MatchedPoints, options: PoseOptions) -> list[tuple[Ar
         out.append((T, 1.0 / ratio))
     except GeometryError:
         pass
-    two_view = _two_view_candidate(found, options)
+    two_view = two_view_candidate(found, options)
     return out if two_view is None else [*out, two_view]
 
 
-def _two_view_candidate(found: MatchedPoints, options: PoseOptions) -> tuple[Array, float] | None:
+def two_view_candidate(found: MatchedPoints, options: PoseOptions) -> tuple[Array, float] | None:
     """Relative pose without depth; the length of its translation is fitted to view 0's depth."""
     pixels_0 = found.points_0[:, :2] / found.points_0[:, 2:] * [found.K_0[0, 0], found.K_0[1, 1]]
     pixels_0 += np.array([found.K_0[0, 2], found.K_0[1, 2]])

@@ -54,6 +54,19 @@ class MatchedPoints:
     pixels_in_0: Array  # [M, 2] where points_1 appear in view 0
     K_0: Array  # [3, 3]
     K_1: Array  # [3, 3]
+    spread: Array | None = None  # [M] deviation of each match in units of PoseOptions.match_px; None: 1 for all
+
+    def rows(self, which: NDArray[np.bool_] | slice) -> MatchedPoints:
+        """Return some of the matches."""
+        return MatchedPoints(
+            points_0=self.points_0[which],
+            points_1=self.points_1[which],
+            pixels_in_1=self.pixels_in_1[which],
+            pixels_in_0=self.pixels_in_0[which],
+            K_0=self.K_0,
+            K_1=self.K_1,
+            spread=None if self.spread is None else self.spread[which],
+        )
 
 
 def lift_matches(matches: Matches, log_depth: Tensor, rays: Tensor, K: Tensor, stride: int) -> MatchedPoints:
@@ -81,10 +94,36 @@ def lift_matches(matches: Matches, log_depth: Tensor, rays: Tensor, K: Tensor, s
 def deviations(found: MatchedPoints, T_1_0: Array, scale_1: float, options: PoseOptions) -> Array:
     """Return the larger of each match's two whitened residuals, [M]; infinite behind a camera."""
     pairs = zip(depth_directions(found, T_1_0, scale_1), reprojection_residuals(found, T_1_0, scale_1), strict=True)
-    whitened = [whitening(g, options) @ e[:, :, None] for g, e in pairs]
+    whitened = [whitening(g, options, found.spread) @ e[:, :, None] for g, e in pairs]
     worst = np.maximum(*(np.linalg.norm(w[:, :, 0], axis=1) for w in whitened))
     P_1, P_0 = moved_points(found, T_1_0, scale_1)
     return np.where((P_1[:, 2] > 1e-3) & (P_0[:, 2] > 1e-3), worst, np.inf)
+
+
+def log_likelihood_ratios(
+    found: MatchedPoints, T_1_0: Array, scale_1: float, options: PoseOptions, area_px: float
+) -> Array:
+    """Return how much better a pose explains each match than chance does, [M] natural logarithms, at least 0.
+
+    A match that belongs to the pose is normal about its projection with the covariance of `whitening`, a wrong one
+    lies anywhere in an area (MLESAC, Torr and Zisserman 2000). A pose that lets depth move a point far explains
+    nearly any match; unlike a count of small deviations, the density says so. The worse direction counts.
+
+    Args:
+        found: lifted matches.
+        T_1_0, scale_1: the pose.
+        options: standard deviations.
+        area_px: that of the image, px^2 of the grid.
+    """
+    P_1, P_0 = moved_points(found, T_1_0, scale_1)
+    worst = np.full(len(P_1), np.inf)
+    pairs = zip(depth_directions(found, T_1_0, scale_1), reprojection_residuals(found, T_1_0, scale_1), strict=True)
+    for direction, residual in pairs:
+        W = whitening(direction, options, found.spread)
+        distance = np.square((W @ residual[:, :, None])[:, :, 0]).sum(1)
+        worst = np.minimum(worst, np.log(area_px * np.linalg.det(W) / (2 * np.pi)) - 0.5 * distance)
+    in_front = (P_1[:, 2] > 1e-3) & (P_0[:, 2] > 1e-3)
+    return np.where(in_front, np.maximum(worst, 0.0), 0.0)
 
 
 def moved_points(found: MatchedPoints, T_1_0: Array, scale_1: float) -> tuple[Array, Array]:
@@ -115,12 +154,19 @@ def depth_directions(found: MatchedPoints, T_1_0: Array, scale_1: float) -> tupl
     return out[0], out[1]
 
 
-def whitening(direction: Array, options: PoseOptions) -> Array:
-    """Return the inverse roots [M, 2, 2] of match_px^2 I + log_depth^2 g g^T for directions g [M, 2]."""
+def whitening(direction: Array, options: PoseOptions, spread: Array | None = None) -> Array:
+    """Return the inverse roots [M, 2, 2] of match_px^2 I + log_depth^2 g g^T for directions g [M, 2].
+
+    Args:
+        direction: g, px per unit of log depth.
+        options: match_px and log_depth.
+        spread: [M] factors on match_px.
+    """
+    match_px = options.match_px * (np.ones(len(direction)) if spread is None else spread)[:, None, None]
     length = np.linalg.norm(direction, axis=1)[:, None, None]
     unit = direction[:, :, None] / np.maximum(length, 1e-9)
-    shrink = 1.0 - 1.0 / np.sqrt(1.0 + (options.log_depth * length / options.match_px) ** 2)
-    return np.asarray((np.eye(2) - shrink * (unit @ unit.transpose(0, 2, 1))) / options.match_px)
+    shrink = 1.0 - 1.0 / np.sqrt(1.0 + (options.log_depth * length / match_px) ** 2)
+    return np.asarray((np.eye(2) - shrink * (unit @ unit.transpose(0, 2, 1))) / match_px)
 
 
 def projection_jacobian(points: Array, K: Array) -> Array:

@@ -14,6 +14,13 @@ from lsm_core.errors import InputError
 BackendOption = Annotated[str, typer.Option("--backend", "-b", help="Model: lsm-tiny, lsm, ...")]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...")]
 WeightsOption = Annotated[Path | None, typer.Option(help="Checkpoint file or folder; default: those shipped.")]
+FullSizeOption = Annotated[
+    bool,
+    typer.Option(
+        "--full-resolution",
+        help="lsm-tiny: search and refine poses on the images as given, correct depth by the parallax seen.",
+    ),
+]
 SemanticsOption = Annotated[
     str | None,
     typer.Option(help="Take the words from this source instead of the model: lseg, lsm-tiny."),

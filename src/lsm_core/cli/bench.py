@@ -10,7 +10,6 @@ from typing import Annotated
 import torch
 import typer
 
-from lsm_core.backends import load_backend
 from lsm_core.cli import (
     bench_backends,
     bench_lsm,
@@ -20,8 +19,16 @@ from lsm_core.cli import (
     bench_query,
     bench_render,
 )
-from lsm_core.cli.arguments import BackendOption, DeviceOption, JsonOption, WeightsOption, image_size
+from lsm_core.cli.arguments import (
+    BackendOption,
+    DeviceOption,
+    FullSizeOption,
+    JsonOption,
+    WeightsOption,
+    image_size,
+)
 from lsm_core.cli.console import err, out, print_json
+from lsm_core.cli.loading import load_at
 from lsm_core.evaluation.bars import bars_table
 from lsm_core.evaluation.bench import KEPT, TOTAL, bench_pair, bench_table, median_s
 from lsm_core.evaluation.bench_scene import textured_pair
@@ -60,6 +67,7 @@ def pair(
     weights: WeightsOption = None,
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads of PyTorch.")] = None,
     repeats: Annotated[int, typer.Option(min=1, help="Timed runs per stage.")] = 20,
+    full_resolution: FullSizeOption = False,
     size: Annotated[str, typer.Option(help="Size of the drawn scene.")] = "640x480",
     seed: Annotated[int, typer.Option(help="Seed of the drawn scene's textures.")] = 0,
     as_json: JsonOption = False,
@@ -71,7 +79,7 @@ def pair(
     scene = _scene(images, size, seed)
     load_before = os.getloadavg()[0]
     with err.status(f"Timing {backend} ..."):
-        model = load_backend(backend, device, weights)
+        model = load_at(full_resolution, backend, device, weights)
         stages = bench_pair(model, scene, repeats, texts=TEXTS)
     where = provenance(model.device)
     height, width = scene.views[0].image.shape[:2]
@@ -80,7 +88,8 @@ def pair(
         f"{'seed ' + str(seed) if not images else 'files given'}; load of the machine before: {load_before:.1f}. "
         f"{where.line()}"
     )
-    tables = [bench_table(f"Time per pair, {backend}", stages, note)]
+    at = ", full resolution" if full_resolution else ""
+    tables = [bench_table(f"Time per pair, {backend}{at}", stages, note)]
     if backend == "lsm-tiny":
         bars = time_goals(median_s(stages, TOTAL), median_s(stages, KEPT))
         tables.append(bars_table("Goals of version 1: time on two CPU cores", bars))
@@ -90,7 +99,8 @@ def pair(
         for table in tables:
             out.print(table.rich())
     if md is not None:
-        update_markdown(md, "lsm bench pair", "\n\n".join(table.markdown() for table in tables))
+        command = f"lsm bench pair{' --full-resolution' if full_resolution else ''}"
+        update_markdown(md, command, "\n\n".join(table.markdown() for table in tables))
 
 
 def _scene(images: list[Path] | None, size: str, seed: int) -> EvalPair:

@@ -9,8 +9,15 @@ from typing import Annotated
 import torch
 import typer
 
-from lsm_core.backends import Backend, load_backend
-from lsm_core.cli.arguments import BackendOption, DeviceOption, PatienceOption, RefineOption, WeightsOption
+from lsm_core.backends import Backend
+from lsm_core.cli.arguments import (
+    BackendOption,
+    DeviceOption,
+    FullSizeOption,
+    PatienceOption,
+    RefineOption,
+    WeightsOption,
+)
 from lsm_core.cli.eval_gallery import gallery
 from lsm_core.cli.eval_protocol import register_protocols
 from lsm_core.cli.evaluation_output import (
@@ -26,7 +33,7 @@ from lsm_core.cli.evaluation_output import (
     deliver,
     shown_progress,
 )
-from lsm_core.cli.loading import refined
+from lsm_core.cli.loading import load_at, refined
 from lsm_core.evaluation.measuring import StudyOptions
 from lsm_core.evaluation.presence import study_presence
 from lsm_core.evaluation.protocols.rgbd_sequence import SWITCHES
@@ -43,13 +50,6 @@ app = typer.Typer(help="Measure a backend against ground truth.", no_args_is_hel
 
 SharedOption = Annotated[Path | None, typer.Option(help="Folder with data/; default LSM_SHARED or ../shared.")]
 IntrinsicsOption = Annotated[bool, typer.Option(help="Give the backend the true intrinsics.")]
-FullSizeOption = Annotated[
-    bool,
-    typer.Option(
-        "--full-resolution",
-        help="lsm-tiny: refine poses on corners of the images as given, and depth by the parallax seen.",
-    ),
-]
 BaselinesOption = Annotated[bool, typer.Option(help="Also run SIFT, ORB and identity.")]
 
 
@@ -195,6 +195,8 @@ def refine(
     limit: LimitOption = 40,
     shared: SharedOption = None,
     intrinsics: IntrinsicsOption = True,
+    full_resolution: FullSizeOption = False,
+    adam: Annotated[bool, typer.Option(help="Also by Adam, not by Gauss-Newton alone.")] = True,
     lpips: Annotated[bool, typer.Option(help="Also with LPIPS, where its weights are installed (slow).")] = False,
     as_json: JsonOption = None,
     md: MarkdownOption = None,
@@ -205,9 +207,9 @@ def refine(
 
     folder = find_shared(shared)
     with shown_progress("refine") as bar:
-        model = _load(backend, weights, device, threads)
+        model = _load(backend, weights, device, threads, full_resolution)
         network = load_lpips(model.device) if lpips else None
-        report = study_refinement(model, folder, StudyOptions(limit, intrinsics, progress=bar), network)
+        report = study_refinement(model, folder, StudyOptions(limit, intrinsics, progress=bar), network, adam)
     deliver(report, as_json, md, None)
 
 
@@ -272,10 +274,4 @@ def _load(
     """Load the backend after setting the number of threads."""
     if threads is not None:
         torch.set_num_threads(threads)
-    if not full_resolution:
-        return load_backend(backend, device, weights)
-    from lsm_core.backends.tiny import TinyOptions
-    from lsm_core.backends.tiny_full_resolution import FullResolutionOptions
-
-    options = TinyOptions(full_resolution=FullResolutionOptions())
-    return load_backend(backend, device, weights, options=options)
+    return load_at(full_resolution, backend, device, weights)

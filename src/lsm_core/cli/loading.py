@@ -41,6 +41,20 @@ class ModelChoice:
     patience: int | None = None
 
 
+def load_at(full_resolution: bool, name: str, device: str, weights: Path | None) -> Backend:
+    """Load a backend; with `full_resolution`, lsm-tiny with poses searched and refined on the images as given.
+
+    Raises:
+        UnknownBackendError, WeightsError, DeviceError: see `lsm_core.load_backend`.
+    """
+    if not full_resolution:
+        return load_backend(name, device, weights)
+    from lsm_core.backends.tiny import TinyOptions
+    from lsm_core.backends.tiny_full_resolution import FullResolutionOptions
+
+    return load_backend(name, device, weights, options=TinyOptions(full_resolution=FullResolutionOptions()))
+
+
 def load_model(choice: ModelChoice, texts: Sequence[str] = ()) -> Backend:
     """Load a backend; before any work is done, refuse texts for one that cannot answer them.
 

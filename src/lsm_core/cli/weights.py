@@ -111,9 +111,7 @@ def verify(
 
 @app.command("onnx")
 def write_onnx(
-    folder: Annotated[
-        Path, typer.Argument(metavar="DIR", help="Folder to write, for --weights.")
-    ],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder to write, for --weights.")],
     weights: Annotated[
         Path | None, typer.Option(help="Weights of lsm-tiny: file or folder; default: those shipped.")
     ] = None,

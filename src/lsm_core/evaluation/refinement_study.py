@@ -47,7 +47,11 @@ class _Tally:
 
 
 def study_refinement(
-    backend: Backend, shared: Path, options: StudyOptions | None = None, lpips: Lpips | None = None
+    backend: Backend,
+    shared: Path,
+    options: StudyOptions | None = None,
+    lpips: Lpips | None = None,
+    adam: bool = True,
 ) -> EvalReport:
     """Refine the poses of pairs of the HoloLens recording that overlap, in each way from the same predictions.
 
@@ -56,6 +60,7 @@ def study_refinement(
         shared: folder with the data.
         options: how many pairs.
         lpips: adds a row with LPIPS in Adam's loss.
+        adam: also by Adam, which takes forty times as long.
 
     Raises:
         FileFormatError: the recording is absent or damaged.
@@ -65,7 +70,7 @@ def study_refinement(
     recording = read_recording(shared)
     chosen = [choice for choice in choose_pairs(recording) if choice.overlap > GOOD_OVERLAP]
     pairs = load_pairs(recording, evenly_spaced(chosen, opts.limit))
-    ways = _ways(lpips)
+    ways = _ways(lpips, adam)
     tallies = {name: _Tally() for name in ("as predicted", *ways)}
     for done, pair in enumerate(pairs):
         K = [view.K for view in pair.views] if opts.known_intrinsics else None
@@ -79,13 +84,14 @@ def study_refinement(
     return EvalReport("lsm eval refine", backend.name, [table], figures, provenance(backend.device))
 
 
-def _ways(lpips: Lpips | None) -> dict[str, Refine]:
+def _ways(lpips: Lpips | None, adam: bool) -> dict[str, Refine]:
     """Return the ways to refine, by name."""
-    ways: dict[str, Refine] = {
-        "Gauss-Newton": lambda p: refine_prediction(p, "gauss-newton"),
-        f"Adam, patience {PATIENCE}": lambda p: refine_prediction(p, "adam", RefineOptions(patience=PATIENCE)),
-        "Adam, 200 steps": lambda p: refine_prediction(p, "adam"),
-    }
+    ways: dict[str, Refine] = {"Gauss-Newton": lambda p: refine_prediction(p, "gauss-newton")}
+    if not adam:
+        return ways
+    patient = RefineOptions(patience=PATIENCE)
+    ways[f"Adam, patience {PATIENCE}"] = lambda p: refine_prediction(p, "adam", patient)
+    ways["Adam, 200 steps"] = lambda p: refine_prediction(p, "adam")
     if lpips is not None:
         ways["Adam, 200 steps, LPIPS"] = lambda p: refine_prediction(p, "adam", lpips=lpips)
     return ways

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -9,7 +11,8 @@ import torch
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from lsm_core.backends.tiny import TinyBackend, load
+from lsm_core.backends.tiny import TinyBackend, TinyOptions, load
+from lsm_core.backends.tiny_full_resolution import FullResolutionOptions
 from lsm_core.backends.tiny_weights import PACKAGED, WeightsCard
 from lsm_core.errors import InputError, UnsupportedError
 from lsm_core.geometry import apply_affine, project, transform_points
@@ -160,3 +163,37 @@ def test_both_views_agree_on_the_surface(plane: Prediction) -> None:
 def test_the_packaged_network_is_small_and_remembers_its_training(packaged: TinyBackend) -> None:
     assert PACKAGED.stat().st_size < 20e6
     assert packaged.card.training["steps"] > 0 and "seed" in packaged.card.training
+
+
+@pytest.fixture(scope="module")
+def at_full_resolution(packaged: TinyBackend) -> TinyBackend:
+    options = TinyOptions(full_resolution=FullResolutionOptions())
+    return TinyBackend(packaged.network, packaged.device, packaged.card, options)
+
+
+def test_features_of_the_images_give_a_pose_where_the_network_has_no_matches(packaged: TinyBackend) -> None:
+    first, second, T_1_0 = moved_plane()
+    no_matches = TinyOptions(min_match_score=2.0)
+    with_features = replace(no_matches, full_resolution=FullResolutionOptions())
+    found = []
+    for options in (no_matches, with_features):
+        backend = TinyBackend(packaged.network, packaged.device, packaged.card, options)
+        found.append(backend.predict([first, second], [K_IMAGE, K_IMAGE]))
+    assert [prediction.pose_valid[1] for prediction in found] == [False, True]
+    R = found[1].poses[1][:3, :3].double().numpy()
+    assert np.degrees(Rotation.from_matrix(R @ T_1_0[:3, :3]).magnitude()) < 1.0
+    assert 0 < found[1].stats["inliers"] <= found[1].stats["matches"]
+
+
+def test_identical_images_at_full_resolution_have_no_motion(at_full_resolution: TinyBackend) -> None:
+    image = noise_image(4)
+    prediction = at_full_resolution.predict([image, image], [K_IMAGE, K_IMAGE])
+    R = prediction.poses[1][:3, :3].double().numpy()
+    assert np.degrees(Rotation.from_matrix(R).magnitude()) < 0.1
+    assert prediction.stats["parallax_deg"] < 0.2
+
+
+def test_tiny_images_at_full_resolution_are_answered(at_full_resolution: TinyBackend) -> None:
+    prediction = at_full_resolution.predict([noise_image(0, 24, 32), noise_image(1, 24, 32)])
+    assert prediction.validity < 0.8
+    assert torch.isfinite(prediction.extras["depth"][1]).all()

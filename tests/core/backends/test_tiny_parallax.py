@@ -34,7 +34,7 @@ def about(T: NDArray[np.float64]) -> PairPose:
     near = T.copy()
     near[:3, :3] = Rotation.from_euler("xyz", [0.2, -0.2, 0.1], degrees=True).as_matrix() @ T[:3, :3]
     near[:3, 3] += np.array([-0.02, 0.02, 0.02]) * (np.linalg.norm(T[:3, 3]) > 0)
-    return PairPose(near, 1 / UNIT_1, np.ones(7, bool), 7, 1.0)
+    return PairPose(near, 1 / UNIT_1, np.ones(7, bool), 7, 1.0, 7)
 
 
 def correct(first: GridView, second: GridView, pose: PairPose) -> ParallaxDepth:

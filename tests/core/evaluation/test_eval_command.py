@@ -12,7 +12,7 @@ from test_studies import write_shard
 from truth_backend import TruthBackend, make_pairs
 
 import lsm_core.cli.bench as bench_verb
-import lsm_core.cli.eval as eval_verb
+from lsm_core.cli import loading
 from lsm_core.cli.main import main
 from lsm_core.evaluation.rooms import load_room_pairs
 
@@ -23,7 +23,7 @@ def room_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "val"
     folder.mkdir()
     write_shard(folder, 6)
-    monkeypatch.setattr(eval_verb, "load_backend", lambda *_: TruthBackend(load_room_pairs(folder), turn_deg=7.0))
+    monkeypatch.setattr(loading, "load_backend", lambda *_: TruthBackend(load_room_pairs(folder), turn_deg=7.0))
     return folder
 
 
@@ -82,7 +82,7 @@ class EncodingTruth(TruthBackend):
 def test_bench_says_what_it_measured(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     (pair,) = make_pairs(1)
     monkeypatch.setattr(bench_verb, "textured_pair", lambda *_: pair)
-    monkeypatch.setattr(bench_verb, "load_backend", lambda *_: EncodingTruth([pair]))
+    monkeypatch.setattr(loading, "load_backend", lambda *_: EncodingTruth([pair]))
     assert main(["bench", "pair", "--repeats", "2", "--size", "64x48", "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
     assert [s["name"] for s in document["stages"]][-1].endswith("(total)")

@@ -12,7 +12,7 @@ import torch
 from box_room import K, RoomTruth, write_folder
 from PIL import Image
 
-import lsm_core.cli.eval as eval_verb
+from lsm_core.cli import loading
 from lsm_core.cli.main import main
 from lsm_core.errors import FileFormatError, InputError
 from lsm_core.evaluation.baselines import XFEAT_MISSING, XFEAT_NAME
@@ -137,7 +137,7 @@ def test_switches_are_read_from_texts_and_unknown_ones_refused() -> None:
 def test_the_command_prints_all_tables_beside_baselines(
     recording: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(eval_verb, "load_backend", lambda *_: RoomTruth())
+    monkeypatch.setattr(loading, "load_backend", lambda *_: RoomTruth())
     files = [tmp_path / "out.json", tmp_path / "out.png", tmp_path / "out.md"]
     command = ["eval", "rgbd-sequence", "--data", str(recording), "--limit", "3", "--rows", "2"]
     command += ["--switch", "depth_alignment=least-squares", "--json", str(files[0])]
@@ -156,7 +156,7 @@ def test_the_command_prints_all_tables_beside_baselines(
 def test_xfeat_is_a_row_where_its_weights_are(
     recording: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(eval_verb, "load_backend", lambda *_: RoomTruth())
+    monkeypatch.setattr(loading, "load_backend", lambda *_: RoomTruth())
     torch.manual_seed(0)
     torch.save(XFeat().state_dict(), tmp_path / "xfeat.pt")
     command = ["eval", "rgbd-sequence", "--data", str(recording), "--limit", "2"]
