@@ -50,9 +50,10 @@ def record(frames: int = 6, width: int = WIDTH, height: int = HEIGHT, step_m: fl
 
 def put(path: Path, image: NDArray[np.uint8] | NDArray[np.uint16]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(image).save(
-        path, **({"quality": 95, "subsampling": 0} if path.suffix.lower() in (".jpg", ".jpeg") else {})
-    )
+    if path.suffix.lower() in (".jpg", ".jpeg"):
+        Image.fromarray(image).save(path, quality=95, subsampling=0)
+    else:
+        Image.fromarray(image).save(path)
 
 
 def put_text(path: Path, text: str) -> None:
