@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import signal
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import torch
 import typer
@@ -89,7 +89,7 @@ def train_tiny(
     from lsm_core.training.lite0_init import imagenet_checkpoint
     from lsm_core.training.own_labels import OwnLabeller
     from lsm_core.training.recipes import RECIPES
-    from lsm_core.training.recordings import FOLDER, prepare_recordings
+    from lsm_core.training.recordings import FOLDER, held_out_change, prepare_recordings
     from lsm_core.training.shard_pool import ShardPool
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
@@ -121,6 +121,8 @@ def train_tiny(
             teacher = Dictionary(classifier, encode(list(INDOOR_NAMES.values())).to(target))
         precise = fast if bf16 is None else bf16
         trainer = Trainer(pool, held_out, names, out, chosen, target, precise, first, teacher, recordings)
+        if recordings and held_out is not None and trainer.step == 0:
+            trainer.log.write({"step": 0, "validation": trainer.validate(0.0)})
         with Progress(TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(), disable=as_json) as bar:
             task = bar.add_task("lsm-tiny", total=1.0)
 
@@ -131,6 +133,7 @@ def train_tiny(
             signal.signal(signal.SIGTERM, signal.default_int_handler)
             signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
             weights = trainer.run(report)
+        change = held_out_change(trainer.log.path) if recordings else None
     except KeyboardInterrupt:
         typer.echo("stopped; the same command goes on from here", err=True)
         raise typer.Exit(130) from None
@@ -139,8 +142,13 @@ def train_tiny(
         raise typer.Exit(1) from error
     finally:
         torch.set_flush_denormal(False)
-    result = {"weights": str(weights), "steps": trainer.step, "minutes": round(trainer.elapsed_s / 60, 1)}
+    minutes_taken = round(trainer.elapsed_s / 60, 1)
+    result: dict[str, Any] = {"weights": str(weights), "steps": trainer.step, "minutes": minutes_taken}
+    if change is not None:
+        result["held_out"] = asdict(change)
     typer.echo(json.dumps(result) if as_json else f"weights: {weights} ({trainer.step} steps)")
+    if change is not None and not as_json:
+        typer.echo(str(change))
 
 
 app.command("tiny-gaussians")(train_tiny_gaussians)

@@ -6,6 +6,7 @@ import json
 import logging
 import shutil
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,25 @@ def prepare_recordings(
             _log.info("%d pairs to learn from", rows[-1]["pairs"])
     write_text(folder / LIST, json.dumps({"sources": sources, "recordings": rows}, indent=1) + "\n")
     return rows
+
+
+@dataclass(frozen=True)
+class HeldOutChange:
+    """Mean relative depth error (median-aligned) on held-out pairs: with the starting weights, and at the end."""
+
+    before: float
+    after: float
+
+    def __str__(self) -> str:
+        verdict = "better" if self.after < self.before else "worse: keep the weights you began from"
+        return f"depth error on held-out pairs: {self.before:.3f} before, {self.after:.3f} after, {verdict}"
+
+
+def held_out_change(log: Path) -> HeldOutChange | None:
+    """Return the change between the first and the last validation of a run's log, where it has two."""
+    rows = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    errors = [row["validation"]["absrel"] for row in rows if row.get("validation")]
+    return HeldOutChange(errors[0], errors[-1]) if len(errors) > 1 else None
 
 
 def _changed_ns(place: Path) -> int:

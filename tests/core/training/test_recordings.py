@@ -28,7 +28,7 @@ from lsm_core.training.config import Grid, Stage
 from lsm_core.training.language_targets import NameTable
 from lsm_core.training.own_labels import OwnLabeller
 from lsm_core.training.recipes import RECIPES
-from lsm_core.training.recordings import FOLDER, prepare_recordings
+from lsm_core.training.recordings import FOLDER, HeldOutChange, held_out_change, prepare_recordings
 from lsm_core.training.shard_pool import ShardPool
 
 
@@ -156,3 +156,15 @@ def test_own_labels_are_given_where_the_network_is_sure(tmp_path: Path) -> None:
     inside = labels[:, 10:100, 10:140]
     assert (inside > 0).mean() > 0.3
     assert not labels[:, :, 0].any() or not labels[:, 0, :].any(), "what the network's grid cuts off stays void"
+
+
+def test_the_first_and_the_last_validation_say_whether_training_helped(tmp_path: Path) -> None:
+    rows: list[dict[str, object]] = [{"step": 0, "validation": {"absrel": 0.12}}, {"step": 1, "loss": 2.0}]
+    log = tmp_path / "log.jsonl"
+    log.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert held_out_change(log) is None
+    rows += [{"step": 5, "validation": {"absrel": 0.2}}, {"step": 9, "validation": {"absrel": 0.1}}]
+    log.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert held_out_change(log) == HeldOutChange(0.12, 0.1)
+    assert str(HeldOutChange(0.12, 0.1)).endswith("0.120 before, 0.100 after, better")
+    assert "worse: keep the weights you began from" in str(HeldOutChange(0.1, 0.12))
