@@ -40,11 +40,11 @@ V1 = replace(
 # what the rooms taught is not lost.
 BAGS = replace(
     V0,
-    steps=400,
+    steps=200,
     stages=(Stage(0.0, FULL_GRIDS, 6, 0.15),),
-    learning_rate=1e-4,
+    learning_rate=3e-5,
     encoder_learning_rate=0.0,
-    warmup_steps=40,
+    warmup_steps=20,
     decay_from=0.4,
     ema_decay=0.99,
 )
