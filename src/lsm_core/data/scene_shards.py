@@ -130,7 +130,7 @@ def require_depth(scene: Scene) -> None:
     if lacks:
         raise FileFormatError(
             f"'{scene.name}' cannot train lsm-tiny: it lacks {' and '.join(lacks)}.",
-            "All its losses but one need depth on the picture's pixels and poses in metres: record a depth topic "
+            "What teaches it geometry is depth on the picture's pixels and poses in metres: record a depth topic "
             "(16UC1 or 32FC1, best aligned to colour) beside images, camera_info, odometry and /tf_static.",
         )
 
