@@ -51,7 +51,7 @@ class TinyOptions:
     full_inlier_share: float = 0.6
     full_overlap: float = 0.25
     full_parallax_deg: float = 1.0
-    full_resolution: FullResolutionOptions | None = None
+    full_resolution: FullResolutionOptions | None = field(default_factory=FullResolutionOptions)
 
 
 OPTIONS = TinyOptions

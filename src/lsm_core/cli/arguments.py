@@ -17,7 +17,7 @@ WeightsOption = Annotated[Path | None, typer.Option(help="Checkpoint file or fol
 FullSizeOption = Annotated[
     bool,
     typer.Option(
-        "--full-resolution",
+        "--full-resolution/--no-full-resolution",
         help="lsm-tiny: search and refine poses on the images as given, correct depth by the parallax seen.",
     ),
 ]

@@ -67,7 +67,7 @@ def pair(
     weights: WeightsOption = None,
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads of PyTorch.")] = None,
     repeats: Annotated[int, typer.Option(min=1, help="Timed runs per stage.")] = 20,
-    full_resolution: FullSizeOption = False,
+    full_resolution: FullSizeOption = True,
     size: Annotated[str, typer.Option(help="Size of the drawn scene.")] = "640x480",
     seed: Annotated[int, typer.Option(help="Seed of the drawn scene's textures.")] = 0,
     as_json: JsonOption = False,
@@ -88,7 +88,7 @@ def pair(
         f"{'seed ' + str(seed) if not images else 'files given'}; load of the machine before: {load_before:.1f}. "
         f"{where.line()}"
     )
-    at = ", full resolution" if full_resolution else ""
+    at = "" if full_resolution else ", without full resolution"
     tables = [bench_table(f"Time per pair, {backend}{at}", stages, note)]
     if backend == "lsm-tiny":
         bars = time_goals(median_s(stages, TOTAL), median_s(stages, KEPT))
@@ -99,7 +99,7 @@ def pair(
         for table in tables:
             out.print(table.rich())
     if md is not None:
-        command = f"lsm bench pair{' --full-resolution' if full_resolution else ''}"
+        command = f"lsm bench pair{'' if full_resolution else ' --no-full-resolution'}"
         update_markdown(md, command, "\n\n".join(table.markdown() for table in tables))
 
 

@@ -42,17 +42,16 @@ class ModelChoice:
 
 
 def load_at(full_resolution: bool, name: str, device: str, weights: Path | None) -> Backend:
-    """Load a backend; with `full_resolution`, lsm-tiny with poses searched and refined on the images as given.
+    """Load a backend; lsm-tiny without `full_resolution` does not look at the images as given.
 
     Raises:
         UnknownBackendError, WeightsError, DeviceError: see `lsm_core.load_backend`.
     """
-    if not full_resolution:
+    if full_resolution or name != "lsm-tiny":
         return load_backend(name, device, weights)
     from lsm_core.backends.tiny import TinyOptions
-    from lsm_core.backends.tiny_full_resolution import FullResolutionOptions
 
-    return load_backend(name, device, weights, options=TinyOptions(full_resolution=FullResolutionOptions()))
+    return load_backend(name, device, weights, options=TinyOptions(full_resolution=None))
 
 
 def load_model(choice: ModelChoice, texts: Sequence[str] = ()) -> Backend:

@@ -30,7 +30,7 @@ from lsm_core.training.shard_pool import ShardPool
 from lsm_core.training.step import forward
 from lsm_core.training.targets import correspondences
 from lsm_core.training.validation import validate, validation_batches
-from lsm_core.training.warm_start import start_from, with_head_of
+from lsm_core.training.warm_start import start_from, with_pieces_of
 
 _log = logging.getLogger(__name__)
 Report = Callable[[float, dict[str, float]], None]
@@ -70,7 +70,7 @@ class Trainer:
         self.device, self.autocast, self.dictionary = device, autocast, dictionary
         self.folder.mkdir(parents=True, exist_ok=True)
         torch.manual_seed(config.seed)
-        self.net_config = config.network if start is None else with_head_of(config.network, start)
+        self.net_config = config.network if start is None else with_pieces_of(config.network, start)
         self.net = TinyNet(self.net_config)
         if start is None:
             load_imagenet(self.net.encoder, imagenet_checkpoint())

@@ -12,13 +12,25 @@ from lsm_core.errors import WeightsError
 from lsm_core.nn.tiny import TinyConfig, TinyNet
 
 
-def with_head_of(config: TinyConfig, weights: Path) -> TinyConfig:
-    """Return the shapes of a network that takes the Gaussian head of a weights file along, if it has one.
+def with_pieces_of(config: TinyConfig, weights: Path) -> TinyConfig:
+    """Return the shapes of a network that takes along what a weights file has beyond the first architecture.
+
+    These are the Gaussian head and the finer search; a search that the settings ask for keeps their shape where
+    the file has none.
 
     Raises:
         WeightsError: the file's card cannot be read.
     """
-    return replace(config, gaussian_dim=read_card(weights).network.gaussian_dim)
+    found = read_card(weights).network
+    config = replace(config, gaussian_dim=found.gaussian_dim)
+    if found.fine_bins == 0:
+        return config
+    return replace(
+        config,
+        fine_bins=found.fine_bins,
+        fine_bin_range=found.fine_bin_range,
+        fine_descriptor_dim=found.fine_descriptor_dim,
+    )
 
 
 def start_from(net: TinyNet, weights: Path) -> list[str]:

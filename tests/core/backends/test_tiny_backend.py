@@ -173,7 +173,7 @@ def at_full_resolution(packaged: TinyBackend) -> TinyBackend:
 
 def test_features_of_the_images_give_a_pose_where_the_network_has_no_matches(packaged: TinyBackend) -> None:
     first, second, T_1_0 = moved_plane()
-    no_matches = TinyOptions(min_match_score=2.0)
+    no_matches = TinyOptions(min_match_score=2.0, full_resolution=None)
     with_features = replace(no_matches, full_resolution=FullResolutionOptions())
     found = []
     for options in (no_matches, with_features):

@@ -22,15 +22,17 @@ from lsm_core.errors import InputError, WeightsError
 from lsm_core.nn.tiny import TinyConfig, TinyNet
 from lsm_core.nn.tiny.disc_inputs import OWN_CHANNELS
 from lsm_core.nn.tiny.gaussian_head import SIDE
+from lsm_core.training.export import export_weights
 from lsm_core.training.gaussian_config import GaussianTrainConfig, validated
 from lsm_core.training.gaussian_loss import photometric_loss
-from lsm_core.training.gaussian_trainer import GaussianTrainer
+from lsm_core.training.gaussian_trainer import PREFIX, GaussianTrainer
 from lsm_core.training.gaussian_triples import Visit, make_triple, third_frames, triple_of
 from lsm_core.training.shard_pool import ShardPool
-from lsm_core.training.warm_start import start_from, with_head_of
+from lsm_core.training.warm_start import start_from, with_pieces_of
 
 CPU = torch.device("cpu")
 HEIGHT, WIDTH, FOCAL = 192, 256, 200.0
+HEADLESS = "headless.safetensors"  # the shipped weights without a Gaussian head, beside the shard
 CONFIG = GaussianTrainConfig(steps=4, pairs=1, triples=2, dim=8, learning_rate=5e-3, warmup_steps=1, fine=0.0)
 
 
@@ -74,6 +76,9 @@ def walk(tmp_path_factory: pytest.TempPathFactory) -> Path:
         overlap=np.full(3, 0.8, np.float32),
     )
     save_shard(shard, folder / "shard_00000.npz")
+    network, _ = load_network(PACKAGED, CPU)
+    state = {name: value for name, value in network.state_dict().items() if not name.startswith(PREFIX)}
+    export_weights(state, replace(network.config, gaussian_dim=0), folder / HEADLESS, {})
     return folder
 
 
@@ -81,7 +86,7 @@ def trainer(
     walk: Path, out: Path, config: GaussianTrainConfig = CONFIG, weights: Path | None = None
 ) -> GaussianTrainer:
     pool = ShardPool(walk, 1.0)
-    return GaussianTrainer(load(CPU, weights), pool, pool, out, config)
+    return GaussianTrainer(load(CPU, weights or walk / HEADLESS), pool, pool, out, config)
 
 
 def test_a_third_frame_lies_between_the_pair_or_next_to_it_and_in_the_same_room(walk: Path) -> None:
@@ -92,7 +97,7 @@ def test_a_third_frame_lies_between_the_pair_or_next_to_it_and_in_the_same_room(
 
 
 def test_the_third_camera_stands_where_the_frame_was_taken_in_the_unit_of_the_first_view(walk: Path) -> None:
-    triple = make_triple(load(CPU, None), ShardPool(walk, 1.0), CONFIG, 0, augment=False)
+    triple = make_triple(load(CPU, walk / HEADLESS), ShardPool(walk, 1.0), CONFIG, 0, augment=False)
     assert triple is not None
     unit = 2.0 / float(triple.surface.depth[0].median())
     right = float(triple.third.camera.T_scene_cam[0, 3]) * unit
@@ -107,7 +112,7 @@ def test_what_neither_view_shows_does_not_count(walk: Path) -> None:
 
     shard = ShardPool(walk, 1.0).shards[0]
     views = [frame_view(shard, f) for f in (0, 1, 4)]
-    triple = triple_of(load(CPU, None), views)
+    triple = triple_of(load(CPU, walk / HEADLESS), views)
     assert triple is not None
     seen = triple.third.seen.float().mean(0)  # by column; view 1 ends 30 px before the third's right edge
     assert bool((seen[: WIDTH - 32] > 0.98).all()) and bool((seen[WIDTH - 28 :] == 0).all())
@@ -131,19 +136,19 @@ def test_a_killed_run_resumes_to_the_same_head_and_the_file_keeps_all_other_weig
     resumed = trainer(walk, tmp_path / "b")
     assert resumed.step == 1
     again = resumed.run()
-    one, other, shipped = load_file(path), load_file(again), load_file(PACKAGED)
+    one, other, shipped = load_file(path), load_file(again), load_file(walk / HEADLESS)
     for name, value in one.items():
         assert torch.equal(value, other[name]), name
     for name, value in shipped.items():
         assert torch.equal(one[name], value), name
     added = [name for name in one if name not in shipped]
-    assert added and all(name.startswith("gaussian_head.") for name in added)
+    assert added and all(name.startswith(PREFIX) for name in added)
     rows = [json.loads(line) for line in (tmp_path / "a" / "log.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows] == [1, 2, 3, 4, 4] and "psnr_learned" in rows[-1]["validation"]
     network, card = load_network(path, CPU)
     assert network.gaussian_head is not None and card.training["gaussians"]["steps"] == 4
-    took = TinyNet(with_head_of(TinyConfig(fine_bins=9), path))
-    assert all(name.startswith("fine_search.") for name in start_from(took, path))
+    took = TinyNet(with_pieces_of(TinyConfig(), path))
+    assert start_from(took, path) == []
     assert torch.equal(took.state_dict()["gaussian_head.discs.weight"], network.gaussian_head.discs.weight)
     with pytest.raises(WeightsError, match="other weights"):
         trainer(walk, tmp_path / "a", weights=path)
@@ -151,7 +156,7 @@ def test_a_killed_run_resumes_to_the_same_head_and_the_file_keeps_all_other_weig
 
 def test_a_new_head_gives_exactly_the_gaussians_that_weights_without_one_give(walk: Path, tmp_path: Path) -> None:
     made = trainer(walk, tmp_path)
-    plain, shard = load(CPU, None), made.bank.pool.shards[0]
+    plain, shard = load(CPU, walk / HEADLESS), made.bank.pool.shards[0]
     images, K = [shard.rgb[0], shard.rgb[2]], [shard.K[0], shard.K[2]]
     before, after = plain.predict(images, K).gaussians, made.backend.predict(images, K).gaussians
     assert plain.network.gaussian_head is None and before is not None and after is not None

@@ -19,11 +19,13 @@ from lsm_core.nn.tiny.network import Matched
 from lsm_core.nn.tiny.rays import cell_centres, rays_from_intrinsics
 from lsm_core.nn.tiny.semantics import TextHead
 from lsm_core.training.batches import PairBatch
+from lsm_core.training.export import export_weights
 from lsm_core.training.imagenet_dictionary import INDOOR_NAMES, DenseClassifier, Dictionary
 from lsm_core.training.lite0_init import imagenet_checkpoint
 from lsm_core.training.pose_loss import pose_terms
+from lsm_core.training.recipes import RECIPES
 from lsm_core.training.targets import CELL, correspondences, soft_target
-from lsm_core.training.warm_start import start_from
+from lsm_core.training.warm_start import start_from, with_pieces_of
 
 HEIGHT, WIDTH = 64, 96
 CONFIG = TinyConfig(fine_bins=9, fine_bin_range=0.3)
@@ -130,14 +132,29 @@ def test_pairs_without_overlap_teach_the_pose_nothing() -> None:
     assert float(terms.rotation + terms.direction + terms.composed) == 0.0
 
 
-def test_a_run_can_begin_from_the_shipped_weights_and_at_first_gives_what_they_give() -> None:
+def test_a_run_can_begin_from_weights_without_a_search_and_at_first_gives_what_they_give(tmp_path: Path) -> None:
     torch.manual_seed(0)
-    net = TinyNet(CONFIG)
-    missing = start_from(net, PACKAGED)
+    old, path = TinyNet(TinyConfig()), tmp_path / "old.safetensors"
+    export_weights(old.state_dict(), TinyConfig(), path, {})
+    net = TinyNet(with_pieces_of(CONFIG, path))
+    missing = start_from(net, path)
     assert missing and all(name.startswith("fine_search.") for name in missing)
-    old = TinyNet(TinyConfig())
-    assert start_from(old, PACKAGED) == []
-    torch.testing.assert_close(net.state_dict()["descriptor.weight"], old.state_dict()["descriptor.weight"])
+    kept = old.state_dict()["descriptor.weight"]
+    torch.testing.assert_close(net.state_dict()["descriptor.weight"], kept, atol=1e-3, rtol=1e-3)
+
+
+def test_a_run_without_a_search_takes_along_the_one_that_its_start_has(tmp_path: Path) -> None:
+    path = tmp_path / "searching.safetensors"
+    export_weights(TinyNet(CONFIG).state_dict(), CONFIG, path, {})
+    assert with_pieces_of(TinyConfig(), path) == CONFIG
+    assert start_from(TinyNet(with_pieces_of(TinyConfig(), path)), path) == []
+    with pytest.raises(WeightsError, match="fine_search"):
+        start_from(TinyNet(TinyConfig()), path)
+
+
+def test_every_recipe_can_begin_from_the_shipped_weights() -> None:
+    for config in RECIPES.values():
+        start_from(TinyNet(with_pieces_of(config.network, PACKAGED)), PACKAGED)
 
 
 class OneName(torch.nn.Module):
