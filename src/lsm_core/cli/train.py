@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
-import logging
-import signal
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import torch
 import typer
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from lsm_core.cli import train_systems
 from lsm_core.cli.train_gaussians import train_tiny_gaussians
+from lsm_core.cli.training_process import shown_progress, training_process
 
 if TYPE_CHECKING:
     from lsm_core.training import TrainConfig
@@ -80,7 +78,6 @@ def train_tiny(
     from lsm_core.backends.registry import resolve_device
     from lsm_core.backends.tiny_weights import PACKAGED, load_network
     from lsm_core.data.classes import CLASSES, SYNONYMS
-    from lsm_core.errors import LsmError
     from lsm_core.query.text import MiniLmTextEncoder
     from lsm_core.training import Trainer
     from lsm_core.training.config_choice import choose_config
@@ -92,10 +89,7 @@ def train_tiny(
     from lsm_core.training.recordings import FOLDER, held_out_change, prepare_recordings
     from lsm_core.training.shard_pool import ShardPool
 
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
-    torch.set_num_threads(threads)
-    torch.set_flush_denormal(True)  # fresh Adam moments are denormal, and slow on CPUs
-    try:
+    with training_process(threads):
         target = resolve_device(device)
         fast = cpu_has_bfloat16() if target.type == "cpu" else True
         given = {"minutes": minutes, "steps": steps, "seed": seed, "memory_gb": memory_gb}
@@ -123,25 +117,15 @@ def train_tiny(
         trainer = Trainer(pool, held_out, names, out, chosen, target, precise, first, teacher, recordings)
         if recordings and held_out is not None and trainer.step == 0:
             trainer.log.write({"step": 0, "validation": trainer.validate(0.0)})
-        with Progress(TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(), disable=as_json) as bar:
-            task = bar.add_task("lsm-tiny", total=1.0)
+        with shown_progress("lsm-tiny", as_json) as show:
 
             def report(progress: float, figures: dict[str, float]) -> None:
-                text = f"step {trainer.step}  loss {figures['loss']:.3f}  depth {figures['first_depth']:.3f}"
-                bar.update(task, completed=progress, description=text)
+                show(
+                    progress, f"step {trainer.step}  loss {figures['loss']:.3f}  depth {figures['first_depth']:.3f}"
+                )
 
-            signal.signal(signal.SIGTERM, signal.default_int_handler)
-            signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
             weights = trainer.run(report)
         change = held_out_change(trainer.log.path) if recordings else None
-    except KeyboardInterrupt:
-        typer.echo("stopped; the same command goes on from here", err=True)
-        raise typer.Exit(130) from None
-    except LsmError as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(1) from error
-    finally:
-        torch.set_flush_denormal(False)
     minutes_taken = round(trainer.elapsed_s / 60, 1)
     result: dict[str, Any] = {"weights": str(weights), "steps": trainer.step, "minutes": minutes_taken}
     if change is not None:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import logging
-import signal
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import torch
 import typer
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from lsm_core.cli.training_process import shown_progress, training_process
 
 
 def train_tiny_gaussians(
@@ -44,15 +43,11 @@ def train_tiny_gaussians(
     Everything else in the weights stays as it is; the result is one weights file with its card.
     """
     from lsm_core.backends.tiny import load
-    from lsm_core.errors import LsmError
     from lsm_core.training.gaussian_config import GaussianTrainConfig, validated
     from lsm_core.training.gaussian_trainer import GaussianTrainer
     from lsm_core.training.shard_pool import ShardPool
 
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
-    torch.set_num_threads(threads)
-    torch.set_flush_denormal(True)  # fresh Adam moments are denormal, and slow on CPUs
-    try:
+    with training_process(threads):
         new = GaussianTrainConfig(seed=seed)
         new = replace(new, steps=steps or new.steps, pairs=pairs or new.pairs, triples=triples or new.triples)
         config = validated(replace(new, changes=tuple(change or new.changes), inputs=tuple(read or new.inputs)))
@@ -60,24 +55,12 @@ def train_tiny_gaussians(
         checked = [folder / "val" for folder in data if (folder / "val").is_dir()]
         held_out = ShardPool(checked, memory_gb / 4) if checked else None
         trainer = GaussianTrainer(load(torch.device("cpu"), weights), pool, held_out, out, config)
-        with Progress(TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(), disable=as_json) as bar:
-            task = bar.add_task("gaussian head", total=1.0)
+        with shown_progress("gaussian head", as_json) as show:
 
             def report(progress: float, figures: dict[str, float]) -> None:
-                text = f"step {trainer.step}  loss {figures['loss']:.3f}  PSNR {figures['psnr']:.2f}"
-                bar.update(task, completed=progress, description=text)
+                show(progress, f"step {trainer.step}  loss {figures['loss']:.3f}  PSNR {figures['psnr']:.2f}")
 
-            signal.signal(signal.SIGTERM, signal.default_int_handler)
-            signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
             path = trainer.run(report)
-    except KeyboardInterrupt:
-        typer.echo("stopped; the same command goes on from here", err=True)
-        raise typer.Exit(130) from None
-    except LsmError as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(1) from error
-    finally:
-        torch.set_flush_denormal(False)
     result = {"weights": str(path), "steps": trainer.step, "minutes": round(trainer.elapsed_s / 60, 1)}
     result |= trainer.checked
     typer.echo(json.dumps(result) if as_json else f"weights: {path} ({trainer.step} steps) {trainer.checked}")

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-import logging
-import signal
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import torch
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from lsm_core.cli.training_process import training_process
 
 if TYPE_CHECKING:
     from lsm_core.training.system_trainer import SystemTrainer
@@ -141,24 +139,6 @@ def _train(beginning: Beginning, data: list[str], out: Path, device: str, tensor
     if processes.first:
         result = {"weights": str(weights), "steps": trainer.step, "minutes": round(trainer.elapsed_s / 60, 1)}
         typer.echo(json.dumps(result) if as_json else f"weights: {weights} ({trainer.step} steps)")
-
-
-@contextmanager
-def training_process(threads: int | None) -> Iterator[None]:
-    """Set logging, threads and signals as training wants them; an interrupt ends the command with code 130."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
-    if threads is not None:
-        torch.set_num_threads(threads)
-    torch.set_flush_denormal(True)  # fresh Adam moments are denormal, and slow on CPUs
-    for event in (signal.SIGTERM, signal.SIGINT):  # a shell's background jobs ignore the latter
-        signal.signal(event, signal.default_int_handler)
-    try:
-        yield
-    except KeyboardInterrupt:
-        typer.echo("stopped; the same command goes on from the last checkpoint", err=True)
-        raise typer.Exit(130) from None
-    finally:
-        torch.set_flush_denormal(False)
 
 
 def _run(trainer: SystemTrainer, name: str, silent: bool) -> Path:

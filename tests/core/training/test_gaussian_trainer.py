@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -34,17 +33,6 @@ CPU = torch.device("cpu")
 HEIGHT, WIDTH, FOCAL = 192, 256, 200.0
 HEADLESS = "headless.safetensors"  # the shipped weights without a Gaussian head, beside the shard
 CONFIG = GaussianTrainConfig(steps=4, pairs=1, triples=2, dim=8, learning_rate=5e-3, warmup_steps=1, fine=0.0)
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    """Small work gains nothing from threads; denormals are flushed as in `lsm train`, and undone afterwards."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    torch.set_flush_denormal(True)
-    yield
-    torch.set_flush_denormal(False)
-    torch.set_num_threads(before)
 
 
 def smooth_noise(height: int, width: int) -> NDArray[np.uint8]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,17 +29,6 @@ from lsm_core.training.own_labels import OwnLabeller
 from lsm_core.training.recipes import RECIPES
 from lsm_core.training.recordings import FOLDER, HeldOutChange, held_out_change, prepare_recordings
 from lsm_core.training.shard_pool import ShardPool
-
-
-@pytest.fixture(autouse=True)
-def _one_thread_flushed() -> Iterator[None]:
-    """As `lsm train`, on one thread."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    torch.set_flush_denormal(True)
-    yield
-    torch.set_flush_denormal(False)
-    torch.set_num_threads(before)
 
 
 def names() -> NameTable:
