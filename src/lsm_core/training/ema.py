@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 
@@ -22,3 +24,8 @@ class WeightAverage:
         current = model.state_dict()
         names = [name for name, value in current.items() if value.is_floating_point()]
         torch._foreach_lerp_([self.state[n] for n in names], [current[n] for n in names], 1 - decay)
+
+    def restore(self, state: Mapping[str, Tensor], updates: int, device: torch.device) -> None:
+        """Go on from an average that a checkpoint kept."""
+        self.state = {name: value.to(device) for name, value in state.items()}
+        self.updates = updates

@@ -198,8 +198,7 @@ class GaussianTrainer:
                 f"{self.folder} holds a run on other weights.", "Give these weights a folder of their own."
             )
         self.head.load_state_dict(state.model)
-        self.average.state = {k: v.to(self.backend.device) for k, v in state.average.items()}
-        self.average.updates = state.average_updates
+        self.average.restore(state.average, state.average_updates, self.backend.device)
         self.optimiser.load_state_dict(state.optimiser)
         torch.set_rng_state(state.torch_rng)
         self.step, self.elapsed_s = state.step, state.elapsed_s

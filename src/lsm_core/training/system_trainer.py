@@ -183,8 +183,7 @@ class SystemTrainer:
             return
         self.system.network.load_state_dict(state.model)
         if self.average is not None and state.average:
-            self.average.state = {k: v.to(self.processes.device) for k, v in state.average.items()}
-            self.average.updates = state.average_updates
+            self.average.restore(state.average, state.average_updates, self.processes.device)
         self.optimiser.load_state_dict(state.optimiser)
         self.step, self.elapsed_s = state.step, state.elapsed_s
         if self.log is not None:

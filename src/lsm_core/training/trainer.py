@@ -236,8 +236,7 @@ class Trainer:
         if state is None:
             return
         self.net.load_state_dict(state.model)
-        self.average.state = {k: v.to(self.device) for k, v in state.average.items()}
-        self.average.updates = state.average_updates
+        self.average.restore(state.average, state.average_updates, self.device)
         self.optimiser.load_state_dict(state.optimiser)
         torch.set_rng_state(state.torch_rng)
         self.step, self.elapsed_s = state.step, state.elapsed_s

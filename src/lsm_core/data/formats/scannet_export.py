@@ -7,13 +7,12 @@ from typing import ClassVar
 
 from lsm_core.data.formats.frame_files import FileRules, FileScene, FrameFiles, pictures_in
 from lsm_core.data.formats.reading import read_intrinsics, read_pose
-from lsm_core.data.formats.scene import Dataset, Scene, scene_folders
+from lsm_core.data.formats.scene import Scene, SceneFolders
 
 DEPTH_SIZE = (640, 480)
-MARKS = ("color", "pose", "intrinsic/intrinsic_depth.txt")
 
 
-class ScanNetExport(Dataset):
+class ScanNetExport(SceneFolders):
     """SCENE/color/N.jpg, depth/N.png (mm), pose/N.txt, intrinsic/intrinsic_depth.txt.
 
     Pictures are scaled to the depth's 640x480 and have its intrinsics, as LSM's processor and LoFTR do.
@@ -21,17 +20,9 @@ class ScanNetExport(Dataset):
 
     format: ClassVar[str] = "scannet-export"
     layout: ClassVar[str] = "SCENE/{color/N.jpg, depth/N.png (mm), pose/N.txt, intrinsic/intrinsic_depth.txt}"
+    marks: ClassVar[tuple[str, ...]] = ("color", "pose", "intrinsic/intrinsic_depth.txt")
 
-    @classmethod
-    def recognises(cls, root: Path) -> bool:
-        return bool(scene_folders(root, MARKS))
-
-    @property
-    def scenes(self) -> tuple[str, ...]:
-        return tuple(scene_folders(self.root, MARKS))
-
-    def _open(self, name: str) -> Scene:
-        folder = scene_folders(self.root, MARKS)[name]
+    def _open_folder(self, name: str, folder: Path) -> Scene:
         pictures = sorted(pictures_in(folder / "color"), key=lambda p: (len(p.stem), p.stem))  # 2 before 10
         files = [
             FrameFiles(p.stem, p, depth if (depth := folder / "depth" / f"{p.stem}.png").is_file() else None)

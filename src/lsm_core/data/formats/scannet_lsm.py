@@ -7,26 +7,22 @@ from typing import ClassVar
 
 from lsm_core.data.formats.frame_files import FileScene, FrameFiles, pictures_in
 from lsm_core.data.formats.npz_cameras import NpzCameras
-from lsm_core.data.formats.scene import Dataset, Scene, scene_folders
+from lsm_core.data.formats.scene import Scene, SceneFolders, scene_folders
 
 
-class ScanNetLsm(Dataset):
+class ScanNetLsm(SceneFolders):
     """SCENE/color/NNNNNN.png (640x480), depth/NNNNNN.png (mm), pose/NNNNNN.npz; see spec_lsm section 10."""
 
     format: ClassVar[str] = "scannet-lsm"
     layout: ClassVar[str] = "SCENE/{color/*.png, depth/*.png (mm), pose/*.npz: camera_intrinsics, camera_pose}"
+    marks: ClassVar[tuple[str, ...]] = ("color", "depth", "pose")
 
     @classmethod
     def recognises(cls, root: Path) -> bool:
-        folders = scene_folders(root, ("color", "depth", "pose"))
+        folders = scene_folders(root, cls.marks)
         return any(next((f / "pose").glob("*.npz"), None) is not None for f in list(folders.values())[:3])
 
-    @property
-    def scenes(self) -> tuple[str, ...]:
-        return tuple(scene_folders(self.root, ("color", "depth", "pose")))
-
-    def _open(self, name: str) -> Scene:
-        folder = scene_folders(self.root, ("color", "depth", "pose"))[name]
+    def _open_folder(self, name: str, folder: Path) -> Scene:
         pictures = pictures_in(folder / "color")
         files = [FrameFiles(p.stem, p, folder / "depth" / f"{p.stem}.png") for p in pictures]
         cameras = NpzCameras(

@@ -7,13 +7,12 @@ from typing import ClassVar
 
 from lsm_core.data.formats.frame_files import FileScene, FrameFiles, pictures_in
 from lsm_core.data.formats.npz_cameras import NpzCameras
-from lsm_core.data.formats.scene import Dataset, Scene, scene_folders
+from lsm_core.data.formats.scene import Scene, SceneFolders
 
-MARKS = ("dslr/rgb_resized_undistorted", "dslr/camera")
 MOST_FRAMES = 200
 
 
-class ScanNetppLsm(Dataset):
+class ScanNetppLsm(SceneFolders):
     """SCENE/dslr/{rgb_resized_undistorted, render_depth, camera}; see spec_lsm section 10.
 
     Of scenes with more than 200 pictures every (n // 200)-th in name order is taken. The masks are not used, as in
@@ -24,17 +23,10 @@ class ScanNetppLsm(Dataset):
     layout: ClassVar[str] = (
         "SCENE/dslr/{rgb_resized_undistorted/*.JPG, render_depth/*.png (mm), camera/*.npz: intrinsic, extrinsic}"
     )
+    marks: ClassVar[tuple[str, ...]] = ("dslr/rgb_resized_undistorted", "dslr/camera")
 
-    @classmethod
-    def recognises(cls, root: Path) -> bool:
-        return bool(scene_folders(root, MARKS))
-
-    @property
-    def scenes(self) -> tuple[str, ...]:
-        return tuple(scene_folders(self.root, MARKS))
-
-    def _open(self, name: str) -> Scene:
-        folder = scene_folders(self.root, MARKS)[name] / "dslr"
+    def _open_folder(self, name: str, folder: Path) -> Scene:
+        folder = folder / "dslr"
         pictures = pictures_in(folder / "rgb_resized_undistorted")
         if len(pictures) > MOST_FRAMES:
             pictures = pictures[:: len(pictures) // MOST_FRAMES]

@@ -105,6 +105,31 @@ class Dataset(ABC):
         return self._open(name)
 
 
+class SceneFolders(Dataset):
+    """A format whose scenes are folders that hold all of some names.
+
+    Attributes:
+        marks: relative paths that make a scene, see `scene_folders`.
+    """
+
+    marks: ClassVar[tuple[str, ...]]
+
+    @classmethod
+    def recognises(cls, root: Path) -> bool:
+        return bool(scene_folders(root, cls.marks))
+
+    @property
+    def scenes(self) -> tuple[str, ...]:
+        return tuple(scene_folders(self.root, self.marks))
+
+    def _open(self, name: str) -> Scene:
+        return self._open_folder(name, scene_folders(self.root, self.marks)[name])
+
+    @abstractmethod
+    def _open_folder(self, name: str, folder: Path) -> Scene:
+        """Open the scene in a folder that has the marks."""
+
+
 def scene_folders(root: Path, marks: tuple[str, ...]) -> dict[str, Path]:
     """Return the folders that hold all of some names: the root itself, else those directly in it.
 

@@ -12,14 +12,13 @@ from lsm_core.data.formats.association import associate
 from lsm_core.data.formats.frame_files import FileRules, FileScene, FrameFiles
 from lsm_core.data.formats.lens import Lens
 from lsm_core.data.formats.reading import read_intrinsics, read_text
-from lsm_core.data.formats.scene import Dataset, Scene, scene_folders
+from lsm_core.data.formats.scene import Scene, SceneFolders
 from lsm_core.errors import FileFormatError
 from lsm_core.io.trajectories import Trajectory, read_tum
 
 SIZE = (640, 480)
 METRES_PER_STEP = 1 / 5000
 MOST_APART_S = 0.02  # as the benchmark's associate.py
-MARKS = ("rgb.txt", "depth.txt", "groundtruth.txt")
 # The benchmark's calibration of the colour camera: fx fy cx cy, then OpenCV's k1 k2 p1 p2 k3. The pictures of
 # freiburg3 are straightened already.
 CAMERAS = {
@@ -29,7 +28,7 @@ CAMERAS = {
 }
 
 
-class TumRgbd(Dataset):
+class TumRgbd(SceneFolders):
     """SEQUENCE/{rgb.txt, depth.txt, groundtruth.txt, rgb/, depth/}; depth in 1/5000 m.
 
     A frame is a picture with the depth and the pose nearest in time, both within 20 ms; pictures without either are
@@ -38,17 +37,9 @@ class TumRgbd(Dataset):
 
     format: ClassVar[str] = "tum-rgbd"
     layout: ClassVar[str] = "SEQUENCE/{rgb.txt, depth.txt, groundtruth.txt, rgb/*.png, depth/*.png (1/5000 m)}"
+    marks: ClassVar[tuple[str, ...]] = ("rgb.txt", "depth.txt", "groundtruth.txt")
 
-    @classmethod
-    def recognises(cls, root: Path) -> bool:
-        return bool(scene_folders(root, MARKS))
-
-    @property
-    def scenes(self) -> tuple[str, ...]:
-        return tuple(scene_folders(self.root, MARKS))
-
-    def _open(self, name: str) -> Scene:
-        folder = scene_folders(self.root, MARKS)[name]
+    def _open_folder(self, name: str, folder: Path) -> Scene:
         colour, depth = read_file_list(folder / "rgb.txt"), read_file_list(folder / "depth.txt")
         truth = read_tum(folder / "groundtruth.txt")
         files, poses = _joined(folder, colour, depth, truth)
