@@ -44,9 +44,9 @@ from lsm_core.evaluation.sequences import (
     PairChoice,
     RgbdSequence,
     choose_pairs,
+    depth_seen_from,
     frames_apart,
     load_pairs,
-    surface_depth,
 )
 from lsm_core.evaluation.switch_table import switch_table
 from lsm_core.evaluation.switches import Switches
@@ -121,7 +121,7 @@ def _pair_tables(
     agreement = MaskAgreement(ROOM_TEXTS)
 
     def look(pair: EvalPair, prediction: Prediction) -> None:
-        depth = surface_depth(sequence, second[id(pair)]) if backend.has_language else None
+        depth = depth_seen_from(sequence, second[id(pair)]) if backend.has_language else None
         if depth is not None:
             agreement.add(backend, pair, prediction, depth)
         if visit is not None:

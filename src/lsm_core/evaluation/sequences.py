@@ -199,7 +199,7 @@ def load_pairs(sequence: RgbdSequence, choices: Sequence[PairChoice]) -> list[Ev
     ]
 
 
-def surface_depth(sequence: RgbdSequence, frame: int) -> Tensor | None:
+def depth_seen_from(sequence: RgbdSequence, frame: int) -> Tensor | None:
     """Return [H, W] metres as a frame sees them, 0 = unknown: measured, or carried over from its neighbours.
 
     Where depth is there for some frames only, the points of the two such frames nearest in time are moved to where

@@ -18,7 +18,7 @@ from lsm_core.evaluation.mask_agreement import MaskAgreement, compare_masks
 from lsm_core.evaluation.measuring import StudyOptions
 from lsm_core.evaluation.pairs import EvalPair, EvalView
 from lsm_core.evaluation.rooms import load_room_pairs
-from lsm_core.evaluation.sequences import surface_depth
+from lsm_core.evaluation.sequences import depth_seen_from
 from lsm_core.evaluation.studies import study_rooms
 from lsm_core.geometry import co_visible_pixels
 
@@ -171,8 +171,8 @@ def test_depth_is_carried_over_from_the_neighbouring_frames() -> None:
     wall, box = torch.full((HEIGHT, WIDTH), 2.0), torch.zeros(HEIGHT, WIDTH)
     box[10:20, 30:50] = 1.0
     recording = HoloLensRecording(("0.png", "1.png", "2.png"), T, K, {0: wall, 2: box}, Path())
-    assert torch.equal(surface_depth(recording, 2), box)
-    seen = surface_depth(recording, 1)
+    assert torch.equal(depth_seen_from(recording, 2), box)
+    seen = depth_seen_from(recording, 1)
     torch.testing.assert_close(seen[10:20, 30:50], torch.ones(10, 20))
     known = seen[seen > 0]
     assert len(known) > 0.5 * HEIGHT * WIDTH
