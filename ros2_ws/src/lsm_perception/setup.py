@@ -1,4 +1,4 @@
-"""Install the node's Python package, its launch and config files, and the shell launcher `ros2 run` starts."""
+"""Install the node's Python package, its launch and config files, and the shell launchers `ros2 run` starts."""
 
 from glob import glob
 from xml.etree import ElementTree
@@ -19,7 +19,7 @@ setup(
         (f"share/{package_name}/launch", sorted(glob("launch/*.launch.py"))),
         (f"share/{package_name}/config", sorted(glob("config/*.*"))),
         # Shell scripts instead of entry points: an entry point's shebang loses the virtual environment.
-        (f"lib/{package_name}", [f"scripts/{package_name}", "scripts/lsm_viewer"]),
+        (f"lib/{package_name}", sorted(glob("scripts/*"))),
     ],
     install_requires=["setuptools"],
     zip_safe=True,
