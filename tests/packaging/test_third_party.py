@@ -22,7 +22,7 @@ WRITTEN_HERE = {
     ".ci/run", ".dockerignore", ".gitignore", "LICENSE", "run", "ros2_ws/overlay/COLCON_IGNORE",
     "ros2_ws/src/lsm_perception/config/*.json", "ros2_ws/src/lsm_perception/config/*.rviz",
     "ros2_ws/src/lsm_perception/scripts/*", "ros2_ws/*/resource/*", "tools/readers/*", "tools/viewer/*",
-    "docker/*", "*/py.typed",
+    "docker/*", "docs/images/*.svg", "docs/javascripts/*", "docs/stylesheets/*", "*/py.typed",
 }  # fmt: skip
 REFUSED = re.compile(r"\bA?GPL|GNU (Affero )?General Public|Non-?Commercial|CC[- ]BY[- ]NC", re.IGNORECASE)
 BUNDLED = ("@sparkjsdev/spark", "fflate", "three")

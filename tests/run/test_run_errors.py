@@ -49,7 +49,7 @@ def _fake(folder: Path, name: str, script: str) -> str:
 def test_help_lists_every_command_and_installs_nothing(clone: Path) -> None:
     done = _run(clone, "help")
     assert done.returncode == 0
-    for command in ("setup", "demo", "bringup", "replay", "policy", "soak", "lsm", "test", "lint"):
+    for command in ("setup", "demo", "bringup", "replay", "policy", "soak", "lsm", "test", "lint", "docs"):
         assert f"\n  {command} " in done.stdout
     assert not (clone / ".venv").exists()
 
