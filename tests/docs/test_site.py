@@ -178,7 +178,7 @@ def test_the_search_finds_a_page_without_a_server(site: Path, tmp_path: Path) ->
         shown.open((site / "index.html").as_uri(), 1200, 800)
         shown.wait_for("document.readyState === 'complete'", 30)
         shown.click("document.querySelector('.md-search__input')")
-        shown.type("malformed messages")
+        shown.type("malformed")
         shown.wait_for("document.querySelectorAll('.md-search-result__item a').length > 0", 30)
         first = shown.evaluate("document.querySelector('.md-search-result__item a').getAttribute('href')")
         assert "reliability.html" in first

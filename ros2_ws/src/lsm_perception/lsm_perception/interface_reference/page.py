@@ -34,7 +34,8 @@ HEAD = """\
 # Interface reference
 
 Printed by `python -m lsm_perception.interface_reference`; do not edit. The behaviour behind it is in
-[node.md](node.md), parameters are in [parameters.md](parameters.md).
+[node.md](node.md), frames and metres in [frames_and_scale.md](frames_and_scale.md), parameters in
+[parameters.md](parameters.md).
 `tests/ros/test_interface_reference.py` compares this page with a running node, name by name.
 
 | direction | names | in short |
