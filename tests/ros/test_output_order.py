@@ -18,6 +18,7 @@ import rclpy
 from fake_backend import FakeBackend
 from lsm_perception import pair_check, segmentation
 from lsm_perception.accounting import Account
+from lsm_perception.bandwidth import RateCap
 from lsm_perception.calibration import Calibration
 from lsm_perception.frames import frame_names
 from lsm_perception.gate import CameraGate
@@ -208,3 +209,18 @@ def test_the_map_has_words_for_one_who_hears_only_the_map(node: Node, views: lis
     cloud = line.record.messages["map_points"]
     labels = point_cloud2.read_points(cloud, ["label"])["label"]
     assert cloud.width > 1000 and set(np.unique(labels)) >= {0, 1}
+
+
+def test_clouds_together_keep_to_the_bytes_per_second_that_are_allowed(node: Node, views: list[View]) -> None:
+    line = Line(node, views)
+    for view in views[:2]:
+        line.feed(view)
+    size = len(line.record.messages["points"].data) + len(line.record.messages["map_points"].data)
+    now = [0.0]
+    line.outputs._clouds._cap = RateCap(size / 10, lambda: now[0])  # ten seconds for what each image would send
+    sent = [name for name in line.feed(views[2]) if name in ("points", "map_points")]
+    assert sent == ["points"]  # the bucket was full; now it is overdrawn
+    now[0] = 1.0
+    assert {"points", "map_points"}.isdisjoint(line.feed(views[3]))
+    now[0] = 100.0
+    assert "points" in line.feed(views[4])
