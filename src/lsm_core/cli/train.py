@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import torch
 import typer
+from torch import Tensor
 
 from lsm_core.cli import train_systems
 from lsm_core.cli.train_gaussians import train_tiny_gaussians
@@ -16,6 +18,8 @@ from lsm_core.cli.training_process import shown_progress, training_process
 
 if TYPE_CHECKING:
     from lsm_core.training import TrainConfig
+    from lsm_core.training.imagenet_dictionary import Dictionary
+    from lsm_core.training.recordings import HeldOutChange
 
 app = typer.Typer(help="Train the embedded model or a reference system.", no_args_is_help=True)
 
@@ -45,6 +49,15 @@ def generated_data(out: Path, config: TrainConfig) -> Path:
     write_box_shard(folder / "train", config.generated_rooms, seed=1)
     write_box_shard(folder / "val", max(2, config.generated_rooms // 4), seed=2)
     return folder
+
+
+def imagenet_teacher(encode: Callable[[list[str]], Tensor], device: torch.device) -> Dictionary:
+    """Load the classifier of ImageNet's indoor names that teaches words beyond the rooms' own."""
+    from lsm_core.training.imagenet_dictionary import INDOOR_NAMES, DenseClassifier, Dictionary
+    from lsm_core.training.lite0_init import imagenet_checkpoint
+
+    classifier = DenseClassifier.load(imagenet_checkpoint()).to(device)
+    return Dictionary(classifier, encode(list(INDOOR_NAMES.values())).to(device))
 
 
 @app.command("tiny")
@@ -81,9 +94,7 @@ def train_tiny(
     from lsm_core.query.text import MiniLmTextEncoder
     from lsm_core.training import Trainer
     from lsm_core.training.config_choice import choose_config
-    from lsm_core.training.imagenet_dictionary import INDOOR_NAMES, DenseClassifier, Dictionary
     from lsm_core.training.language_targets import NameTable
-    from lsm_core.training.lite0_init import imagenet_checkpoint
     from lsm_core.training.own_labels import OwnLabeller
     from lsm_core.training.recipes import RECIPES
     from lsm_core.training.recordings import FOLDER, held_out_change, prepare_recordings
@@ -102,17 +113,13 @@ def train_tiny(
         encode = MiniLmTextEncoder().encode
         names = NameTable(CLASSES, SYNONYMS, encode, chosen.held_out_words)
         if bags and first is not None:
-            network, card = load_network(first, torch.device("cpu"))
-            chosen = replace(chosen, network=card.network)
+            network = load_network(first, torch.device("cpu"))[0]
             recordings = prepare_recordings(bags, out, OwnLabeller(network, names.canonical()))
             folders.append(out / FOLDER)
         pool = ShardPool([folder / "train" for folder in folders], chosen.memory_gb)
         checked = [folder / "val" for folder in folders if (folder / "val").is_dir()]
         held_out = ShardPool(checked, chosen.memory_gb / 8) if checked else None
-        teacher = None
-        if chosen.weights.dictionary > 0:
-            classifier = DenseClassifier.load(imagenet_checkpoint()).to(target)
-            teacher = Dictionary(classifier, encode(list(INDOOR_NAMES.values())).to(target))
+        teacher = imagenet_teacher(encode, target) if chosen.weights.dictionary > 0 else None
         precise = fast if bf16 is None else bf16
         trainer = Trainer(pool, held_out, names, out, chosen, target, precise, first, teacher, recordings)
         if recordings and held_out is not None and trainer.step == 0:
@@ -126,13 +133,20 @@ def train_tiny(
 
             weights = trainer.run(report)
         change = held_out_change(trainer.log.path) if recordings else None
-    minutes_taken = round(trainer.elapsed_s / 60, 1)
-    result: dict[str, Any] = {"weights": str(weights), "steps": trainer.step, "minutes": minutes_taken}
+    tell_result(weights, trainer.step, trainer.elapsed_s, change, as_json)
+
+
+def tell_result(weights: Path, steps: int, elapsed_s: float, change: HeldOutChange | None, as_json: bool) -> None:
+    """Print where the weights are, and what they do on the recordings' held-out ends."""
+    if not as_json:
+        typer.echo(f"weights: {weights} ({steps} steps)")
+        if change is not None:
+            typer.echo(str(change))
+        return
+    result: dict[str, Any] = {"weights": str(weights), "steps": steps, "minutes": round(elapsed_s / 60, 1)}
     if change is not None:
         result["held_out"] = asdict(change)
-    typer.echo(json.dumps(result) if as_json else f"weights: {weights} ({trainer.step} steps)")
-    if change is not None and not as_json:
-        typer.echo(str(change))
+    typer.echo(json.dumps(result))
 
 
 app.command("tiny-gaussians")(train_tiny_gaussians)

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from lsm_core.errors import WeightsError
 from lsm_core.io.atomic import atomic_path
+from lsm_core.training.ema import WeightAverage
 
 FILE_NAME = "checkpoint.pt"
 
@@ -27,6 +29,35 @@ class TrainState:
     step: int
     elapsed_s: float
     config: dict[str, Any]
+
+    @classmethod
+    def of(
+        cls,
+        network: nn.Module,
+        average: WeightAverage | None,
+        optimiser: torch.optim.Optimizer,
+        progress: tuple[int, float],
+        config: dict[str, Any],
+    ) -> TrainState:
+        """Take the state of a run as it is now.
+
+        Args:
+            network: what is trained.
+            average: the average of its weights, where the run keeps one.
+            optimiser: its optimiser.
+            progress: steps taken, and seconds they took.
+            config: the settings, so that a run is not resumed with others.
+        """
+        return cls(
+            model=network.state_dict(),
+            average={} if average is None else average.state,
+            average_updates=0 if average is None else average.updates,
+            optimiser=optimiser.state_dict(),
+            torch_rng=torch.get_rng_state(),
+            step=progress[0],
+            elapsed_s=progress[1],
+            config=config,
+        )
 
 
 def save_state(state: TrainState, folder: Path) -> Path:

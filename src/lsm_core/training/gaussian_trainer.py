@@ -149,19 +149,9 @@ class GaussianTrainer:
 
     def save(self) -> None:
         """Write the training state."""
-        save_state(
-            TrainState(
-                model=self.head.state_dict(),
-                average=self.average.state,
-                average_updates=self.average.updates,
-                optimiser=self.optimiser.state_dict(),
-                torch_rng=torch.get_rng_state(),
-                step=self.step,
-                elapsed_s=self.elapsed_s,
-                config=asdict(self.config) | {"weights": self.backend.card.sha256},
-            ),
-            self.folder,
-        )
+        config = asdict(self.config) | {"weights": self.backend.card.sha256}
+        progress = (self.step, self.elapsed_s)
+        save_state(TrainState.of(self.head, self.average, self.optimiser, progress, config), self.folder)
 
     def export(self) -> Path:
         """Write the network with the averaged head; all other tensors are those it was made for."""

@@ -150,17 +150,8 @@ class SystemTrainer:
         """Write the training state and the weights in the released format; only the first process does."""
         if not self.processes.first:
             return
-        network = self.system.network
-        state = TrainState(
-            model=network.state_dict(),
-            average={} if self.average is None else self.average.state,
-            average_updates=0 if self.average is None else self.average.updates,
-            optimiser=self.optimiser.state_dict(),
-            torch_rng=torch.get_rng_state(),
-            step=self.step,
-            elapsed_s=self.elapsed_s,
-            config=asdict(self.run_config),
-        )
+        progress, config = (self.step, self.elapsed_s), asdict(self.run_config)
+        state = TrainState.of(self.system.network, self.average, self.optimiser, progress, config)
         save_state(state, self.folder)
         self._export()
 

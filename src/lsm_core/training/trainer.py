@@ -30,7 +30,7 @@ from lsm_core.training.shard_pool import ShardPool
 from lsm_core.training.step import forward
 from lsm_core.training.targets import correspondences
 from lsm_core.training.validation import validate, validation_batches
-from lsm_core.training.warm_start import start_from, with_pieces_of
+from lsm_core.training.warm_start import start_from, with_shapes_of
 
 _log = logging.getLogger(__name__)
 Report = Callable[[float, dict[str, float]], None]
@@ -70,7 +70,7 @@ class Trainer:
         self.device, self.autocast, self.dictionary = device, autocast, dictionary
         self.folder.mkdir(parents=True, exist_ok=True)
         torch.manual_seed(config.seed)
-        self.net_config = config.network if start is None else with_pieces_of(config.network, start)
+        self.net_config = config.network if start is None else with_shapes_of(config.network, start)
         self.net = TinyNet(self.net_config)
         if start is None:
             load_imagenet(self.net.encoder, imagenet_checkpoint())
@@ -141,19 +141,9 @@ class Trainer:
 
     def save(self) -> None:
         """Write the training state and the averaged weights."""
-        save_state(
-            TrainState(
-                model=self.net.state_dict(),
-                average=self.average.state,
-                average_updates=self.average.updates,
-                optimiser=self.optimiser.state_dict(),
-                torch_rng=torch.get_rng_state(),
-                step=self.step,
-                elapsed_s=self.elapsed_s,
-                config=asdict(self.config),
-            ),
-            self.folder,
-        )
+        progress = (self.step, self.elapsed_s)
+        state = TrainState.of(self.net, self.average, self.optimiser, progress, asdict(self.config))
+        save_state(state, self.folder)
         training: dict[str, Any] = {
             "steps": self.step,
             "minutes": round(self.elapsed_s / 60, 1),

@@ -12,24 +12,22 @@ from lsm_core.errors import WeightsError
 from lsm_core.nn.tiny import TinyConfig, TinyNet
 
 
-def with_pieces_of(config: TinyConfig, weights: Path) -> TinyConfig:
-    """Return the shapes of a network that takes along what a weights file has beyond the first architecture.
+def with_shapes_of(config: TinyConfig, weights: Path) -> TinyConfig:
+    """Return the shapes of a network that begins from a weights file: those of the file.
 
-    These are the Gaussian head and the finer search; a search that the settings ask for keeps their shape where
-    the file has none.
+    A finer search that the settings ask for is kept where the file has none (the first architecture).
 
     Raises:
         WeightsError: the file's card cannot be read.
     """
     found = read_card(weights).network
-    config = replace(config, gaussian_dim=found.gaussian_dim)
-    if found.fine_bins == 0:
-        return config
+    if found.fine_bins > 0:
+        return found
     return replace(
-        config,
-        fine_bins=found.fine_bins,
-        fine_bin_range=found.fine_bin_range,
-        fine_descriptor_dim=found.fine_descriptor_dim,
+        found,
+        fine_bins=config.fine_bins,
+        fine_bin_range=config.fine_bin_range,
+        fine_descriptor_dim=config.fine_descriptor_dim,
     )
 
 

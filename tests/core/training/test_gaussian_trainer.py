@@ -27,7 +27,7 @@ from lsm_core.training.gaussian_loss import photometric_loss
 from lsm_core.training.gaussian_trainer import PREFIX, GaussianTrainer
 from lsm_core.training.gaussian_triples import Visit, make_triple, third_frames, triple_of
 from lsm_core.training.shard_pool import ShardPool
-from lsm_core.training.warm_start import start_from, with_pieces_of
+from lsm_core.training.warm_start import start_from, with_shapes_of
 
 CPU = torch.device("cpu")
 HEIGHT, WIDTH, FOCAL = 192, 256, 200.0
@@ -135,7 +135,7 @@ def test_a_killed_run_resumes_to_the_same_head_and_the_file_keeps_all_other_weig
     assert [row["step"] for row in rows] == [1, 2, 3, 4, 4] and "psnr_learned" in rows[-1]["validation"]
     network, card = load_network(path, CPU)
     assert network.gaussian_head is not None and card.training["gaussians"]["steps"] == 4
-    took = TinyNet(with_pieces_of(TinyConfig(), path))
+    took = TinyNet(with_shapes_of(TinyConfig(), path))
     assert start_from(took, path) == []
     assert torch.equal(took.state_dict()["gaussian_head.discs.weight"], network.gaussian_head.discs.weight)
     with pytest.raises(WeightsError, match="other weights"):

@@ -25,7 +25,7 @@ from lsm_core.training.lite0_init import imagenet_checkpoint
 from lsm_core.training.pose_loss import pose_terms
 from lsm_core.training.recipes import RECIPES
 from lsm_core.training.targets import CELL, correspondences, soft_target
-from lsm_core.training.warm_start import start_from, with_pieces_of
+from lsm_core.training.warm_start import start_from, with_shapes_of
 
 HEIGHT, WIDTH = 64, 96
 CONFIG = TinyConfig(fine_bins=9, fine_bin_range=0.3)
@@ -136,7 +136,7 @@ def test_a_run_can_begin_from_weights_without_a_search_and_at_first_gives_what_t
     torch.manual_seed(0)
     old, path = TinyNet(TinyConfig()), tmp_path / "old.safetensors"
     export_weights(old.state_dict(), TinyConfig(), path, {})
-    net = TinyNet(with_pieces_of(CONFIG, path))
+    net = TinyNet(with_shapes_of(CONFIG, path))
     missing = start_from(net, path)
     assert missing and all(name.startswith("fine_search.") for name in missing)
     kept = old.state_dict()["descriptor.weight"]
@@ -146,15 +146,15 @@ def test_a_run_can_begin_from_weights_without_a_search_and_at_first_gives_what_t
 def test_a_run_without_a_search_takes_along_the_one_that_its_start_has(tmp_path: Path) -> None:
     path = tmp_path / "searching.safetensors"
     export_weights(TinyNet(CONFIG).state_dict(), CONFIG, path, {})
-    assert with_pieces_of(TinyConfig(), path) == CONFIG
-    assert start_from(TinyNet(with_pieces_of(TinyConfig(), path)), path) == []
+    assert with_shapes_of(TinyConfig(), path) == CONFIG
+    assert start_from(TinyNet(with_shapes_of(TinyConfig(), path)), path) == []
     with pytest.raises(WeightsError, match="fine_search"):
         start_from(TinyNet(TinyConfig()), path)
 
 
 def test_every_recipe_can_begin_from_the_shipped_weights() -> None:
     for config in RECIPES.values():
-        start_from(TinyNet(with_pieces_of(config.network, PACKAGED)), PACKAGED)
+        start_from(TinyNet(with_shapes_of(config.network, PACKAGED)), PACKAGED)
 
 
 class OneName(torch.nn.Module):
