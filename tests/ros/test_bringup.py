@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from lsm_perception.bringup import BringupError, main, node_command, parse_arguments, remappings
+from lsm_perception.bringup import companions, main, node_command, parse_arguments, remappings
 from lsm_perception.bringup_arguments import ARGUMENTS, argument_names, camera_info_topic, parameter_text
+from lsm_perception.launch_argument import ArgumentError
 
 
 def command(*words: str) -> list[str]:
@@ -60,13 +61,13 @@ def test_camera_info_is_beside_the_image(image: str, info: str) -> None:
     ],
 )
 def test_bad_arguments_are_named(word: str, complaint: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(BringupError, match=complaint):
+    with pytest.raises(ArgumentError, match=complaint):
         parse_arguments([word])
     assert main([word]) == 2 and complaint in capsys.readouterr().err
 
 
 def test_a_missing_parameter_file_is_named() -> None:
-    with pytest.raises(BringupError, match=r"nowhere\.yaml"):
+    with pytest.raises(ArgumentError, match=r"nowhere\.yaml"):
         command("params_file:=nowhere.yaml")
 
 
@@ -98,3 +99,26 @@ def test_arguments_can_be_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--show-args"]) == 0
     shown = capsys.readouterr().out
     assert all(f"{argument.name}:=" in shown for argument in ARGUMENTS)
+
+
+def test_rviz_gets_the_view_of_a_node_in_a_namespace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "rviz2"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    values, _ = parse_arguments(["rviz:=true", "namespace:=/r1/", "frame_prefix:=r1/", "use_sim_time:=true"])
+    (line,) = companions(values)
+    assert line[0] == "rviz2" and Path(line[2]).name == "lsm_perception.rviz" and Path(line[2]).is_file()
+    assert line[line.index("-f") + 1] == "r1/lsm_map_unscaled"
+    assert "/lsm_perception/points:=/r1/lsm_perception/points" in line and "use_sim_time:=true" in line
+    plain = companions(parse_arguments(["rviz:=true"])[0])[0]
+    assert "-r" not in plain and "-f" not in plain and "use_sim_time:=false" in plain
+
+
+def test_where_rviz_is_missing_its_remedy_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert main(["rviz:=true"]) == 2
+    said = capsys.readouterr().err
+    assert "apt install ros-jazzy-rviz2" in said and "viewer:=true" in said

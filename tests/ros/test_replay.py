@@ -18,8 +18,9 @@ import threading
 
 from conftest import wait_until
 from lsm_perception.playback_time import PlaybackTime
-from lsm_perception.replay import BagPlayer, ReplayError, ReplayOptions, parse_arguments
+from lsm_perception.replay import BagPlayer, ReplayError
 from lsm_perception.replay_controls import create_services
+from lsm_perception.replay_options import ReplayOptions
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
@@ -38,13 +39,14 @@ STORE = get_typestore(Stores.ROS2_JAZZY)
 
 @pytest.fixture(scope="module")
 def bag(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a bag with twelve images at 20 Hz, one latched transform, and a type nobody has."""
+    """Return a bag with twelve images at 20 Hz, one latched transform, a header, and a clock."""
     path = tmp_path_factory.mktemp("replay") / "bag"
     types = STORE.types
     stamp, head = types["builtin_interfaces/msg/Time"], types["std_msgs/msg/Header"]
     with Writer(path, version=9) as writer:
         images = writer.add_connection("/cam/compressed", "sensor_msgs/msg/CompressedImage", typestore=STORE)
         static = writer.add_connection("/tf_static", "tf2_msgs/msg/TFMessage", typestore=STORE)
+        clock = writer.add_connection("/clock", "rosgraph_msgs/msg/Clock", typestore=STORE)
         odd = writer.add_connection("/odd", "std_msgs/msg/Header", typestore=STORE)
         vector = types["geometry_msgs/msg/Vector3"](0.0, 0.0, 1.0)
         turn = types["geometry_msgs/msg/Quaternion"](0.0, 0.0, 0.0, 1.0)
@@ -54,6 +56,8 @@ def bag(tmp_path_factory: pytest.TempPathFactory) -> Path:
         message = types["tf2_msgs/msg/TFMessage"]([link])
         writer.write(static, START, STORE.serialize_cdr(message, "tf2_msgs/msg/TFMessage"))
         writer.write(odd, START + 1, STORE.serialize_cdr(head(stamp(0, 0), "x"), "std_msgs/msg/Header"))
+        recorded = types["rosgraph_msgs/msg/Clock"](stamp(7, 0))
+        writer.write(clock, START + 2, STORE.serialize_cdr(recorded, "rosgraph_msgs/msg/Clock"))
         for i in range(COUNT):
             at = START + 10 + i * STEP
             message = types["sensor_msgs/msg/CompressedImage"](
@@ -128,7 +132,7 @@ def play(options: ReplayOptions) -> int:
 
 
 def test_messages_arrive_as_recorded_and_at_their_pace(bag: Path, listener: Listener) -> None:
-    assert play(ReplayOptions(bag, delay_s=1.0)) == COUNT + 2
+    assert play(ReplayOptions(bag, delay_s=1.0)) == COUNT + 3
     assert len(listener.images) >= COUNT - 1 and len(listener.static) == 1
     for _, message in listener.images:
         stamp_ns = message.header.stamp.sec * 10**9 + message.header.stamp.nanosec
@@ -148,11 +152,16 @@ def test_a_part_is_played_with_the_latched_transform_of_before(bag: Path, listen
     assert len(listener.static) == 1
 
 
-def test_clock_is_published_and_runs_forward(bag: Path, listener: Listener) -> None:
+def test_a_recorded_clock_is_played_where_none_is_made(bag: Path, listener: Listener) -> None:
+    play(ReplayOptions(bag, rate=10.0, delay_s=1.0))
+    assert times(listener) == [7 * 10**9]
+
+
+def test_the_clock_made_here_runs_forward_without_the_recorded_one(bag: Path, listener: Listener) -> None:
     play(ReplayOptions(bag, clock_hz=100, delay_s=1.0))
-    times = [m.clock.sec * 10**9 + m.clock.nanosec for m in listener.clock]
-    assert len(times) > COUNT and times == sorted(times)
-    assert times[0] >= START and times[-1] <= START + 10 + COUNT * STEP
+    heard = times(listener)
+    assert len(heard) > COUNT and heard == sorted(heard)
+    assert heard[0] >= START and heard[-1] <= START + 10 + COUNT * STEP
 
 
 def test_started_paused_it_stands_still_until_it_is_resumed(bag: Path, listener: Listener) -> None:
@@ -230,17 +239,3 @@ def test_what_is_no_bag_is_refused_with_a_reason(
 def test_a_topic_that_is_not_there_is_refused(bag: Path, rclpy_session: None) -> None:
     with pytest.raises(ReplayError, match="no topic"):
         play(ReplayOptions(bag, topics=("/none",), wait_s=0, delay_s=0))
-
-
-def test_command_line_is_checked(capsys: pytest.CaptureFixture[str]) -> None:
-    options = parse_arguments(["b", "--rate", "2", "--loop", "--start", "3", "--clock", "--start-paused"])
-    assert (options.rate, options.loop, options.start_s) == (2.0, True, 3.0)
-    assert options.clock_hz == 100 and options.paused
-    options = parse_arguments(
-        ["b", "-l", "-r", "5", "--clock", "40", "--start-offset", "1", "--topics", "/a", "/b"]
-    )
-    assert (options.loop, options.rate, options.clock_hz, options.start_s) == (True, 5.0, 40.0, 1.0)
-    assert options.topics == ("/a", "/b") and not options.paused
-    for bad in (["b", "--rate", "0"], ["b", "--start", "-1"], ["b", "--clock", "1e9"], []):
-        with pytest.raises(SystemExit):
-            parse_arguments(bad)

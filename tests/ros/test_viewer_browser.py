@@ -39,7 +39,7 @@ CLOSE_NOTE = "document.querySelector('.mantine-Notification-closeButton')"
 @pytest.fixture
 def node(tmp_path: Path) -> Iterator[NodeProcess]:
     """The real node on the packaged recording, with the viewer beside it."""
-    words = [*read_source(sample_path(), None, 0).bringup_words(), "viewer:=true", "viewer_port:=0"]
+    words = [*read_source(sample_path(), None, 0).topics.bringup_words(), "viewer:=true", "viewer_port:=0"]
     command = [sys.executable, "-m", "lsm_perception.bringup", *words]
     process = NodeProcess(tmp_path / "node.log", command=command)
     yield process

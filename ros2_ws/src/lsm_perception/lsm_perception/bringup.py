@@ -13,44 +13,20 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from lsm_perception.bringup_arguments import (
-    ARGUMENTS,
-    BringupArgument,
-    camera_info_topic,
-    parameter_text,
-)
+from lsm_perception.bringup_arguments import ARGUMENTS, camera_info_topic, parameter_text
+from lsm_perception.bringup_bag import ask_bag, player_command
+from lsm_perception.launch_argument import HELP, ArgumentError, described, parse_words
 from lsm_perception.respawn import run_in_foreground
-
-
-class BringupError(Exception):
-    """An argument is unknown or has a value that is not allowed."""
+from lsm_perception.rviz_arguments import NO_RVIZ, rviz_remappings, rviz_values, rviz_words
 
 
 def parse_arguments(words: Sequence[str]) -> tuple[dict[str, str], list[str]]:
     """Split `key:=value` words into values by name (defaults filled in) and the words after `--ros-args`.
 
     Raises:
-        BringupError: unknown name, word that is not `key:=value`, value outside the choices.
+        ArgumentError: unknown name, word that is not `key:=value`, value outside the choices.
     """
-    known = {argument.name: argument for argument in ARGUMENTS}
-    values = {argument.name: argument.default for argument in ARGUMENTS}
-    words = list(words)
-    extra = words[words.index("--ros-args") :] if "--ros-args" in words else []
-    for word in words[: len(words) - len(extra)]:
-        name, separator, value = word.partition(":=")
-        if not separator:
-            raise BringupError(f"'{word}' is not of the form name:=value.")
-        if name not in known:
-            raise BringupError(f"There is no argument '{name}'. Known: {', '.join(known)}.")
-        check_choice(known[name], value)
-        values[name] = value
-    return values, extra
-
-
-def check_choice(argument: BringupArgument, value: str) -> None:
-    """Raise BringupError when a value is outside the argument's choices."""
-    if value and argument.choices and value not in argument.choices:
-        raise BringupError(f"{argument.name}:={value} is not one of: {', '.join(argument.choices)}.")
+    return parse_words(words, ARGUMENTS)
 
 
 def remappings(values: Mapping[str, str]) -> list[tuple[str, str]]:
@@ -88,13 +64,13 @@ def node_command(values: Mapping[str, str], extra: Sequence[str] = ()) -> list[s
     """Return the command line of the node for a full set of argument values.
 
     Raises:
-        BringupError: the parameter file does not exist.
+        ArgumentError: the parameter file does not exist.
     """
-    command = [values["python"] or sys.executable, "-m", "lsm_perception.node", "--ros-args"]
+    command = [python_of(values), "-m", "lsm_perception.node", "--ros-args"]
     params_file = values["params_file"] or default_params_file()
     if params_file is not None:
         if not Path(params_file).is_file():
-            raise BringupError(f"params_file:={params_file} does not exist.")
+            raise ArgumentError(f"params_file:={params_file} does not exist.")
         command += ["--params-file", str(params_file)]
     if values["namespace"]:
         command += ["-r", f"__ns:=/{values['namespace'].strip('/')}"]
@@ -118,7 +94,7 @@ def viewer_words(values: Mapping[str, str]) -> list[str]:
 
 def viewer_command(values: Mapping[str, str]) -> list[str]:
     """Return the command line of the viewer, which hears the same camera as the node."""
-    command = [values["python"] or sys.executable, "-m", "lsm_perception.viewer", *viewer_words(values)]
+    command = [python_of(values), "-m", "lsm_perception.viewer", *viewer_words(values)]
     command += ["--ros-args"]
     if values["namespace"]:
         command += ["-r", f"__ns:=/{values['namespace'].strip('/')}"]
@@ -128,46 +104,57 @@ def viewer_command(values: Mapping[str, str]) -> list[str]:
     return command
 
 
+def python_of(values: Mapping[str, str]) -> str:
+    """Return the Python that runs the node and what is beside it."""
+    return values["python"] or sys.executable
+
+
 def companions(values: Mapping[str, str]) -> list[list[str]]:
     """Return the command lines of what shall run beside the node.
 
     Raises:
-        BringupError: rviz2 is asked for and not on this machine.
+        ArgumentError: rviz2 is asked for and not on this machine.
     """
-    wanted = [rviz_command()] if values["use_rviz"] == "true" else []
-    return wanted + ([viewer_command(values)] if values["viewer"] == "true" else [])
+    wanted = [rviz_command(values)] if values["rviz"] == "true" else []
+    wanted += [viewer_command(values)] if values["viewer"] == "true" else []
+    return wanted + ([player_command(values, python_of(values))] if values["bag"] else [])
 
 
-def rviz_command() -> list[str]:
+def rviz_command(values: Mapping[str, str]) -> list[str]:
     """Return the command line of RViz with the package's view.
 
     Raises:
-        BringupError: rviz2 is not on this machine.
+        ArgumentError: rviz2 or the view is not on this machine.
     """
-    if shutil.which("rviz2") is None:
-        raise BringupError("use_rviz:=true needs rviz2, which is part of a full ROS 2 installation.")
     params_file = default_params_file()
-    view = [] if params_file is None else ["-d", str(params_file.with_suffix(".rviz"))]
-    return ["rviz2", *view]
+    if shutil.which("rviz2") is None or params_file is None:
+        raise ArgumentError(f"rviz:=true: {NO_RVIZ}")
+    wanted = rviz_values(values)
+    command = ["rviz2", *rviz_words(wanted, str(params_file.with_suffix(".rviz"))), "--ros-args"]
+    for inner, outer in rviz_remappings(wanted):
+        command += ["-r", f"{inner}:={outer}"]
+    return [*command, "-p", f"use_sim_time:={wanted['use_sim_time']}"]
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Start the node (and RViz, and the viewer); return the node's exit code, 2 for bad arguments."""
+    """Start the node and what is wanted beside it; return the node's exit code, 2 for bad arguments."""
     words = sys.argv[1:] if words is None else words
-    if any(word in ("-h", "--help", "--show-args") for word in words):
-        for argument in ARGUMENTS:
-            choices = f" [{', '.join(argument.choices)}]" if argument.choices else ""
-            print(f"{argument.name}:={argument.default}\n    {argument.description}{choices}")
+    if any(word in HELP for word in words):
+        print(described(ARGUMENTS))
         return 0
     try:
         values, extra = parse_arguments(words)
+        if values["bag"]:
+            values = ask_bag(values, python_of(values))
         command = node_command(values, extra)
-        beside = [subprocess.Popen(line, start_new_session=True) for line in companions(values)]
-    except BringupError as error:
+        lines = companions(values)
+    except ArgumentError as error:
         print(f"bringup: {error}", file=sys.stderr)
         return 2
-    if not beside and values["use_respawn"] != "true":
+    if not lines and values["use_respawn"] != "true":
         os.execvp(command[0], command)
+    # In sessions of their own: a Ctrl-C reaches this process, which ends them when the node has ended.
+    beside = [subprocess.Popen(line, stdin=subprocess.DEVNULL, start_new_session=True) for line in lines]
     try:
         return run_in_foreground(command, values["use_respawn"] == "true")
     finally:

@@ -5,79 +5,61 @@ Imports nothing heavy, so a launch file can read it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from lsm_perception.launch_argument import BOOL, LaunchArgument
 
-
-@dataclass(frozen=True)
-class BringupArgument:
-    """One `name:=value` argument.
-
-    Attributes:
-        name: as typed on the command line.
-        default: the text used when it is not given; "" leaves the matter to the node or the parameter file.
-        description: one sentence for `--show-args`.
-        choices: the only values allowed, or empty for any.
-        parameter: the node parameter it sets when it is not "", or "" for arguments about the process.
-    """
-
-    name: str
-    default: str
-    description: str
-    choices: tuple[str, ...] = ()
-    parameter: str = ""
-
-
-BOOL = ("true", "false")
 SCALE_SOURCES = ("auto", "depth", "rig", "odometry", "camera_height", "none")
 
-ARGUMENTS: tuple[BringupArgument, ...] = (
-    BringupArgument("namespace", "", "Namespace of the node, without a leading slash."),
-    BringupArgument("params_file", "", "Parameter file; empty for the package's config/lsm_perception.yaml."),
-    BringupArgument("use_sim_time", "", "Take the time from /clock.", BOOL, "use_sim_time"),
-    BringupArgument("autostart", "", "Configure and activate at once.", BOOL, "autostart"),
-    BringupArgument("log_level", "info", "Level of the node's log.", ("debug", "info", "warn", "error", "fatal")),
-    BringupArgument("use_respawn", "false", "Start the node again when it ends with an error.", BOOL),
-    BringupArgument(
+ARGUMENTS: tuple[LaunchArgument, ...] = (
+    LaunchArgument("namespace", "", "Namespace of the node, without a leading slash."),
+    LaunchArgument("params_file", "", "Parameter file; empty for the package's config/lsm_perception.yaml."),
+    LaunchArgument("use_sim_time", "", "Take the time from /clock; with bag this is true.", BOOL, "use_sim_time"),
+    LaunchArgument("autostart", "", "Configure and activate at once.", BOOL, "autostart"),
+    LaunchArgument("log_level", "info", "Level of the node's log.", ("debug", "info", "warn", "error", "fatal")),
+    LaunchArgument("use_respawn", "false", "Start the node again when it ends with an error.", BOOL),
+    LaunchArgument(
         "fatal_action",
         "",
         "When the device is lost: unconfigure, or exit, which use_respawn turns into a new start.",
         ("unconfigure", "exit"),
         "fatal_action",
     ),
-    BringupArgument("python", "", "Python that has torch and lsm_core; empty for the active environment's."),
-    BringupArgument("image_topic", "image", "Where the camera's images are (the raw topic's name)."),
-    BringupArgument("camera_info_topic", "", "Where its calibration is; empty for the one beside image_topic."),
-    BringupArgument(
+    LaunchArgument("python", "", "Python that has torch and lsm_core; empty for the active environment's."),
+    LaunchArgument("image_topic", "image", "Where the camera's images are (the raw topic's name)."),
+    LaunchArgument("camera_info_topic", "", "Where its calibration is; empty for the one beside image_topic."),
+    LaunchArgument(
         "image_transport",
         "",
         "raw, or compressed for <image_topic>/compressed.",
         ("raw", "compressed"),
         "image_transport",
     ),
-    BringupArgument("odom_topic", "odom", "Where odometry is, for odometry.source topic."),
-    BringupArgument("depth_topic", "depth", "Where depth images are, for scale from depth."),
-    BringupArgument("cameras", "", "Comma-separated camera names; empty for one camera.", (), "cameras"),
-    BringupArgument("pairing", "", "temporal, or rig: two cameras of one time.", ("temporal", "rig"), "pairing"),
-    BringupArgument("backend", "", "The model: lsm-tiny, lsm, ...", (), "backend"),
-    BringupArgument("weights", "", "File or folder with weights; empty for those shipped.", (), "weights"),
-    BringupArgument(
+    LaunchArgument("odom_topic", "odom", "Where odometry is, for odometry.source topic."),
+    LaunchArgument("depth_topic", "depth", "Where depth images are, for scale from depth."),
+    LaunchArgument("cameras", "", "Comma-separated camera names; empty for one camera.", (), "cameras"),
+    LaunchArgument("pairing", "", "temporal, or rig: two cameras of one time.", ("temporal", "rig"), "pairing"),
+    LaunchArgument("backend", "", "The model: lsm-tiny, lsm, ...", (), "backend"),
+    LaunchArgument("weights", "", "File or folder with weights; empty for those shipped.", (), "weights"),
+    LaunchArgument(
         "semantics", "", "What answers words.", ("auto", "model", "none", "lseg", "lsm-tiny"), "semantics.source"
     ),
-    BringupArgument("semantics_weights", "", "File or folder with its weights.", (), "semantics.weights"),
-    BringupArgument(
+    LaunchArgument("semantics_weights", "", "File or folder with its weights.", (), "semantics.weights"),
+    LaunchArgument(
         "poses_backend", "", "What finds poses for a model that must be told them.", (), "poses.backend"
     ),
-    BringupArgument("device", "", "auto, cpu, cuda, cuda:1 ...", (), "device"),
-    BringupArgument("scale_source", "", "Where metres come from.", SCALE_SOURCES, "scale.source"),
-    BringupArgument("queries", "", "Comma-separated words to segment.", (), "queries.texts"),
-    BringupArgument("publish_tf", "", "Publish the lsm_* frames on /tf.", BOOL, "publish_tf"),
-    BringupArgument("attach_to_odom", "", "Hang lsm_map under odom_frame once metric.", BOOL, "attach_to_odom"),
-    BringupArgument("odom_frame", "", "The robot's odometry frame.", (), "odom_frame"),
-    BringupArgument("frame_prefix", "", "Put in front of the lsm_* frames.", (), "frame_prefix"),
-    BringupArgument("use_rviz", "false", "Start RViz with the package's view (needs a full ROS 2).", BOOL),
-    BringupArgument("viewer", "false", "Start the view in the browser beside the node.", BOOL),
-    BringupArgument("viewer_host", "127.0.0.1", "Where the view listens; any but this machine needs a token."),
-    BringupArgument("viewer_port", "8080", "Its port; 0 for any free one."),
+    LaunchArgument("device", "", "auto, cpu, cuda, cuda:1 ...", (), "device"),
+    LaunchArgument("scale_source", "", "Where metres come from.", SCALE_SOURCES, "scale.source"),
+    LaunchArgument("queries", "", "Comma-separated words to segment.", (), "queries.texts"),
+    LaunchArgument("publish_tf", "", "Publish the lsm_* frames on /tf.", BOOL, "publish_tf"),
+    LaunchArgument("attach_to_odom", "", "Hang lsm_map under odom_frame once metric.", BOOL, "attach_to_odom"),
+    LaunchArgument("odom_frame", "", "The robot's odometry frame.", (), "odom_frame"),
+    LaunchArgument("frame_prefix", "", "Put in front of the lsm_* frames.", (), "frame_prefix"),
+    LaunchArgument("bag", "", "Play this recording to the node; what is not given is found in it."),
+    LaunchArgument("bag_rate", "1.0", "Speed of the recording; 1 is its own."),
+    LaunchArgument("bag_loop", "false", "Play the recording again at its end.", BOOL),
+    LaunchArgument("rviz", "false", "Start RViz with the package's view (needs a full ROS 2).", BOOL),
+    LaunchArgument("viewer", "false", "Start the view in the browser beside the node.", BOOL),
+    LaunchArgument("viewer_host", "127.0.0.1", "Where the view listens; any but this machine needs a token."),
+    LaunchArgument("viewer_port", "8080", "Its port; 0 for any free one."),
 )
 
 
@@ -86,7 +68,7 @@ def argument_names() -> tuple[str, ...]:
     return tuple(argument.name for argument in ARGUMENTS)
 
 
-def parameter_text(argument: BringupArgument, value: str) -> str:
+def parameter_text(argument: LaunchArgument, value: str) -> str:
     """Return the YAML text of a parameter value: lists for comma-separated arguments, quoted text otherwise."""
     if argument.parameter in ("cameras", "queries.texts"):
         items = [item.strip() for item in value.split(",") if item.strip()] or [""]

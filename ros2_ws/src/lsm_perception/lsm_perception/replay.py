@@ -7,7 +7,6 @@ bytes in the bag, so stamps and payloads are those of the recording to the bit. 
 
 from __future__ import annotations
 
-import argparse
 import importlib
 import logging
 import signal
@@ -15,8 +14,6 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import rclpy
@@ -35,44 +32,17 @@ from lsm_perception.dds_profile import use_profile
 from lsm_perception.node import exit_now
 from lsm_perception.playback_time import PlaybackTime
 from lsm_perception.replay_controls import create_services, space_bar
+from lsm_perception.replay_options import ReplayOptions, parse_arguments
 
 logger = logging.getLogger("lsm_perception.replay")
 
 IMAGE_TYPES = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")
-CLOCK_HZ = 100.0
+CLOCK = "/clock"
 LOOK_S = 0.1  # longest sleep before looking whether to stop
 
 
 class ReplayError(Exception):
     """The bag cannot be played; the message says why and what to do."""
-
-
-@dataclass(frozen=True)
-class ReplayOptions:
-    """What to play and how.
-
-    Attributes:
-        bag: folder or file that rosbags reads (mcap, sqlite3).
-        rate: speed, 1 is the recording's.
-        loop: start again at the end, until interrupted.
-        clock_hz: publish /clock with the recording's time so often (real time), 0 does not.
-        paused: stand still at first.
-        start_s, duration_s: part to play, seconds after the first message; duration 0 plays to the end.
-        topics: only these topics, or empty for all.
-        wait_s: longest time to wait for a subscriber of an image topic before the first message.
-        delay_s: pause between discovery and the first message.
-    """
-
-    bag: Path
-    rate: float = 1.0
-    loop: bool = False
-    clock_hz: float = 0.0
-    paused: bool = False
-    start_s: float = 0.0
-    duration_s: float = 0.0
-    topics: tuple[str, ...] = ()
-    wait_s: float = 5.0
-    delay_s: float = 0.5
 
 
 def message_class(type_name: str) -> Any | None:
@@ -105,7 +75,7 @@ class BagPlayer:
         self._options = options
         self._stop = stop
         self._publishers: dict[str, Publisher] = {}
-        self._clock = node.create_publisher(Clock, "/clock", 10) if options.clock_hz else None
+        self._clock = node.create_publisher(Clock, CLOCK, 10) if options.clock_hz else None
         self._clock_due_s = 0.0
         self.playback = PlaybackTime(options.rate, options.paused)
         self.sent = 0
@@ -135,6 +105,8 @@ class BagPlayer:
         usable = []
         for connection in connections:
             if self._options.topics and connection.topic not in self._options.topics:
+                continue
+            if self._clock is not None and connection.topic == CLOCK:  # two clocks would jump back and forth
                 continue
             message_type = message_class(connection.msgtype)
             if message_type is None:
@@ -211,58 +183,19 @@ def clock_message(stamp_ns: int) -> Clock:
     return message
 
 
-def parse_arguments(arguments: Sequence[str]) -> ReplayOptions:
-    """Read the command line (without ROS arguments)."""
-    parser = argparse.ArgumentParser(prog="python -m lsm_perception.replay", description=__doc__)
-    parser.add_argument("bag", type=Path, help="bag folder or file (mcap or sqlite3)")
-    parser.add_argument("-r", "--rate", type=float, default=1.0, help="speed; 1 is the recording's")
-    parser.add_argument("-l", "--loop", action="store_true", help="start again at the end")
-    parser.add_argument("-p", "--start-paused", action="store_true", help="stand still at first")
-    parser.add_argument(
-        "--clock", type=float, nargs="?", const=CLOCK_HZ, default=0.0, metavar="HZ",
-        help="publish /clock with the recording's time, so often per second of real time",
-    )  # fmt: skip
-    parser.add_argument("--start", "--start-offset", type=float, default=0.0, metavar="S", help="seconds to skip")
-    parser.add_argument(
-        "--duration", "--playback-duration", type=float, default=0.0, metavar="S",
-        help="seconds to play; 0 for all",
-    )  # fmt: skip
-    parser.add_argument("--topics", nargs="+", default=[], metavar="T", help="only these topics")
-    parser.add_argument("--wait", type=float, default=5.0, metavar="S", help="longest wait for a subscriber")
-    parser.add_argument(
-        "-d", "--delay", type=float, default=0.5, metavar="S", help="pause before the first message"
-    )
-    given = parser.parse_args(arguments)
-    if not 0.001 <= given.rate <= 1000:
-        parser.error("--rate must be between 0.001 and 1000")
-    if given.clock and not 0.1 <= given.clock <= 1000:
-        parser.error("--clock must be between 0.1 and 1000 Hz")
-    if min(given.start, given.duration, given.wait, given.delay) < 0:
-        parser.error("--start, --duration, --wait and --delay cannot be negative")
-    return ReplayOptions(
-        bag=given.bag,
-        rate=given.rate,
-        loop=given.loop,
-        clock_hz=given.clock,
-        paused=given.start_paused,
-        start_s=given.start,
-        duration_s=given.duration,
-        topics=tuple(given.topics),
-        wait_s=given.wait,
-        delay_s=given.delay,
-    )
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Play a bag; return 0 at its end or when interrupted, 1 when it cannot be played."""
     logging.basicConfig(level=logging.INFO, format="%(levelname)s: %(message)s")
-    argv = list(sys.argv if arguments is None else ["replay", *arguments])
-    options = parse_arguments(remove_ros_args(argv)[1:])
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    # ROS would take name:=value words for remappings, which they are only after --ros-args.
+    at = words.index("--ros-args") if "--ros-args" in words else len(words)
+    ros_words = ["replay", *words[at:]]
+    options = parse_arguments([*words[:at], *remove_ros_args(ros_words)[1:]])
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     use_profile()
-    rclpy.init(args=argv, signal_handler_options=SignalHandlerOptions.NO)
+    rclpy.init(args=ros_words, signal_handler_options=SignalHandlerOptions.NO)
     node = Node("lsm_replay", parameter_overrides=[])
     executor = SingleThreadedExecutor()
     executor.add_node(node)

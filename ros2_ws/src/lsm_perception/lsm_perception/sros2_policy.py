@@ -14,8 +14,9 @@ from pathlib import Path
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
-from lsm_perception.bringup import BringupError, parse_arguments
+from lsm_perception.bringup import parse_arguments
 from lsm_perception.interface import Interface, interfaces
+from lsm_perception.launch_argument import ArgumentError
 
 VERSION = "0.2.0"
 COMMAND = "python -m lsm_perception.sros2_policy"
@@ -42,7 +43,7 @@ def policy_text(words: Sequence[str]) -> str:
     """Return the policy for bring-up's `key:=value` words as the text of an XML file.
 
     Raises:
-        BringupError: a word is unknown or has a value that is not allowed.
+        ArgumentError: a word is unknown or has a value that is not allowed.
     """
     values, _ = parse_arguments(words)
     root = policy(values)
@@ -80,7 +81,7 @@ def main(words: Sequence[str] | None = None) -> int:
         del words[at : at + 2]
     try:
         text = policy_text(words)
-    except (BringupError, OSError) as error:
+    except (ArgumentError, OSError) as error:
         print(f"sros2_policy: {error}", file=sys.stderr)
         return 2
     if target is None:

@@ -25,7 +25,7 @@ class BrowserView:
             log: file for what it prints.
             environment: of the process.
         """
-        values, _ = parse_arguments([*source.bringup_words(), f"viewer_port:={port}"])
+        values, _ = parse_arguments([*source.topics.bringup_words(), f"viewer_port:={port}"])
         module_and_words = viewer_command(values)[2:]
         self._child = Child(module_and_words[0], module_and_words[1:], log, environment)
         self._said = False

@@ -97,8 +97,8 @@ def _play(
     stop: threading.Event,
 ) -> int:
     """Start the node, play the recording, ask, drain; returns the node's exit code."""
-    words = [*source.bringup_words(), f"backend:={options.backend}", f"device:={options.device}", *DEEP_QUEUES]
-    node = Child("lsm_perception.bringup", words, logs / "node.log", environment)
+    words = [*source.topics.bringup_words(), f"backend:={options.backend}", f"device:={options.device}"]
+    node = Child("lsm_perception.bringup", [*words, *DEEP_QUEUES], logs / "node.log", environment)
     replay: Child | None = None
     browser = (
         None if options.headless else BrowserView(source, options.viewer_port, logs / "viewer.log", environment)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Container
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lsm_core.io import Frame, Trajectory, open_bag
-from lsm_core.io.bags import COMPRESSED, ODOMETRY
+from lsm_perception.bag_topics import BagTopics, topics_in
 from lsm_perception.demo.errors import DemoError
 
 
@@ -17,10 +17,7 @@ class Source:
 
     Attributes:
         path: of the bag.
-        image_topic: as recorded.
-        compressed: whether its images are CompressedImage.
-        info_topic: CameraInfo beside it, or None.
-        odom_topic, odom_frame: odometry in it, or None.
+        topics: where it has what the node hears.
         optical_frame: of the images.
         images: number of them in the part that is played.
         start_ns, end_ns: stamps of the first image and of the end of the part that is played.
@@ -28,11 +25,7 @@ class Source:
     """
 
     path: Path
-    image_topic: str
-    compressed: bool
-    info_topic: str | None
-    odom_topic: str | None
-    odom_frame: str | None
+    topics: BagTopics
     optical_frame: str
     images: int
     start_ns: int
@@ -44,31 +37,15 @@ class Source:
         """Length of the part that is played."""
         return (self.end_ns - self.start_ns) / 1e9
 
-    def bringup_words(self) -> list[str]:
-        """Return the bring-up arguments that make the node listen to this recording.
-
-        Raises:
-            DemoError: the compressed topic has no name that image_transport would give it.
-        """
-        topic = self.image_topic
-        if self.compressed:
-            if not topic.endswith("/compressed"):
-                raise DemoError(f"The compressed topic {topic} does not end in /compressed. Remap it in the bag.")
-            topic = topic.removesuffix("/compressed")
-        words = [f"image_topic:={topic}", f"image_transport:={'compressed' if self.compressed else 'raw'}"]
-        words += [f"camera_info_topic:={self.info_topic}"] if self.info_topic else []
-        words += [f"odom_topic:={self.odom_topic}"] if self.odom_topic else []
-        words += [f"odom_frame:={self.odom_frame}"] if self.odom_frame else []
-        return words
-
     def topics_without_odometry(self) -> list[str]:
         """Return the topics to play when the node shall not know how the robot moves."""
-        return [self.image_topic, "/tf_static", *([self.info_topic] if self.info_topic else [])]
+        info_topic = self.topics.info_topic
+        return [self.topics.image_topic, "/tf_static", *([info_topic] if info_topic else [])]
 
     def frames_at(self, stamps_ns: Container[int]) -> dict[int, Frame]:
         """Return the images with these stamps."""
         with open_bag(self.path) as bag:
-            return {frame.stamp_ns: frame for frame in bag.frames(self.image_topic, stamps_ns)}
+            return {frame.stamp_ns: frame for frame in bag.frames(self.topics.image_topic, stamps_ns)}
 
 
 def read_source(path: Path, image_topic: str | None, max_seconds: float) -> Source:
@@ -79,25 +56,20 @@ def read_source(path: Path, image_topic: str | None, max_seconds: float) -> Sour
         DemoError: the image topic is empty.
     """
     with open_bag(path) as bag:
-        topic = bag.image_topic(image_topic)
+        topics = topics_in(bag, image_topic)
+        topic = topics.image_topic
         first = next(bag.frames(topic), None)
         if first is None:
             raise DemoError(f"{path} has no image on {topic}.")
-        odom_topics = bag.topics_of(ODOMETRY)
-        odom_frame = bag.odometry(odom_topics[0])[1] if odom_topics else None
         truth = bag.camera_trajectory(first.frame_id)
-        if truth is not None and odom_frame is None:
-            odom_frame = bag.transforms().path_to_root(first.frame_id)[-1]
+        if truth is not None and topics.odom_frame is None:
+            topics = replace(topics, odom_frame=bag.transforms().path_to_root(first.frame_id)[-1])
         count, seconds = bag.frame_count(topic), bag.duration_s
         if 0 < max_seconds < seconds:
             count, seconds = round(count * max_seconds / seconds), max_seconds
         return Source(
             path=path,
-            image_topic=topic,
-            compressed=bag.topics[topic] == COMPRESSED,
-            info_topic=bag.camera_info_topic(topic),
-            odom_topic=odom_topics[0] if odom_topics else None,
-            odom_frame=odom_frame,
+            topics=topics,
             optical_frame=first.frame_id,
             images=count,
             start_ns=first.stamp_ns,

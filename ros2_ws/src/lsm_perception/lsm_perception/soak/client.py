@@ -48,14 +48,15 @@ class SoakClient(Node):
         self._arrivals: OrderedDict[bytes, float] = OrderedDict()
         self._latencies: deque[tuple[float, float]] = deque()
         self._waiting: dict[str, tuple[Future, float]] = {}
-        self._compressed = source.compressed
+        topics = source.topics
+        self._compressed = topics.compressed
         self._malformed = MalformedMessages(np.random.default_rng(seed), source.optical_frame)
         self._stamp_ns = source.start_ns
-        image_type = CompressedImage if source.compressed else Image
-        self._images = self.create_publisher(image_type, source.image_topic, 10)
-        self._odometry = self.create_publisher(Odometry, source.odom_topic, 10) if source.odom_topic else None
+        image_type = CompressedImage if topics.compressed else Image
+        self._images = self.create_publisher(image_type, topics.image_topic, 10)
+        self._odometry = self.create_publisher(Odometry, topics.odom_topic, 10) if topics.odom_topic else None
         best_effort = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)
-        self.create_subscription(image_type, source.image_topic, self._on_image, best_effort, raw=True)
+        self.create_subscription(image_type, topics.image_topic, self._on_image, best_effort, raw=True)
         for name, kind in TYPES.items():
             if name == "gaussians":
                 continue  # off by default, and the heaviest

@@ -93,7 +93,7 @@ def node_words(options: SoakOptions, source: Source) -> list[str]:
     """Return the bring-up arguments."""
     interval_s = KEYFRAME_PERIOD_S * options.rate  # the parameter counts time of the recording
     return [
-        *source.bringup_words(),
+        *source.topics.bringup_words(),
         f"backend:={options.backend}",
         f"device:={options.device}",
         "--ros-args",
