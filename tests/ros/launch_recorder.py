@@ -12,7 +12,7 @@ import sys
 import time
 from pathlib import Path
 
-KEPT = ("LSM_PYTHON", "RCUTILS_LOGGING_BUFFERED_STREAM")
+KEPT = ("RCUTILS_LOGGING_BUFFERED_STREAM",)
 
 
 def main() -> None:

@@ -1,6 +1,8 @@
 """The launch, parameter and RViz files agree with the node they are for."""
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +79,19 @@ def test_launch_files_need_no_network_no_subprocess_and_no_eval(file: Path) -> N
         for alias in node.names
     }
     assert imported <= {"launch", "launch_ros", "lsm_perception", "shlex", "yaml"}
+
+
+def test_launch_files_need_no_model_and_no_bag_reader() -> None:
+    """`ros2 launch` runs in the system's Python, which may lack everything that python:= names."""
+    ours = {
+        node.module
+        for file in LAUNCH_FILES
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("lsm_perception")
+    } - {"lsm_perception.launch_declarations"}  # which needs launch itself
+    look = f"import {', '.join(sorted(ours))}, sys; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True)
+    assert len(ours) >= 5 and set(done.stdout.split()).isdisjoint({"torch", "lsm_core", "rosbags", "cv2"})
 
 
 def test_the_one_program_a_launch_file_asks_is_the_package_s_own() -> None:

@@ -55,6 +55,10 @@ def test_arguments_of_the_launch_file_and_options_mean_the_same(words: list[str]
     assert parse_arguments(words) == expected
 
 
+def test_a_bag_at_home_is_found() -> None:
+    assert parse_arguments(["bag:=~/b"]).bag == Path.home() / "b"
+
+
 def test_the_defaults_of_the_table_are_those_of_the_options() -> None:
     values, _ = parse_words(["bag:=b"], ARGUMENTS)
     assert parse_arguments(player_words(values)) == parse_arguments(["b"]) == ReplayOptions(Path("b"))

@@ -83,7 +83,7 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--image-topic", metavar="TOPIC", help="default: the one with most images")
     given = parser.parse_args(words)
     try:
-        with open_bag(given.bag) as bag:
+        with open_bag(given.bag.expanduser()) as bag:  # no shell does it within bag:=~/...
             print("\n".join(topics_in(bag, given.image_topic).bringup_words()))
     except LsmError as error:
         print(error, file=sys.stderr)

@@ -19,6 +19,8 @@ from lsm_perception.launch_argument import HELP, ArgumentError, described, parse
 from lsm_perception.respawn import run_in_foreground
 from lsm_perception.rviz_arguments import NO_RVIZ, rviz_remappings, rviz_values, rviz_words
 
+STOP_S = 10.0  # longest wait for what is beside the node
+
 
 def parse_arguments(words: Sequence[str]) -> tuple[dict[str, str], list[str]]:
     """Split `key:=value` words into values by name (defaults filled in) and the words after `--ros-args`.
@@ -136,6 +138,17 @@ def rviz_command(values: Mapping[str, str]) -> list[str]:
     return [*command, "-p", f"use_sim_time:={wanted['use_sim_time']}"]
 
 
+def end_all(processes: Sequence[subprocess.Popen[bytes]]) -> None:
+    """Tell processes to end, and wait until they have; those that will not are killed."""
+    for process in processes:
+        process.terminate()
+    for process in processes:
+        try:
+            process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+
+
 def main(words: Sequence[str] | None = None) -> int:
     """Start the node and what is wanted beside it; return the node's exit code, 2 for bad arguments."""
     words = sys.argv[1:] if words is None else words
@@ -158,8 +171,7 @@ def main(words: Sequence[str] | None = None) -> int:
     try:
         return run_in_foreground(command, values["use_respawn"] == "true")
     finally:
-        for process in beside:
-            process.terminate()
+        end_all(beside)
 
 
 if __name__ == "__main__":

@@ -85,7 +85,7 @@ def parse_arguments(arguments: Sequence[str]) -> ReplayOptions:
     if min(given.start, given.duration, given.wait, given.delay) < 0:
         parser.error("--start, --duration, --wait and --delay cannot be negative")
     return ReplayOptions(
-        bag=given.bag,
+        bag=given.bag.expanduser(),  # no shell does it within bag:=~/...
         rate=given.rate,
         loop=given.loop,
         clock_hz=given.clock,
