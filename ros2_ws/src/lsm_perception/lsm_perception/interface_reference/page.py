@@ -100,8 +100,9 @@ def _split(what: str) -> tuple[str, str]:
 def _outputs() -> Iterator[str]:
     yield "## Outputs"
     yield ""
-    head = ("name", "type", "QoS", "holds", "frame: no metres / METRIC", "unit", "published", "lazy")
-    yield from table(head, (_output_row(name) for name in output_names()))
+    yield from table(("name", "type", "QoS", "lazy"), (_output_end(name) for name in output_names()))
+    head = ("name", "holds", "frame: no metres / METRIC", "unit", "published")
+    yield from table(head, (_output_content(name) for name in output_names()))
     yield "*lazy*: neither made nor sent while nobody listens. *silent*: nothing is published in that state. A"
     yield "*segment's unit* is the model's own and means nothing outside its segment; with metres the same topic is"
     yield "in metres, and its frame says so. `frame_id` is empty before the first image. Clouds are also held to"
@@ -113,13 +114,18 @@ def _outputs() -> Iterator[str]:
     )
 
 
-def _output_row(name: str) -> list[str]:
+def _output_topic(name: str) -> str:
+    return code(f"/{name}" if name in GLOBAL else f"~/{name}")
+
+
+def _output_end(name: str) -> list[str]:
+    lazy = "yes" if OUTPUTS[name].lazy else "no"
+    return [_output_topic(name), code(message_type(TYPES[name])), qos_text(output_qos(name)), lazy]
+
+
+def _output_content(name: str) -> list[str]:
     entry = OUTPUTS[name]
-    topic = f"/{name}" if name in GLOBAL else f"~/{name}"
-    kind = code(message_type(TYPES[name]))
-    lazy = "yes" if entry.lazy else "no"
-    return [code(topic), kind, qos_text(output_qos(name)), entry.holds, _frame_text(entry), entry.unit or "–",
-            entry.when, lazy]  # fmt: skip
+    return [_output_topic(name), entry.holds, _frame_text(entry), entry.unit or "–", entry.when]
 
 
 def _frame_text(entry: Output) -> str:
