@@ -41,7 +41,9 @@ class ParameterServer:
         self._on_change = on_change
         self._lock = threading.Lock()
         self._settings = {entry.name: entry for entry in settings()}
-        self._tree = replaced(NodeParameters(), {name: self._declare(e) for name, e in self._settings.items()})
+        self._tree = replaced(
+            NodeParameters(), {name: declare_setting(node, e) for name, e in self._settings.items()}
+        )
         complaint = contradiction(self._tree)
         if complaint is not None:
             raise refusal(complaint.split()[0], complaint)
@@ -73,21 +75,6 @@ class ParameterServer:
             if complaint is not None:
                 raise refusal(name, complaint)
 
-    def _declare(self, entry: Setting) -> Value:
-        override = overrides_of(self._node).get(entry.name)
-        default: Any = list(entry.default) if isinstance(entry.default, tuple) else entry.default
-        if override is not None and isinstance(default, float) and override.type_ == Parameter.Type.INTEGER:
-            overrides_of(self._node)[entry.name] = Parameter(entry.name, value=float(override.value))
-        try:
-            declared = self._node.declare_parameter(entry.name, default, descriptor_of(entry))
-            value = as_setting_value(declared.value)
-            complaint = complaint_about(entry, value)
-        except (ParameterException, InvalidParameterException, TypeError, ValueError) as error:
-            complaint, value = str(error), entry.default
-        if complaint is not None:
-            raise refusal(entry.name, complaint)
-        return value
-
     def _check(self, parameters: Iterable[Parameter]) -> SetParametersResult:
         parameters = list(parameters)
         if any(not parameter.name for parameter in parameters):  # rclpy takes it for declared
@@ -112,6 +99,27 @@ class ParameterServer:
             self._node.get_logger().error(
                 f"{', '.join(changes)} changed, but the node could not act on it: {type(error).__name__}: {error}"
             )
+
+
+def declare_setting(node: Node, entry: Setting) -> Value:
+    """Declare a parameter and return its value: what was given at start, else the default.
+
+    Raises:
+        InputError: the value given has a wrong type or range.
+    """
+    override = overrides_of(node).get(entry.name)
+    default: Any = list(entry.default) if isinstance(entry.default, tuple) else entry.default
+    if override is not None and isinstance(default, float) and override.type_ == Parameter.Type.INTEGER:
+        overrides_of(node)[entry.name] = Parameter(entry.name, value=float(override.value))
+    try:
+        declared = node.declare_parameter(entry.name, default, descriptor_of(entry))
+        value = as_setting_value(declared.value)
+        complaint = complaint_about(entry, value)
+    except (ParameterException, InvalidParameterException, TypeError, ValueError) as error:
+        complaint, value = str(error), entry.default
+    if complaint is not None:
+        raise refusal(entry.name, complaint)
+    return value
 
 
 def refusal(name: str, complaint: str) -> InputError:
