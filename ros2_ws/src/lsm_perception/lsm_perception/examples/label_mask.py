@@ -55,7 +55,10 @@ class MaskParameters:
     frame: str = setting("odom", "Frame of the masks: z up, connected to the camera by tf.")
     ground_m: float = setting(0.0, "Height of the floor in that frame, metres.", low=-100, high=100)
     band_m: float = setting(0.15, "Points this near to the floor's height are floor, metres.", low=0.01, high=1)
-    height_m: float = setting(1.8, "Points higher above the floor are left out, metres.", low=0.05, high=10)
+    keepout_height_m: float = setting(
+        1.8, "Points higher above the floor do not close it, metres; 0.3 for what lies on it.", low=0.05, high=10
+    )
+    slow_height_m: float = setting(1.8, "The same for slow ground.", low=0.05, high=10)
     max_depth_m: float = setting(5.0, "Points further from the camera are left out, metres.", low=0.2, high=50)
     resolution_m: float = setting(0.05, "Side of a cell, metres.", low=0.01, high=1)
     size_m: float = setting(12.0, "Side of the masks, which follow the camera, metres.", low=1, high=100)
@@ -68,14 +71,14 @@ class MaskParameters:
     period_s: float = setting(1.0, "Shortest time between two messages of a mask, seconds.", low=0, high=60)
     tf_wait_s: float = setting(0.5, "How long an image waits for its transform, seconds.", low=0, high=10)
 
-    def ground(self) -> GroundMaskConfig:
-        """Return the limits of the masks."""
+    def ground(self, height_m: float) -> GroundMaskConfig:
+        """Return the limits of a mask of what is at most so high."""
         return GroundMaskConfig(
             resolution_m=self.resolution_m,
             size_m=self.size_m,
             ground_m=self.ground_m,
             band_m=self.band_m,
-            height_m=self.height_m,
+            height_m=height_m,
             points=self.points,
             looks=self.looks,
             memory_s=self.memory_s,
@@ -111,11 +114,12 @@ class LabelMask(Node):
         self.create_timer(max(self.parameters.period_s, 0.05), self._publish)
 
     def _wanted_masks(self) -> list[Mask]:
-        chosen, ground = self.parameters, self.parameters.ground()
+        chosen = self.parameters
         keepout, slow = words_of("keepout", chosen.keepout), words_of("slow", chosen.slow)
+        closed, slowed = chosen.ground(chosen.keepout_height_m), chosen.ground(chosen.slow_height_m)
         masks = [
-            Mask("keepout_mask", keepout, CLOSED, UNSAID, GroundMask(ground)),
-            Mask("speed_mask", slow, chosen.slow_percent, NO_LIMIT, GroundMask(ground)),
+            Mask("keepout_mask", keepout, CLOSED, UNSAID, GroundMask(closed)),
+            Mask("speed_mask", slow, chosen.slow_percent, NO_LIMIT, GroundMask(slowed)),
         ]
         if not keepout and not slow:
             self.get_logger().warning("Neither keepout nor slow names a word: no mask will be published.")
