@@ -32,7 +32,7 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--rate", type=float, default=0.3, help="speed of the recording; a slow machine needs less")
     parser.add_argument("--keepout", default="rug", help="words whose ground is closed")
     parser.add_argument("--slow", default="chair", help="words on whose ground the robot is slow")
-    parser.add_argument("--target", default="sofa", help="where the robot shall go")
+    parser.add_argument("--target", default="bed", help="where the robot shall go")
     given = parser.parse_args(words)
     with tempfile.TemporaryDirectory() as folder:
         listener = play(given, Path(folder))
@@ -64,13 +64,13 @@ def play(given: argparse.Namespace, logs: Path) -> PictureListener | None:
     source = read_source(sample_path(), None, 0.0)
     # The recording's odom is where its camera looked first, a little downwards; the robot's map is level.
     T_map_odom = sample_walk(source.images)[0] @ np.linalg.inv(T_BASE_CAMERA)
-    bringup = [*source.bringup_words(), f"queries:={', '.join(QUERIES)}"]
+    bringup = [*source.topics.bringup_words(), f"queries:={', '.join(QUERIES)}"]
     masks = {"keepout": given.keepout, "slow": given.slow, "frame": "map", "keepout_height_m": 0.3}
     goal = {"target": given.target, "frame": "map", "max_age_s": 0.0, "standoff_m": 0.5}
     with ExitStack() as stack:
         node = Child("lsm_perception.bringup", bringup, logs / "node.log", environment)
         stack.callback(node.stop)
-        remaps = ["--ros-args", "-r", f"camera_info:={source.info_topic}"]
+        remaps = ["--ros-args", "-r", f"camera_info:={source.topics.info_topic}"]
         listener = stack.enter_context(
             together(
                 lambda: PictureListener("map", T_map_odom, given.target),
