@@ -5,8 +5,11 @@ Defaults live here, YAML only overrides them. The dotted path of a field is the 
 
 from __future__ import annotations
 
+import dataclasses
 import sys
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 
 from lsm_core.backends import backend_names
@@ -122,15 +125,29 @@ def documentation() -> str:
         "works for every topic (history, depth, reliability, durability). `config/parameters.schema.json` says the",
         "same to an editor that knows YAML schemas: `# yaml-language-server: $schema=PATH` in a file's first line.",
         "",
-        "| name | type | default | range | changeable | meaning |",
-        "|---|---|---|---|---|---|",
     ]
-    for entry in settings():
-        lines.append(
+    purposes = {"": "The model, its device, the cameras, the frames.", **group_purposes()}
+    for group, entries in groupby(settings(), key=lambda entry: entry.name.rpartition(".")[0]):
+        lines += [f"## {group or 'The node'}", "", purposes[group], "", *table(entries), ""]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def group_purposes() -> dict[str, str]:
+    """Return the first line of each group's docstring, by the group's name."""
+    factories = {entry.name: entry.default_factory for entry in dataclasses.fields(NodeParameters)}
+    kinds = {name: kind for name, kind in factories.items() if isinstance(kind, type)}
+    return {name: (kind.__doc__ or "").splitlines()[0] for name, kind in kinds.items()}
+
+
+def table(entries: Iterable[Setting]) -> Iterator[str]:
+    """Yield the lines of one group's table."""
+    yield "| name | type | default | range | changeable | meaning |"
+    yield "|---|---|---|---|---|---|"
+    for entry in entries:
+        yield (
             f"| `{entry.name}` | {type_name(entry.default)} | `{default_text(entry.default)}` "
             f"| {entry.spec.range_text} | {'no' if entry.spec.read_only else 'yes'} | {entry.spec.description} |"
         )
-    return "\n".join(lines) + "\n"
 
 
 def main() -> int:
