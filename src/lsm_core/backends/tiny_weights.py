@@ -40,7 +40,9 @@ def read_card(weights: Path) -> WeightsCard:
     try:
         card = json.loads(path.read_text(encoding="utf-8"))
         if card["format"] != FORMAT:
-            raise WeightsError(f"{path} has format {card['format']}, this version reads {FORMAT}.")
+            raise WeightsError(
+                f"{path} has format {card['format']}, this version reads {FORMAT}.", restore(weights)
+            )
         return WeightsCard(
             card["sha256"], int(card.get("bytes", 0)), TinyConfig(**card["network"]), card["training"]
         )

@@ -18,6 +18,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from lsm_core.cli.guide import section_of
 from lsm_core.errors import LsmError
 
 WIDTH_OF_FILES = 160  # where output goes into a file or a pipe, tables keep their columns
@@ -30,11 +31,13 @@ err = Console(stderr=True, highlight=False)
 
 def print_error(error: LsmError, as_json: bool) -> None:
     """Say what went wrong and what to do: one red line, or one JSON object on standard output."""
+    section = section_of(error)
     if as_json:
-        print_json({"ok": False, "code": error.code, "message": error.message, "fix": error.fix})
+        print_json({"ok": False, "code": error.code, "message": error.message, "fix": error.fix, "see": section})
         return
     fix = f" [not bold]Fix: {_plain(error.fix)}[/]" if error.fix else ""
-    err.print(f"[bold red]Error ({error.code}):[/] [red]{_plain(error.message)}{fix}[/]", soft_wrap=True)
+    see = f" [not bold]See {section}[/]" if section else ""
+    err.print(f"[bold red]Error ({error.code}):[/] [red]{_plain(error.message)}{fix}{see}[/]", soft_wrap=True)
 
 
 def print_json(data: Any) -> None:

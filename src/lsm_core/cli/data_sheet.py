@@ -35,7 +35,9 @@ def inspection_sheet(dataset: Dataset, reports: list[SceneReport]) -> RgbImage:
             rows.append([Panel(_labels(v), "labels") for v in views])
     if not rows:
         first = next((p for r in reports for p in r.problems), "there is no frame")
-        raise FileFormatError(f"No picture of '{dataset.root}' can be shown: {first}")
+        raise FileFormatError(
+            f"No picture of '{dataset.root}' can be shown: {first}", "See `lsm data inspect` for every fault."
+        )
     title = f"{dataset.format}: {dataset.root.resolve().name}"
     return compose_sheet(title, f"{scene_count(dataset)}. {dataset.layout}", rows, max_row_height=ROW_HEIGHT)
 

@@ -120,7 +120,7 @@ def query_bag(
         frames = bag.frames(image_topic)
         first: Frame | None = next(frames, None)
         if first is None:
-            raise InputError(f"'{path}' has no images on {image_topic}.")
+            raise InputError(f"'{path}' has no images on {image_topic}.", "Record the topic, or name another.")
         asked.start_ns = first.stamp_ns
         odometry = bag.camera_trajectory(first.frame_id) if options.odometry else None
         mapper = BagMapper(backend, odometry, asked.label)

@@ -173,7 +173,7 @@ def _reconstruct_bag(
         frames = bag.frames(image_topic)
         first = next(frames, None)
         if first is None:
-            raise InputError(f"'{path}' has no images on {image_topic}.")
+            raise InputError(f"'{path}' has no images on {image_topic}.", "Record the topic, or name another.")
         truth = bag.camera_trajectory(first.frame_id)
         mapper = BagMapper(load_model(choice), truth if use_odometry else None)
         with progress_bar(disable=as_json) as bar:

@@ -30,7 +30,10 @@ def decode_depth(message: Any) -> NDArray[np.float32]:
     height, width, step = int(message.height), int(message.width), int(message.step)
     data = np.frombuffer(memoryview(message.data), np.uint8)
     if height < 1 or width < 1 or step < width * dtype.itemsize or len(data) < step * height:
-        raise FileFormatError(f"A depth image of {width}x{height} with step {step} has {len(data)} bytes.")
+        raise FileFormatError(
+            f"A depth image of {width}x{height} with step {step} has {len(data)} bytes.",
+            "The recorded driver fills its messages wrongly: mend it, or take another topic.",
+        )
     rows = np.ascontiguousarray(data[: step * height].reshape(height, step)[:, : width * dtype.itemsize])
     return _metres(rows.view(dtype))
 

@@ -47,7 +47,10 @@ def decode_raw(message: Any) -> NDArray[np.uint8]:
     height, width, step = int(message.height), int(message.width), int(message.step)
     data = np.frombuffer(memoryview(message.data), np.uint8)
     if height < 1 or width < 1 or step < width * size or len(data) < step * height:
-        raise FileFormatError(f"An image of {width}x{height} '{encoding}' with step {step} has {len(data)} bytes.")
+        raise FileFormatError(
+            f"An image of {width}x{height} '{encoding}' with step {step} has {len(data)} bytes.",
+            "The recorded driver fills its messages wrongly: mend it, or take another topic.",
+        )
     pixels = data[: step * height].reshape(height, step)[:, : width * size]
     pixels = pixels.reshape(height, width) if size == 1 else pixels.reshape(height, width, size)
     if conversion is None:
@@ -66,5 +69,8 @@ def decode_compressed(message: Any) -> NDArray[np.uint8]:
     flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
     image = cv2.imdecode(data, flags)
     if image is None:
-        raise FileFormatError(f"A compressed image (format '{message.format}') cannot be decoded.")
+        raise FileFormatError(
+            f"A compressed image (format '{message.format}') cannot be decoded.",
+            "Look whether the recording is damaged, or take another topic.",
+        )
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)

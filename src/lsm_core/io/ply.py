@@ -99,7 +99,7 @@ def read_ply(path: str | Path) -> PlyFile:
         return PlyFile(_read_ascii(body, header.count, dtype, file), comments, no_triangles)
     size = header.count * dtype.itemsize
     if len(body) < size:
-        raise FileFormatError(f"'{file}' is cut off: {len(body)} of {size} bytes of vertices.")
+        raise FileFormatError(f"'{file}' is cut off: {len(body)} of {size} bytes of vertices.", "Copy it again.")
     vertices = np.frombuffer(body, dtype, header.count).copy()
     return PlyFile(vertices, comments, _read_triangles(body[size:], header, file))
 

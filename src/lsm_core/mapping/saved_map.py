@@ -77,7 +77,9 @@ class MapKeyframe:
             with Image.open(io.BytesIO(self.thumbnail), formats=("JPEG",)) as opened:
                 return np.array(opened.convert("RGB"), np.uint8)
         except (FileFormatError, OSError, ValueError, SyntaxError) as error:
-            raise InputError(f"The thumbnail of keyframe {self.id} is damaged: {error}.") from error
+            raise InputError(
+                f"The thumbnail of keyframe {self.id} is damaged: {error}.", "Save the map again."
+            ) from error
 
 
 @dataclass(frozen=True, eq=False)

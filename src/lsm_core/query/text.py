@@ -13,7 +13,7 @@ from torch import Tensor
 
 from lsm_core.errors import InputError, WeightsError
 from lsm_core.nn.bert import BertConfig, BertEncoder, sentence_embedding
-from lsm_core.query.minilm_weights import find_model_folder, load_state, verify_files
+from lsm_core.query.minilm_weights import REINSTALL, find_model_folder, load_state, verify_files
 
 EMBEDDING_DIM = 384
 MAX_TOKENS = 256
@@ -107,7 +107,7 @@ class MiniLmTextEncoder:
             try:
                 network.load_state_dict(load_state(self._folder, config.depth), strict=True, assign=True)
             except RuntimeError as error:
-                raise WeightsError(f"The text encoder's tensors do not fit: {error}") from error
+                raise WeightsError(f"The text encoder's tensors do not fit: {error}.", REINSTALL) from error
             self._network = network.eval().requires_grad_(False).to(self._device)
             self._tokenizer = _load_tokenizer(self._folder / "tokenizer.json")
         return self._network, self._tokenizer
@@ -118,7 +118,7 @@ def _load_tokenizer(path: Path) -> Tokenizer:
     try:
         tokenizer = Tokenizer.from_file(str(path))
     except Exception as error:  # tokenizers raises plain Exception
-        raise WeightsError(f"The tokenizer {path.name} cannot be read: {error}.") from error
+        raise WeightsError(f"The tokenizer {path.name} cannot be read: {error}.", REINSTALL) from error
     tokenizer.enable_truncation(MAX_TOKENS)
     tokenizer.enable_padding(pad_id=0, pad_token="[PAD]")
     return tokenizer

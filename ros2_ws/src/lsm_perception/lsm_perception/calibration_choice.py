@@ -11,6 +11,7 @@ from lsm_perception.calibration import Calibration
 from lsm_perception.conversions.camera_info import calibration_from_info
 from lsm_perception.conversions.errors import BadMessageError, UnusableInfoError
 from lsm_perception.source_image import SourceImage
+from lsm_perception.symptoms import Symptom, see
 
 CALIBRATED = "calibrated"
 IMAGE_ONLY = "image-only"
@@ -99,7 +100,8 @@ class CalibrationChoice:
             return Calibration(*size), f"{IMAGE_ONLY}: no camera_info has come"
         try:
             if info.header.frame_id not in ("", image.frame_id):
-                fault = f"camera_info is of frame '{info.header.frame_id}', the image of '{image.frame_id}'."
+                frames = f"camera_info is of frame '{info.header.frame_id}', the image of '{image.frame_id}'."
+                fault = f"{frames} Fix: publish both under one frame_id."
             else:
                 found = calibration_from_info(info, *size, self._rectified)
                 if found is not None:
@@ -110,7 +112,7 @@ class CalibrationChoice:
         except BadMessageError as error:
             self._state = f"{REFUSED}: {error}"
             raise
-        self._problem(f"{fault} The image is used without intrinsics.")
+        self._problem(see(f"{fault} The image is used without intrinsics.", Symptom.CAMERA_INFO))
         return Calibration(*size), f"{IMAGE_ONLY}: {fault}"
 
 

@@ -26,6 +26,7 @@ from lsm_perception.parameters import NodeParameters
 from lsm_perception.products import Candidate
 from lsm_perception.source_image import SourceImage
 from lsm_perception.stream_ports import CandidateQueue, ImageGate
+from lsm_perception.symptoms import Symptom, see
 from lsm_perception.timings import Timings
 from lsm_perception.topic_events import TopicEvents
 
@@ -139,14 +140,14 @@ class CameraStream:
         try:
             self.depth.add(message)
         except (BadMessageError, ValueError) as error:
-            self._hooks.problem(f"A depth image is not used: {error}")
+            self._hooks.problem(see(f"A depth image is not used: {error}", Symptom.MASKS_AND_DEPTH))
 
     def on_mask(self, message: Image) -> None:
         """Keep a mask of moving things; a malformed one is reported and forgotten."""
         try:
             self.masks.add(message)
         except BadMessageError as error:
-            self._hooks.problem(f"A mask is not used: {error}")
+            self._hooks.problem(see(f"A mask is not used: {error}", Symptom.MASKS_AND_DEPTH))
 
     def _take(self, make: Callable[[float], SourceImage]) -> None:
         """Bring one image to its end or to the worker; whatever happens, its account is settled."""
@@ -167,18 +168,24 @@ class CameraStream:
             self._hooks.refused(image, reason, decision)
         except BadMessageError as error:
             ticket.drop(error.reason)
-            self._hooks.problem(str(error))
+            camera_info = error.reason is Drop.BAD_CAMERA_INFO
+            self._hooks.problem(see(str(error), Symptom.CAMERA_INFO if camera_info else Symptom.IMAGE_FORMAT))
         except Exception as error:
             ticket.drop(Drop.INTERNAL)
-            logger.exception("Taking an image failed; the node goes on.")
-            self._hooks.problem(f"{type(error).__name__}: {error}")
+            logger.exception(see("Taking an image failed; the node goes on.", Symptom.INTERNAL_ERRORS))
+            self._hooks.problem(see(f"{type(error).__name__}: {error}", Symptom.INTERNAL_ERRORS))
 
     def _judge(self, image: SourceImage) -> tuple[Candidate | None, str, KeyframeDecision | None]:
+        if image.stamp_ns <= 0:
+            line = "The stamp of the images is zero: they are dropped. Fix: let the driver stamp them."
+            self._hooks.problem(see(line, Symptom.CLOCK))
+            return None, Drop.BAD_STAMP, None
         if self._too_old(image.stamp_ns):
-            self._hooks.problem(
+            line = (
                 f"Images are {-self.stamp_offset_s:.1f} s behind this node's clock and dropped as stale: "
                 "synchronise the clocks; play a bag with --clock and use_sim_time, or set input.max_age_s to 0."
             )
+            self._hooks.problem(see(line, Symptom.STALE_IMAGES))
             return None, Drop.STALE, None
         if self._gate.changed_format(image):
             self._hooks.reset("the images have another size, encoding or frame_id")
@@ -204,7 +211,7 @@ class CameraStream:
             return
         complaint = self._watch.unusable(drop, image.stamp_ns, self._parameters.input.unusable_s)
         if complaint:
-            self._hooks.problem(complaint)
+            self._hooks.problem(see(complaint, Symptom.UNUSABLE_IMAGES))
 
     def _too_old(self, stamp_ns: int) -> bool:
         limit_s = self._parameters.input.max_age_s

@@ -18,6 +18,7 @@ from lsm_perception.parameter_checks import contradiction
 from lsm_perception.parameters import NodeParameters, settings
 from lsm_perception.qos import override_complaint
 from lsm_perception.settings import Setting, Spec, Value, replaced
+from lsm_perception.symptoms import Symptom, see
 
 OWN_TO_RCLPY = ("use_sim_time", "start_type_description_service")
 QOS = "qos_overrides."
@@ -52,7 +53,8 @@ class ParameterServer:
         self._refuse_bad_qos()
         for name in unknown_overrides(node, self._settings):
             hint = nearest(name, self._settings)
-            node.get_logger().warning(f"Parameter '{name}' is not one of this node's; it has no effect.{hint}")
+            line = f"Parameter '{name}' is not one of this node's; it has no effect.{hint}"
+            node.get_logger().warning(see(line, Symptom.PARAMETERS))
 
     @property
     def tree(self) -> NodeParameters:
@@ -65,9 +67,8 @@ class ParameterServer:
         declared = [QOS + rest for rest in self._node.get_parameters_by_prefix(QOS[:-1])]
         for name in overrides_of(self._node):
             if name.startswith(QOS) and name not in declared:
-                self._node.get_logger().warning(
-                    f"Parameter '{name}' has no effect: no such topic is open.{nearest(name, declared)}"
-                )
+                line = f"Parameter '{name}' has no effect: no such topic is open.{nearest(name, declared)}"
+                self._node.get_logger().warning(see(line, Symptom.PARAMETERS))
 
     def _refuse_bad_qos(self) -> None:
         for name, parameter in overrides_of(self._node).items():
@@ -96,9 +97,11 @@ class ParameterServer:
         try:
             self._on_change(self.tree)
         except Exception as error:  # whoever asked must get a reply
-            self._node.get_logger().error(
-                f"{', '.join(changes)} changed, but the node could not act on it: {type(error).__name__}: {error}"
+            line = (
+                f"{', '.join(changes)} changed, but the node could not act on it: {type(error).__name__}: {error}. "
+                "Fix: set it back, or configure the node anew."
             )
+            self._node.get_logger().error(see(line, Symptom.PARAMETERS))
 
 
 def declare_setting(node: Node, entry: Setting) -> Value:

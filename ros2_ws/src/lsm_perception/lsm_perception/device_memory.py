@@ -8,6 +8,7 @@ import logging
 import torch
 
 from lsm_perception.process_memory import return_free_memory
+from lsm_perception.symptoms import Symptom, see
 
 logger = logging.getLogger(__name__)
 
@@ -23,5 +24,8 @@ def give_back_memory() -> None:
         if torch.cuda.is_available() and torch.cuda.is_initialized():
             torch.cuda.empty_cache()
     except RuntimeError as error:  # a lost device
-        logger.warning("Device memory could not be given back: %s", error)
+        logger.warning(
+            see("Device memory could not be given back: %s. Fix: start the process anew.", Symptom.DEVICE_LOST),
+            error,
+        )
     return_free_memory()

@@ -12,6 +12,7 @@ from std_msgs.msg import Header
 
 from lsm_core.mapping import ScaleEstimate, ScaleState
 from lsm_perception.health import CameraHealth, Health
+from lsm_perception.symptoms import Symptom, see
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 ACTIVE = "active"
@@ -64,11 +65,12 @@ class DiagnosticsMaker:
     def _model(self, health: Health) -> DiagnosticStatus:
         level, text = OK, health.state
         if health.degraded:
-            level, text = WARN, f"DEGRADED: {health.degraded}"
+            level, text = WARN, see(f"DEGRADED: {health.degraded}", Symptom.OUT_OF_MEMORY)
         if health.device_fault:
-            level, text = ERROR, f"the device is lost: {health.device_fault}"
+            level, text = ERROR, see(f"the device is lost: {health.device_fault}", Symptom.DEVICE_LOST)
         elif health.state == ACTIVE and not health.worker_alive:
-            level, text = ERROR, "the inference thread is gone: deactivate and activate the node"
+            text = see("the inference thread is gone: deactivate and activate the node", Symptom.INTERNAL_ERRORS)
+            level = ERROR
         values: dict[str, object] = {
             "state": health.state,
             "backend": health.backend,
@@ -86,7 +88,9 @@ class DiagnosticsMaker:
         return self._status("model", level, text, values)
 
     def _qos(self, health: Health) -> DiagnosticStatus:
-        level, text = (WARN, "; ".join(health.incompatible)) if health.incompatible else (OK, "compatible")
+        level, text = OK, "compatible"
+        if health.incompatible:
+            level, text = WARN, see("; ".join(health.incompatible), Symptom.QOS)
         return self._status("qos", level, text, health.events)
 
     def _camera(self, camera: CameraHealth, health: Health) -> DiagnosticStatus:
@@ -112,7 +116,11 @@ class DiagnosticsMaker:
 
     def _scale(self, camera: CameraHealth, scale: ScaleEstimate) -> DiagnosticStatus:
         level = WARN if scale.state is ScaleState.DEGRADED else OK
-        why = f": {camera.scale_reason}" if camera.scale_reason else ""
+        text = f"scale {scale.state.value}"
+        if camera.scale_reason:
+            text = f"{text}: {camera.scale_reason}"
+        if level != OK or camera.scale_reason:
+            text = see(text, Symptom.NO_METRES)
         values = {
             "state": scale.state.value,
             "source": scale.source.value,
@@ -122,7 +130,7 @@ class DiagnosticsMaker:
             "samples": scale.samples,
             "reason": camera.scale_reason,
         }
-        return self._status(named("scale", camera), level, f"scale {scale.state.value}{why}", values)
+        return self._status(named("scale", camera), level, text, values)
 
     def _rate(self, name: str, count: int) -> str:
         """Return how fast a counter grew since the last message, Hz; empty the first time and after a reset."""

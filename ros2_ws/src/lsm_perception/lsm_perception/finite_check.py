@@ -10,6 +10,7 @@ from torch import Tensor
 
 from lsm_core.types import Gaussians, Prediction, ViewFeatures
 
+NON_FINITE_FIX = "Fix: check the weights (lsm weights verify), or take another device."
 # Figures that the pose gate and ~/pair_pose count with; others may be NaN for "unknown".
 COUNTED_STATS = ("inliers", "matches")
 

@@ -25,6 +25,7 @@ from lsm_perception.calibration import Calibration
 from lsm_perception.parameters import NodeParameters
 from lsm_perception.source_image import Gray, SourceImage
 from lsm_perception.stamp_guard import StampGuard, StampVerdict
+from lsm_perception.symptoms import Symptom, see
 
 logger = logging.getLogger(__name__)
 
@@ -152,7 +153,7 @@ class CameraGate:
         if verdict is StampVerdict.JUMPED_BACK:
             raise TimeJumpedBack
         if verdict is StampVerdict.JUMPED_AHEAD:
-            logger.warning("The images' stamps jumped ahead; going on.")
+            logger.warning(see("The images' stamps jumped ahead; going on.", Symptom.CLOCK))
         return Drop.BAD_STAMP if verdict is StampVerdict.BAD else None
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from lsm_perception.graph import Graph, names_of
 from lsm_perception.loss_watch import LossWatch
+from lsm_perception.symptoms import Symptom, see
 from lsm_perception.time_watch import ClockState
 from lsm_perception.watchdog import Watchdog, Watched
 
@@ -49,7 +50,7 @@ class InputWatch:
         """Log once why there are no metres from a camera whose images have come for a while."""
         if images >= MISSED_AFTER:
             name = f" from camera {camera}" if camera else ""
-            line = f"no metres{name} yet: {reason}"
+            line = see(f"no metres{name} yet: {reason}", Symptom.NO_METRES)
             self._watchdog.report(f"scale of {camera}", line, float("inf"), "no metres")
 
     def forget(self) -> None:
@@ -64,10 +65,11 @@ class InputWatch:
             return ""
         publishers = self._graph.publishers(CLOCK)
         who = f"publishers {names_of(publishers)}" if publishers else "nobody publishes it"
-        return (
+        line = (
             f"this node's clock stands at zero: use_sim_time is true and nothing comes on {CLOCK} ({who}); "
             "play the bag with --clock, or set use_sim_time:=false"
         )
+        return see(line, Symptom.CLOCK)
 
 
 def streams_of(runtime: Runtime) -> list[CameraStream]:

@@ -6,11 +6,11 @@ import time
 from collections.abc import Callable, Iterable
 
 from lsm_perception.listener import Listener
+from lsm_perception.symptoms import Symptom, see
 
 WINDOW_S = 30.0
 SHARE = 0.2
 AT_LEAST = 10
-GUIDE = "docs/troubleshooting.md"
 
 
 class LossWatch:
@@ -36,7 +36,8 @@ class LossWatch:
     def _judge(self, heard: Listener, received: int, lost: int) -> None:
         if lost >= AT_LEAST and lost > SHARE * (received + lost):
             share = 100 * lost / (received + lost)
-            self._warn(
+            line = (
                 f"{share:.0f} % of {heard.name} on {heard.topic} ({lost} of {received + lost}) were lost on the "
-                f"way or came faster than they are taken. See {GUIDE}."
+                "way or came faster than they are taken."
             )
+            self._warn(see(line, Symptom.LOST_IMAGES))

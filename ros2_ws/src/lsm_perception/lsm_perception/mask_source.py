@@ -15,6 +15,7 @@ from lsm_perception.conversions.errors import BadMessageError
 from lsm_perception.conversions.images import check_image
 from lsm_perception.conversions.stamps import stamp_to_ns
 from lsm_perception.source_image import SourceImage
+from lsm_perception.symptoms import Symptom, see
 
 KEPT = 30
 ENCODINGS = ("mono8", "8UC1")
@@ -65,7 +66,7 @@ class MaskSource:
         stamp_ns, message = min(messages, key=lambda kept: abs(kept[0] - image.stamp_ns))
         fault = self._misfit(message, stamp_ns, image)
         if fault:
-            self._problem(f"{fault}: no mask is used.")
+            self._problem(see(f"{fault}: no mask is used.", Symptom.MASKS_AND_DEPTH))
             return None
         rows = np.frombuffer(message.data, np.uint8).reshape(message.height, message.step)
         return np.asarray(rows[:, : message.width] != 0)
@@ -76,9 +77,12 @@ class MaskSource:
         if apart_ns > self._max_age_ns:
             return f"The nearest mask is {apart_ns * 1e-9:.3f} s from the image (see input.mask_max_age_s)"
         if (message.width, message.height) != (image.width, image.height):
-            return f"The mask is {message.width}x{message.height}, the image {image.width}x{image.height}"
+            due = f"{image.width}x{image.height}"
+            return f"The mask is {message.width}x{message.height}, it must be {due} as the image"
         if message.header.frame_id not in ("", image.frame_id):
-            return f"The mask is of frame '{message.header.frame_id}', the image of '{image.frame_id}'"
+            return (
+                f"The mask is of frame '{message.header.frame_id}', it must be of the image's, '{image.frame_id}'"
+            )
         return ""
 
     def clear(self) -> None:

@@ -12,6 +12,8 @@ import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from lsm_perception.symptoms import Symptom, see
+
 if TYPE_CHECKING:
     from lsm_perception.models import BackendLoader
 
@@ -30,7 +32,8 @@ def missing_requirement() -> str | None:
     """Return one line that names the first missing package and the fix, or None."""
     for name, fix in REQUIREMENTS.items():
         if importlib.util.find_spec(name) is None:
-            return f"lsm_perception: Python package '{name}' is missing in {sys.executable}. Fix: {fix}."
+            line = f"lsm_perception: Python package '{name}' is missing in {sys.executable}. Fix: {fix}."
+            return see(line, Symptom.NOT_STARTING)
     return None
 
 
@@ -59,6 +62,7 @@ def main(arguments: Sequence[str] | None = None, load: BackendLoader | None = No
 def run(argv: list[str], stop: threading.Event, load: BackendLoader | None = None) -> int:
     """Create and spin the node until `stop` is set or the node ends itself; return the exit code."""
     import rclpy
+    from rclpy.impl.implementation_singleton import rclpy_implementation
     from rclpy.signals import SignalHandlerOptions
 
     from lsm_core.errors import LsmError
@@ -71,12 +75,13 @@ def run(argv: list[str], stop: threading.Event, load: BackendLoader | None = Non
     limit_heaps()
     sys.setswitchinterval(SWITCH_S)
     use_profile()
-    rclpy.init(args=argv, signal_handler_options=SignalHandlerOptions.NO)
     logging.basicConfig(level=logging.INFO, handlers=[RosLogHandler()])
     try:
+        rclpy.init(args=argv, signal_handler_options=SignalHandlerOptions.NO)
         node = PerceptionNode() if load is None else PerceptionNode(load)
-    except LsmError as error:
-        print(f"lsm_perception: {error}", file=sys.stderr)
+    except (LsmError, rclpy_implementation.RCLError) as error:  # the latter: SROS2 has no keys for this node
+        line = " ".join(str(error).split())
+        print(see(f"lsm_perception: {line}", Symptom.NOT_STARTING), file=sys.stderr)
         rclpy.try_shutdown()
         return EXIT_FAILURE
     executor = NodeExecutor()

@@ -9,6 +9,7 @@ from rclpy.exceptions import InvalidHandle
 from rclpy.executors import ExternalShutdownException, ShutdownException
 
 from lsm_perception.pool_executor import PoolExecutor
+from lsm_perception.symptoms import Symptom, see
 
 THREADS = 8
 SPIN_S = 0.2
@@ -34,7 +35,7 @@ class NodeExecutor(PoolExecutor):
                 logger.debug("An entity was destroyed while the executor looked at it: %s", error)
             except Exception:
                 if not done():
-                    logger.exception("The executor stumbled; the node goes on.")
+                    logger.exception(see("The executor stumbled; the node goes on.", Symptom.INTERNAL_ERRORS))
 
     def finish(self, timeout_s: float) -> bool:
         """Run no more callbacks and wait for those in work; False when one did not end in time."""

@@ -28,6 +28,7 @@ from lsm_perception.parameters import NodeParameters
 from lsm_perception.process_memory import return_free_memory
 from lsm_perception.runtime import Runtime
 from lsm_perception.services import Services
+from lsm_perception.symptoms import Symptom, see
 from lsm_perception.transitions import Transitions
 
 EXIT_DEVICE_LOST = 3
@@ -49,7 +50,8 @@ def reported(transition: Transition) -> Transition:
             with node.transitions.turn():
                 return transition(node, state)
         except Exception:
-            node.get_logger().error(f"{transition.__name__} failed:\n{traceback.format_exc()}")
+            line = see(f"{transition.__name__} failed.", Symptom.INTERNAL_ERRORS)
+            node.get_logger().error(f"{line}\n{traceback.format_exc()}")
             return TransitionCallbackReturn.ERROR
 
     return logged
@@ -102,7 +104,7 @@ class PerceptionNode(LifecycleNode):
         """Load and warm up the model, and create publishers and services."""
         complaint = self._build(self._server.tree)
         if complaint:
-            self.get_logger().error(f"Cannot configure: {complaint}")
+            self.get_logger().error(see(f"Cannot configure: {complaint}", Symptom.CANNOT_CONFIGURE))
             self._release()
             return TransitionCallbackReturn.FAILURE
         assert self._runtime is not None
@@ -122,14 +124,16 @@ class PerceptionNode(LifecycleNode):
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stop listening and working; what is known stays. With a fault this fails: all is freed."""
         if self._runtime is not None and not self._runtime.stop(DEACTIVATE_S):
-            self.get_logger().warning("An inference is still running; its result will not be published.")
+            line = "An inference is still running; its result will not be published."
+            self.get_logger().warning(see(line, Symptom.LIFECYCLE))
         return TransitionCallbackReturn.ERROR if self._fault else super().on_deactivate(state)
 
     @reported
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Free the device; refused while an inference still uses it."""
         if self._runtime is not None and not self._runtime.stop(CLEANUP_S):
-            self.get_logger().error("Cannot clean up: an inference is still running. Try again later.")
+            line = "Cannot clean up: an inference is still running. Try again later."
+            self.get_logger().error(see(line, Symptom.LIFECYCLE))
             return TransitionCallbackReturn.FAILURE
         self._release()
         return TransitionCallbackReturn.ERROR if self._fault else super().on_cleanup(state)
@@ -142,7 +146,10 @@ class PerceptionNode(LifecycleNode):
 
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Free everything, so the node can be configured again."""
-        self.get_logger().error("A transition failed; the node is unconfigured now.")
+        line = (
+            "A transition failed; the node is unconfigured now. Fix: mend what was logged before, configure anew."
+        )
+        self.get_logger().error(see(line, Symptom.LIFECYCLE))
         self._release()
         self._fault = ""
         return TransitionCallbackReturn.SUCCESS
@@ -194,7 +201,8 @@ class PerceptionNode(LifecycleNode):
             try:
                 step()
             except Exception as error:
-                self.get_logger().error(f"Freeing something failed: {one_line(error)}")
+                line = f"Freeing something failed: {one_line(error)}"
+                self.get_logger().error(see(line, Symptom.INTERNAL_ERRORS))
 
     def _fail(self, reason: str) -> None:
         """Note, in any thread, that work cannot go on; the executor does what `fatal_action` says."""
@@ -206,7 +214,8 @@ class PerceptionNode(LifecycleNode):
             if not open_ or not self._fault:
                 return
             action = self._server.tree.fatal_action
-            self.get_logger().fatal(f"Work cannot go on: {self._fault}. fatal_action: {action}.")
+            line = f"Work cannot go on: {self._fault}. fatal_action: {action}. Fix: start the process anew."
+            self.get_logger().fatal(see(line, Symptom.DEVICE_LOST))
             if self._runtime is not None:
                 self._publish_diagnostics(self._runtime)
                 self._runtime.publishers.wait_until_heard("diagnostics", LAST_WORDS_S)

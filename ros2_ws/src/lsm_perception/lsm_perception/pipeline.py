@@ -18,7 +18,7 @@ from lsm_perception.accounting import Drop
 from lsm_perception.beside import Beside
 from lsm_perception.conversions.errors import BadMessageError
 from lsm_perception.dynamic_pixels import DynamicPixels, without_dynamic
-from lsm_perception.finite_check import non_finite_features, non_finite_prediction
+from lsm_perception.finite_check import NON_FINITE_FIX, non_finite_features, non_finite_prediction
 from lsm_perception.floor_finder import FloorFinder
 from lsm_perception.gate import CameraGate
 from lsm_perception.keyframe_ids import KeyframeIds
@@ -29,6 +29,7 @@ from lsm_perception.products import Candidate, Keyframe, Matrix, NamedPoints, Pr
 from lsm_perception.rig_pair import RigPair, RigPairer
 from lsm_perception.segmentation import Segmenter
 from lsm_perception.source_image import Rgb, SourceImage
+from lsm_perception.symptoms import Symptom, see
 from lsm_perception.timings import Timings
 from lsm_perception.worker import Job
 
@@ -138,6 +139,7 @@ class Pipeline:
         except DroppedError as error:
             self._drop(job, error.reason, str(error))
         except BadMessageError as error:
+            self._sinks.problem(see(str(error), Symptom.IMAGE_FORMAT))
             self._drop(job, error.reason, str(error))
         except LsmError as error:
             self.give_up(job, str(error))
@@ -201,7 +203,7 @@ class Pipeline:
             encoded = self._backend.encode(image, candidate.calibration.K)
             bad = non_finite_features(encoded)
             if bad is not None:
-                raise DroppedError(Drop.NON_FINITE, f"The model's answer is not finite: {bad}.")
+                raise DroppedError(Drop.NON_FINITE, f"The model's answer is not finite: {bad}. {NON_FINITE_FIX}")
         with self._timings.measure("odometry"):
             T_odom_cam = self._sinks.odometry(source.frame_id, source.stamp_ns)
             depth = self._sinks.depth(source.stamp_ns, source.width, source.height)
@@ -243,7 +245,7 @@ class Pipeline:
         prediction = self._backend.predict([first, newer.encoded], poses=poses)
         bad = non_finite_prediction(prediction)
         if bad is not None:
-            raise DroppedError(Drop.NON_FINITE, f"The model's answer is not finite: {bad}.")
+            raise DroppedError(Drop.NON_FINITE, f"The model's answer is not finite: {bad}. {NON_FINITE_FIX}")
         return prediction
 
     def _update(
@@ -315,7 +317,7 @@ class Pipeline:
     def _drop(self, job: Job[Candidate], reason: Drop, detail: str) -> None:
         logger.debug("Dropped a candidate keyframe: %s", detail)
         if reason in (Drop.BACKEND, Drop.NON_FINITE):
-            self._sinks.problem(detail)
+            self._sinks.problem(see(detail, Symptom.MODEL_ERRORS))
             self._mapper.pair_failed()
         job.ticket.drop(reason)
         if self._rig is not None:

@@ -18,6 +18,8 @@ from rclpy.executors import (
     TimeoutException,
 )
 
+from lsm_perception.symptoms import Symptom, see
+
 logger = logging.getLogger(__name__)
 
 
@@ -70,7 +72,8 @@ class PoolExecutor(MultiThreadedExecutor):
         if isinstance(error, InvalidHandle):
             logger.debug("A callback was due for an entity that has been destroyed meanwhile.")
         elif error is not None:
-            logger.error("A callback failed; the node goes on.", exc_info=error)
+            line = see("A callback failed; the node goes on.", Symptom.INTERNAL_ERRORS)
+            logger.error(line, exc_info=error)
 
     def _note_due(self, entity: Any, change: int) -> None:
         group = getattr(entity, "callback_group", None)

@@ -11,6 +11,7 @@ from lsm_perception_msgs.msg import ResultCode
 
 from lsm_core.errors import InputError, LsmError, QueryError, UnsupportedError
 from lsm_perception.parameter_groups import QueryParameters
+from lsm_perception.symptoms import Symptom, see
 
 logger = logging.getLogger(__name__)
 
@@ -55,7 +56,7 @@ def failure(error: Exception) -> tuple[str, str]:
     if isinstance(error, OSError):
         return ResultCode.IO_ERROR, str(error)
     if not isinstance(error, LsmError):
-        logger.exception("A service request failed; the node goes on.")
+        logger.exception(see("A service request failed; the node goes on.", Symptom.INTERNAL_ERRORS))
     return ResultCode.INTERNAL, f"{type(error).__name__}: {error}"
 
 

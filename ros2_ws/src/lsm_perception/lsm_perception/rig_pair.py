@@ -13,12 +13,13 @@ from lsm_core.backends.base import Backend
 from lsm_core.mapping import check_frame
 from lsm_core.types import Prediction
 from lsm_perception.accounting import Drop
-from lsm_perception.finite_check import non_finite_features
+from lsm_perception.finite_check import NON_FINITE_FIX, non_finite_features
 from lsm_perception.gate import FRAME_DROPS
 from lsm_perception.pair_check import PairJudge, PairVerdict
 from lsm_perception.parameters import NodeParameters
 from lsm_perception.products import Candidate, Keyframe, Matrix
 from lsm_perception.rig_images import SecondImages, Waiting
+from lsm_perception.symptoms import Symptom, see
 
 NOT_KEPT = 0  # id of the second camera's images: they serve one pair
 Predict = Callable[[Keyframe, Keyframe, Matrix], Prediction]
@@ -96,25 +97,31 @@ class RigPairer:
         self.settle(Drop.INTERNAL)
         taken = self._images.take(primary.stamp_ns)
         if taken.image is None:
-            self._problem(self._missing(taken.offset_s, primary.camera))
+            self._problem(see(self._missing(taken.offset_s, primary.camera), Symptom.RIG))
             return None
         self._in_work = taken.image
         image = taken.image.candidate.image
         T = self._extrinsics(image.frame_id, primary.frame_id, primary.stamp_ns)
         if T is None:
             self.settle(Drop.NO_EXTRINSICS)
-            self._problem(f"tf has no transform from '{primary.frame_id}' to '{image.frame_id}': no rig pair.")
+            frames = f"from '{primary.frame_id}' to '{image.frame_id}'"
+            line = f"tf has no transform {frames}: no rig pair. Fix: publish it."
+            self._problem(see(line, Symptom.RIG))
             return None
         verdict = check_frame(image.preview(), None, self._frame_check)
         if not verdict.ok:
             self.settle(FRAME_DROPS.get(verdict.reason, Drop.BLANK))
-            self._problem(f"Camera '{image.camera}': {verdict.reason} image, no rig pair.")
+            line = (
+                f"Camera '{image.camera}': {verdict.reason} image, no rig pair. Fix: look at its lens and driver."
+            )
+            self._problem(see(line, Symptom.RIG))
             return None
         second = self._encode(taken.image.candidate)
         bad = None if second.encoded is None else non_finite_features(second.encoded)
         if bad is not None:
             self.settle(Drop.NON_FINITE)
-            self._problem(f"The model's answer to an image of '{image.camera}' is not finite: {bad}.")
+            line = f"The model's answer to an image of '{image.camera}' is not finite: {bad}. {NON_FINITE_FIX}"
+            self._problem(see(line, Symptom.MODEL_ERRORS))
             return None
         prediction = predict(second, primary, T)
         return RigPair(second, prediction, self._judge.judge(second, primary, prediction, T), T)

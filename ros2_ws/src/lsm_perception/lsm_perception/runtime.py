@@ -38,6 +38,7 @@ from lsm_perception.rig import Rig, rig_cameras
 from lsm_perception.segmentation import Segmenter, StandingQueries, make_queries
 from lsm_perception.source_image import SourceImage
 from lsm_perception.statistics_reply import StatisticsReply
+from lsm_perception.symptoms import Symptom, see
 from lsm_perception.time_watch import TimeWatch
 from lsm_perception.timings import Timings
 from lsm_perception.topic_events import TopicEvents
@@ -222,7 +223,8 @@ class Runtime:
     def _hooks(self, camera: str) -> StreamHooks:
         def reset(reason: str) -> None:
             # Through logging: a driver that changes with every image must not flood the log.
-            logger.warning(f"Starting anew{' for ' + camera if camera else ''}: {reason}.")
+            line = f"Starting anew{' for ' + camera if camera else ''}: {reason}."
+            logger.warning(see(line, Symptom.STARTING_ANEW))
             self.cameras[camera].reset(self.worker)
 
         def jumped() -> None:
@@ -238,7 +240,7 @@ class Runtime:
 
     def _start_anew(self, reason: str, clock_ns: Callable[[], int] | None = None) -> None:
         """Forget all that belongs to a time before a jump: transforms, odometry, depth, masks, keyframes, maps."""
-        logger.warning("Starting anew: %s.", reason)
+        logger.warning(see("Starting anew: %s.", Symptom.STARTING_ANEW), reason)
         self.odometry.reset()
         for context in self.cameras.values():
             context.reset(self.worker, clock_ns)
@@ -264,7 +266,8 @@ class Runtime:
         kept = [context.keep_half() for context in self.cameras.values()]
         give_back_memory()
         without = f"keeps at most {min(kept)} keyframes"
-        self.problems.note(f"Memory ran out: {reason}. The node {without} from now on.")
+        line = f"Memory ran out: {reason}. The node {without} from now on."
+        self.problems.note(see(line, Symptom.OUT_OF_MEMORY))
         return without
 
     def _serve(self, output: str) -> None:

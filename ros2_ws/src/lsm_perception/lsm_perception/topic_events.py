@@ -12,6 +12,7 @@ from rclpy.qos import QoSPolicyKind, QoSProfile
 
 from lsm_perception.event_handlers import EventCallbacks
 from lsm_perception.graph import Graph, describe_mismatch, mismatches, names_of
+from lsm_perception.symptoms import Symptom, see
 
 
 class TopicEvents:
@@ -108,7 +109,8 @@ class TopicEvents:
             self._suspects[(topic, subscribes)] = qos
         line = incompatible_peers(self._graph, topic, qos, subscribes)
         peer = "A publisher" if subscribes else "A subscription"
-        self._problem(line or f"{peer} of {topic} has incompatible QoS: {policy}; nothing passes between them.")
+        line = line or f"{peer} of {topic} has incompatible QoS: {policy}; nothing passes between them."
+        self._problem(see(line, Symptom.QOS))
 
 
 def incompatible_peers(graph: Graph, topic: str, qos: QoSProfile, subscribes: bool) -> str:

@@ -10,6 +10,8 @@ from typing import Any
 from lifecycle_msgs.srv import ChangeState
 from rclpy.lifecycle import LifecycleNode
 
+from lsm_perception.symptoms import Symptom, see
+
 
 class Transitions:
     """The turn that whoever changes a node's state takes: the supervisor, autostart, a fault, the end."""
@@ -54,6 +56,7 @@ class Transitions:
             except Exception as error:
                 state = self._node._state_machine.current_state[1]
                 wanted = request.transition.label or request.transition.id
-                self._node.get_logger().warning(f"Transition {wanted} is refused in state {state}: {error}")
+                line = f"Transition {wanted} is refused in state {state}: {error}. Fix: ask for the state first."
+                self._node.get_logger().warning(see(line, Symptom.LIFECYCLE))
         response.success = False
         return response

@@ -10,9 +10,16 @@ from dataclasses import dataclass
 from lsm_perception.graph import Graph
 from lsm_perception.listener import Listener
 from lsm_perception.silence import Listened, why_silent
+from lsm_perception.symptoms import Symptom, see
 
 REPEAT_S = 60.0
-GUIDE = "docs/troubleshooting.md"
+SILENT = {
+    "image": Symptom.NO_IMAGES,
+    "camera_info": Symptom.CAMERA_INFO,
+    "depth": Symptom.NO_METRES,
+    "odom": Symptom.NO_METRES,
+    "mask": Symptom.MASKS_AND_DEPTH,
+}
 
 
 @dataclass(frozen=True)
@@ -77,8 +84,7 @@ class Watchdog:
         kind = kind or re.sub(r"\d+", "#", line)
         if kind != known.kind or now - known.logged_s >= repeat_s:
             known.kind, known.logged_s = kind, now
-            end = "" if line.endswith("?") else "."
-            self._warn(f"{line[0].upper()}{line[1:]}{end} See {GUIDE}.")
+            self._warn(f"{line[0].upper()}{line[1:]}")
 
     def forget(self) -> None:
         """Begin anew: the node listens to nothing now."""
@@ -94,7 +100,8 @@ class Watchdog:
         heard = Listened(listener.name, listener.topic, listener.kind, listener.qos)
         cause = why_silent(heard, self._graph)
         consequence = f" ({entry.consequence})" if entry.consequence else ""
-        return f"no {listener.name} on {listener.topic} for {age_s:.0f} s{consequence}: {cause}"
+        line = f"no {listener.name} on {listener.topic} for {age_s:.0f} s{consequence}: {cause}"
+        return see(line, SILENT[listener.name])
 
     def _end(self, listener: Listener) -> None:
         known = self._silences.pop(listener.topic, None)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from lsm_perception.accounting import Drop, Ticket
+from lsm_perception.symptoms import Symptom, see
 
 logger = logging.getLogger(__name__)
 Payload = TypeVar("Payload")
@@ -148,7 +149,7 @@ class Worker(Generic[Payload]):
         try:
             self._on_drop(job.camera, job.payload, reason)
         except Exception:
-            logger.exception("Telling of a dropped image failed; the node goes on.")
+            logger.exception(see("Telling of a dropped image failed; the node goes on.", Symptom.INTERNAL_ERRORS))
 
     def _run(self) -> None:
         while True:
@@ -173,7 +174,7 @@ class Worker(Generic[Payload]):
             self._process(job, is_current)
         except BaseException as error:  # also what a model raises to end its process: this thread must live
             self.last_error = f"{type(error).__name__}: {error}"
-            logger.exception("Processing an image failed; the node goes on.")
+            logger.exception(see("Processing an image failed; the node goes on.", Symptom.INTERNAL_ERRORS))
         finally:
             # Whatever the processing function did not settle is settled here.
             self._drop(job, Drop.INTERNAL)

@@ -44,7 +44,9 @@ def calibration_from_info(info: CameraInfo, width: int, height: int, rectified: 
     K = np.asarray(info.p, np.float64).reshape(3, 4)[:, :3] if rectified else np.asarray(info.k).reshape(3, 3)
     distortion = np.zeros(0) if rectified else np.asarray(info.d, np.float64)
     if not (np.isfinite(K).all() and np.isfinite(distortion).all()):
-        raise UnusableInfoError(Drop.BAD_CAMERA_INFO, "camera_info has numbers that are not finite.")
+        raise UnusableInfoError(
+            Drop.BAD_CAMERA_INFO, "camera_info has numbers that are not finite.", "Calibrate the camera anew."
+        )
     if K[0, 0] == 0:
         return None
     if not rectified:
@@ -54,6 +56,7 @@ def calibration_from_info(info: CameraInfo, width: int, height: int, rectified: 
             Drop.BAD_CAMERA_INFO,
             f"camera_info has a focal length of {K[0, 0]:g}, {K[1, 1]:g} for {info.width} columns: "
             f"not {SHORTEST} to {LONGEST} widths.",
+            "Give the focal length in pixels of this stream.",
         )
     bin_x, bin_y = max(1, info.binning_x), max(1, info.binning_y)
     whole = not (info.roi.width and info.roi.height)
@@ -89,7 +92,9 @@ def check_model(model: str, distortion: NDArray[np.float64]) -> None:
         )
     if len(distortion) not in _COEFFICIENTS[model] and np.any(distortion):
         raise BadMessageError(
-            Drop.BAD_CAMERA_INFO, f"{len(distortion)} coefficients do not fit distortion model '{model}'."
+            Drop.BAD_CAMERA_INFO,
+            f"{len(distortion)} coefficients do not fit distortion model '{model}'.",
+            f"Publish {' or '.join(str(count) for count in _COEFFICIENTS[model])} of them.",
         )
 
 

@@ -53,14 +53,18 @@ def check_compressed(message: CompressedImage, max_pixels: int) -> tuple[int, in
         with PilImage.open(io.BytesIO(data), formats=_PICTURE_FORMATS) as picture:
             (width, height), kind = picture.size, picture.format
     except PilImage.DecompressionBombError as error:
-        raise BadMessageError(Drop.BAD_SIZE, f"The picture claims too many pixels: {error}") from error
+        raise BadMessageError(
+            Drop.BAD_SIZE, f"The picture claims too many pixels: {error}.", "Publish smaller pictures."
+        ) from error
     except Exception as error:  # Pillow raises many kinds for damaged headers
         raise BadMessageError(
             Drop.BAD_DATA, f"{len(data)} bytes are not a picture: {error}.", "Publish whole jpeg or png files."
         ) from error
     check_size(width, height, max_pixels)
     if (_JPEG_END if kind == "JPEG" else _PNG_END) not in data[-64:]:
-        raise BadMessageError(Drop.BAD_DATA, f"The {str(kind).lower()} is cut off: its end marker is missing.")
+        raise BadMessageError(
+            Drop.BAD_DATA, f"The {str(kind).lower()} is cut off: its end marker is missing.", "Publish whole files."
+        )
     return width, height
 
 
@@ -75,6 +79,7 @@ def decode_compressed(message: CompressedImage, width: int, height: int) -> Rgb:
         raise BadMessageError(
             Drop.BAD_DATA,
             f"The picture's header says {width}x{height}, its data {picture.shape[1]}x{picture.shape[0]}.",
+            "Publish whole files.",
         )
     return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)
 
@@ -118,7 +123,9 @@ def _decoded(message: CompressedImage, flag: int) -> NDArray[Any]:
     try:
         picture = cv2.imdecode(np.frombuffer(message.data, np.uint8), flag | cv2.IMREAD_IGNORE_ORIENTATION)
     except cv2.error as error:
-        raise BadMessageError(Drop.BAD_DATA, f"OpenCV cannot decode the picture: {error}") from error
+        raise BadMessageError(
+            Drop.BAD_DATA, f"OpenCV cannot decode the picture: {error}", "Publish whole files."
+        ) from error
     if picture is None:
         raise BadMessageError(Drop.BAD_DATA, "OpenCV cannot decode the picture.", "Publish whole files.")
     return np.asarray(picture, np.uint8)

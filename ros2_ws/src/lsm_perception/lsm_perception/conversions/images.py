@@ -90,7 +90,9 @@ def decode_image(message: Image) -> Rgb:
                 _bridge.imgmsg_to_cv2(message), cv2.COLOR_GRAY2RGB if meant == "mono8" else cv2.COLOR_BGR2RGB
             )
     except (CvBridgeError, cv2.error, TypeError, ValueError) as error:
-        raise BadMessageError(Drop.BAD_ENCODING, f"Cannot convert {message.encoding} to RGB: {error}") from error
+        raise BadMessageError(
+            Drop.BAD_ENCODING, f"Cannot convert {message.encoding} to RGB: {error}", "Publish rgb8 or bgr8."
+        ) from error
     return np.ascontiguousarray(rgb)
 
 

@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Sequence
 
+from lsm_perception.symptoms import Symptom, see
 from lsm_perception.viewer.errors import ViewerError
 from lsm_perception.viewer.options import ViewerOptions, parse_arguments
 
@@ -26,9 +27,8 @@ def main(words: Sequence[str] | None = None) -> int:
     options = parse_arguments(sys.argv[1:] if words is None else words)
     for name, fix in REQUIREMENTS.items():
         if importlib.util.find_spec(name) is None:
-            print(
-                f"lsm_viewer: Python package '{name}' is missing in {sys.executable}. Fix: {fix}.", file=sys.stderr
-            )
+            line = f"lsm_viewer: Python package '{name}' is missing in {sys.executable}. Fix: {fix}."
+            print(see(line, Symptom.VIEWER), file=sys.stderr)
             return 1
     logging.basicConfig(level=logging.WARNING)
     stop = threading.Event()
@@ -37,7 +37,7 @@ def main(words: Sequence[str] | None = None) -> int:
     try:
         run(options, stop)
     except ViewerError as error:
-        print(f"lsm_viewer: {error}", file=sys.stderr)
+        print(see(f"lsm_viewer: {error}", Symptom.VIEWER), file=sys.stderr)
         return 1
     return 0
 

@@ -17,6 +17,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from lsm_perception.conversions import stamp_to_ns
 from lsm_perception.publishers import GLOBAL, TYPES
 from lsm_perception.qos import input_qos, output_qos
+from lsm_perception.symptoms import Symptom, see
 from lsm_perception.viewer import decode, scene
 from lsm_perception.viewer.errors import ViewerError
 from lsm_perception.viewer.lens import Lens
@@ -127,7 +128,8 @@ class RosLink(Node):
             except Exception as error:
                 if name not in self._complained:
                     self._complained.add(name)
-                    self.get_logger().error(f"{name} cannot be read: {type(error).__name__}: {error}")
+                    line = f"{name} cannot be read: {type(error).__name__}: {error}"
+                    self.get_logger().error(see(line, Symptom.VIEWER))
 
         return handle
 

@@ -10,6 +10,7 @@ from types import TracebackType
 
 import viser
 
+from lsm_perception.symptoms import Symptom, see
 from lsm_perception.viewer.gate import Gate, listen
 from lsm_perception.viewer.options import LOCAL
 from lsm_perception.viewer.token import Guard, is_local, token_for
@@ -22,7 +23,7 @@ class PrivateServer(viser.ViserServer):
 
     def request_share_url(self, verbose: bool = True) -> str | None:
         """Refuse."""
-        log.warning("a browser asked to share this view over the internet: refused")
+        log.warning(see("A browser asked to share this view over the internet: refused", Symptom.VIEWER))
         return None
 
 
