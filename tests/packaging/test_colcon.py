@@ -56,6 +56,8 @@ def test_both_packages_build_and_install_what_ros2_looks_for(workspace: Path) ->
     assert os.access(node / "lib" / "lsm_perception" / "lsm_perception", os.X_OK)
     launch = {path.name for path in (node / "share" / "lsm_perception" / "launch").iterdir()}
     assert launch == {path.name for path in (ROOT / "ros2_ws/src/lsm_perception/launch").glob("*.launch.py")}
+    page = (node / "share" / "lsm_perception" / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
+    assert page == (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
     messages = workspace / "install" / "lsm_perception_msgs"
     defined = {p.stem for p in (ROOT / "ros2_ws/src/lsm_perception_msgs").glob("[ms][sr][gv]/*.[ms][sr][gv]")}
     shared = {path.stem for path in (messages / "share" / "lsm_perception_msgs").rglob("*.[ms][sr][gv]")}

@@ -157,7 +157,7 @@ def test_an_unknown_name_is_warned_about_with_the_nearest(
         "'keyframes.max_aeg_s' is not one of this node's; it has no effect. Did you mean 'keyframes.max_age_s'?"
         in log
     )
-    assert "'nothing_like_it' is not one of this node's; it has no effect.\n" in log
+    assert "'nothing_like_it' is not one of this node's; it has no effect. See docs/" in log
     given.node.destroy_node()
 
 

@@ -61,7 +61,7 @@ def test_nobody_publishes(watched: StubProcess, operator: Robot) -> None:
     found = diagnosed(operator, "camera alone", lambda d: d.level == 1)
     assert found.message.startswith("no image on /alone/image for ") and "nobody publishes it" in found.message
     watched.wait_for("No image on /alone/image for")
-    assert "remap 'image' or set image_topic. See docs/troubleshooting.md." in watched.text
+    assert "remap 'image' or set image_topic. See docs/troubleshooting.md#no-images" in watched.text
 
 
 def test_the_pictures_are_compressed(watched: StubProcess, operator: Robot) -> None:

@@ -1,5 +1,6 @@
 """Install the node's Python package, its launch and config files, and the shell launchers `ros2 run` starts."""
 
+import os
 from glob import glob
 from xml.etree import ElementTree
 
@@ -18,6 +19,8 @@ setup(
         (f"share/{package_name}", ["package.xml"]),
         (f"share/{package_name}/launch", sorted(glob("launch/*.launch.py"))),
         (f"share/{package_name}/config", sorted(glob("config/*.*"))),
+        # What log messages point at; a link, which a package copied out of the repository leaves dangling.
+        (f"share/{package_name}/docs", [page for page in glob("docs/*.md") if os.path.exists(page)]),
         # Shell scripts instead of entry points: an entry point's shebang loses the virtual environment.
         (f"lib/{package_name}", sorted(glob("scripts/*"))),
     ],

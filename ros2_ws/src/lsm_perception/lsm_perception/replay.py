@@ -33,6 +33,7 @@ from lsm_perception.node import exit_now
 from lsm_perception.playback_time import PlaybackTime
 from lsm_perception.replay_controls import create_services, space_bar
 from lsm_perception.replay_options import ReplayOptions, parse_arguments
+from lsm_perception.symptoms import Symptom, see
 
 logger = logging.getLogger("lsm_perception.replay")
 
@@ -110,7 +111,8 @@ class BagPlayer:
                 continue
             message_type = message_class(connection.msgtype)
             if message_type is None:
-                logger.warning("Skipping %s: type %s is not installed.", connection.topic, connection.msgtype)
+                line = see("Skipping %s: type %s is not installed.", Symptom.REPLAY)
+                logger.warning(line, connection.topic, connection.msgtype)
                 continue
             usable.append(connection)
             if connection.topic not in self._publishers:
@@ -207,7 +209,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with space_bar(player.playback):
             sent = player.play()
     except ReplayError as error:
-        logger.error("%s", error)
+        logger.error(see("%s", Symptom.REPLAY), error)
         return 1
     finally:
         executor.shutdown(timeout_sec=2.0)
