@@ -18,6 +18,7 @@ pytest.importorskip("lsm_perception_msgs.msg", reason="the workspace is not buil
 
 from lsm_perception.publishers import TYPES
 from lsm_perception.qos import input_names, output_qos
+from lsm_perception.symptoms import Symptom, see
 from lsm_perception.topic_events import TopicEvents
 from lsm_perception_msgs.srv import Stats
 from node_process import ACTIVE, StubProcess
@@ -185,7 +186,8 @@ def test_events_are_counted_and_can_be_cleared() -> None:
         if "MATCHED" not in str(kind):
             callback(Event())
     assert events.counts() == {"incompatible./image.durability": 2, "lost./image": 2} and lost == [2]
-    assert lines == ["A publisher of /image has incompatible QoS: durability; nothing passes between them."]
+    said = "A publisher of /image has incompatible QoS: durability; nothing passes between them."
+    assert lines == [see(said, Symptom.QOS)]
     assert events.standing() == []
     events.clear()
     assert events.counts() == {}
