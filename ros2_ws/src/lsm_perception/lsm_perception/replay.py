@@ -209,7 +209,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with space_bar(player.playback):
             sent = player.play()
     except ReplayError as error:
-        logger.error(see("%s", Symptom.REPLAY), error)
+        logger.error(see(str(error), Symptom.REPLAY))
         return 1
     finally:
         executor.shutdown(timeout_sec=2.0)
