@@ -22,6 +22,7 @@ T = TypeVar("T")
 Matrix = NDArray[np.float64]
 MOST = 8  # that wait at a time; older ones are given up
 CHECK_S = 0.05
+JUMP_BACK_NS = 1_000_000_000
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ class Placed(Generic[T]):
         self._wait_s = wait_s
         self._use = use
         self._reason = ""
+        self._newest_ns = -1
         self._waiting: deque[_Waiting[T]] = deque(maxlen=MOST)
         self._buffer = Buffer()
         self._listener = TransformListener(self._buffer, node)
@@ -56,6 +58,12 @@ class Placed(Generic[T]):
 
     def put(self, item: T, frame: str, stamp_ns: int) -> None:
         """Use an item as soon as its place is known."""
+        if self._newest_ns - stamp_ns > JUMP_BACK_NS:
+            # Time has jumped back (a bag that starts again): tf would refuse all that is older than its newest.
+            self._waiting.clear()
+            self._buffer.clear()
+            self._newest_ns = stamp_ns
+        self._newest_ns = max(self._newest_ns, stamp_ns)
         self._waiting.append(_Waiting(item, frame, stamp_ns, time.monotonic() + self._wait_s))
         self._check()
 
