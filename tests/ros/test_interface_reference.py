@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,20 +21,35 @@ import rclpy
 from fake_backend import FakeBackend
 from harness import FRAME, Harness
 from lifecycle_msgs.srv import GetAvailableTransitions
+from lsm_perception.bringup import parse_arguments
+from lsm_perception.examples.goal_from_detection import GoalFromDetection
+from lsm_perception.examples.label_mask import LabelMask
 from lsm_perception.frames import frame_names
+from lsm_perception.interface import interfaces
 from lsm_perception.interface_reference import documentation
 from lsm_perception.interface_reference.definitions import Part, parse_definition, read_definitions
 from lsm_perception.interface_reference.diagnostics_keys import KEYS, PARTS, example_keys
+from lsm_perception.interface_reference.others import (
+    GOAL,
+    LABEL_MASK,
+    OTHERS,
+    PROBE_NODE,
+    VIEWER_NODE,
+    OtherNode,
+)
 from lsm_perception.interface_reference.services import ACTIVE as WORKS_ACTIVE
-from lsm_perception.interface_reference.services import SERVICES
+from lsm_perception.interface_reference.services import SERVICES, STANDARD
 from lsm_perception.interface_reference.topics import INPUTS, OUTPUTS
+from lsm_perception.playback_time import PlaybackTime
 from lsm_perception.publishers import TYPES
 from lsm_perception.qos import input_names
+from lsm_perception.replay_controls import create_services
 from lsm_perception.services import SERVICES as SERVICE_TYPES
 from lsm_perception_msgs.msg import ResultCode, Scale
 from lsm_perception_msgs.srv import Reset, SetQueries
 from node_process import ACTIVE, StubProcess
 from rclpy.node import Node
+from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, ReliabilityPolicy
 from synthetic_world import View, walk
 
@@ -167,6 +183,49 @@ def test_everything_that_is_said_of_a_name_is_of_one_that_exists() -> None:
     assert list(SERVICES) == list(SERVICE_TYPES)
     assert list(KEYS) == list(PARTS) == list(example_keys())
     assert {part: list(keys) for part, keys in KEYS.items()} == example_keys()
+
+
+@pytest.mark.parametrize("entry", OTHERS, ids=lambda entry: entry.name)
+def test_other_nodes_have_the_ends_of_the_page(rclpy_session: None, observer: Node, entry: OtherNode) -> None:
+    """Nodes with a class of their own are made; for the viewer and the probe the policy's table is asked."""
+    if entry in (VIEWER_NODE, PROBE_NODE):
+        _, viewer, probe = interfaces(parse_arguments([])[0])
+        found = viewer if entry is VIEWER_NODE else probe
+        own = {"/parameter_events", "/rosout", "/clock"}
+        assert set(found.subscribes) - own == {full(name) for name in entry.subscribes}
+        assert set(found.requests) == {full(name) for name in entry.asks}
+        return
+    with made(entry) as node:
+        assert {p.topic_name for p in node.publishers} - {"/parameter_events", "/rosout"} == {
+            full(name) for name in entry.publishes if name != "/clock"
+        }
+        assert {s.topic_name for s in node.subscriptions} == {full(name) for name in entry.subscribes}
+        served = {s.srv_name for s in node.services if s.srv_name.rpartition("/")[2] not in OF_EVERY_NODE}
+        assert served == set(entry.serves)
+        assert not list(node.clients)
+
+
+OF_EVERY_NODE = {name for name, _, _ in STANDARD}
+
+
+def full(name: str) -> str:
+    """Return the full name, in no namespace."""
+    return name if name.startswith("/") else f"/{name}"
+
+
+@contextmanager
+def made(entry: OtherNode) -> Iterator[Node]:
+    """Give the node, told what it needs to publish all that it can."""
+    if entry is LABEL_MASK:
+        words = [Parameter("keepout", value="rug"), Parameter("slow", value="chair")]
+        node: Node = LabelMask(parameter_overrides=words)
+    elif entry is GOAL:
+        node = GoalFromDetection(parameter_overrides=[Parameter("target", value="chair")])
+    else:
+        node = Node(entry.name)
+        create_services(node, PlaybackTime(1.0))
+    yield node
+    node.destroy_node()
 
 
 def fields_of(part: Part) -> dict[str, str]:

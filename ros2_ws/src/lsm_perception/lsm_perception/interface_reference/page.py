@@ -10,10 +10,10 @@ from ament_index_python.packages import get_package_share_directory
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
 from lsm_perception.frames import frame_names
-from lsm_perception.interface import PROBE, VIEWER
 from lsm_perception.interface_reference.definitions import Definition, Field, Part, read_definitions
 from lsm_perception.interface_reference.diagnostics_keys import KEYS, PARTS, example_keys
 from lsm_perception.interface_reference.markdown import code, prose, table
+from lsm_perception.interface_reference.others import OTHERS, VIEWER_NODE, OtherNode
 from lsm_perception.interface_reference.services import EXIT_CODES, SERVICES, STANDARD, TRANSITIONS
 from lsm_perception.interface_reference.topics import (
     IMAGE,
@@ -27,7 +27,6 @@ from lsm_perception.listener import message_type
 from lsm_perception.publishers import GLOBAL, TYPES
 from lsm_perception.qos import input_names, input_qos, output_names, output_qos
 from lsm_perception.services import SERVICES as SERVICE_TYPES
-from lsm_perception.viewer.ros_link import SERVICES as ASKED_BY_VIEWER
 
 MESSAGES = "lsm_perception_msgs"
 HEAD = """\
@@ -234,14 +233,18 @@ def _exit_codes() -> Iterator[str]:
 def _others() -> Iterator[str]:
     yield "## Other nodes of the package"
     yield ""
-    asked = ", ".join(code(f"~/{name}") for name in ASKED_BY_VIEWER)
-    rows = [
-        [code(VIEWER), "inputs and outputs above, while a browser is connected", f"asks {asked}"],
-        [code(PROBE), "nothing", "asks `~/get_state`"],
-        [code("lsm_replay"), "publishes what the bag holds, and `/clock` with `--clock`",
-         "serves `~/pause`, `~/resume`, `~/toggle_paused` (`std_srvs/srv/Trigger`)"],
-    ]  # fmt: skip
-    yield from table(("node", "topics", "services"), rows)
+    head = ("node", "started by", "publishes", "hears", "serves; asks")
+    yield from table(head, (_other_row(node) for node in OTHERS))
+
+
+def _other_row(node: OtherNode) -> list[str]:
+    hears = "every topic above but tf" if node is VIEWER_NODE else _names(node.subscribes)
+    services = "; ".join(names for names in (_names(node.serves), _names(node.asks)) if names)
+    return [code(node.name), node.started_by, _names(node.publishes), hears, services]
+
+
+def _names(names: Iterable[str]) -> str:
+    return ", ".join(code(name) for name in names)
 
 
 def _definitions_folder() -> Path:
