@@ -17,6 +17,12 @@ from chromium import browser, find_browser
 pytest.importorskip("material", reason="the extra `docs` (MkDocs) is not installed")
 
 ROOT = Path(__file__).resolve().parents[2]
+# What Markdown and the theme make.
+TAGS = """
+    a article aside blockquote body br button code dd del details div dl dt em footer form h1 h2 h3 h4 h5 h6 head
+    header hr html img input kbd label li link main mark meta nav ol p path pre script small span strong style sub
+    summary sup svg table tbody td th thead title tr ul
+"""
 
 
 @dataclass
@@ -26,12 +32,14 @@ class Page(HTMLParser):
     links: list[str] = field(default_factory=list)
     loaded: list[str] = field(default_factory=list)
     anchors: set[str] = field(default_factory=set)
+    tags: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         super().__init__()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         values = {name: value for name, value in attrs if value}
+        self.tags.add(tag)
         self.anchors.update(values[name] for name in ("id", "name") if name in values)
         target = values.get("href") or values.get("src")
         if target is not None:
@@ -100,6 +108,12 @@ def test_every_anchor_exists_on_the_page_it_names(pages: dict[str, Page]) -> Non
             if anchor and anchor not in pages[target].anchors:
                 dead.append((name, link))
     assert not dead
+
+
+def test_no_word_in_angle_brackets_is_taken_for_a_tag(pages: dict[str, Page]) -> None:
+    """`<camera>` in a sentence vanishes, or becomes a button; in backticks it stays."""
+    unknown = {(name, tag) for name, page in pages.items() for tag in page.tags - set(TAGS.split())}
+    assert not unknown
 
 
 def test_nothing_is_fetched_from_elsewhere(pages: dict[str, Page]) -> None:

@@ -29,7 +29,7 @@ ARGUMENTS: tuple[LaunchArgument, ...] = (
     LaunchArgument(
         "image_transport",
         "",
-        "raw, or compressed for <image_topic>/compressed.",
+        "raw, or compressed: image_topic with /compressed behind it.",
         ("raw", "compressed"),
         "image_transport",
     ),

@@ -54,7 +54,7 @@ class NodeParameters:
     )
     cameras: tuple[str, ...] = setting(
         ("",),
-        "Camera names: topics <camera>/image ...; [''] for one camera with topics image, camera_info.",
+        "Camera names: topics NAME/image ...; [''] for one camera with topics image, camera_info.",
         read_only=True,
     )
     pairing: str = setting(
