@@ -21,11 +21,12 @@ from lsm_perception.examples.goal_from_detection import GoalFromDetection
 from lsm_perception.examples.label_mask import LabelMask
 from lsm_perception.examples.mask_message import same_cells
 from lsm_perception_msgs.msg import PairPose, Scale
-from lsm_perception_msgs.srv import Reset
+from lsm_perception_msgs.srv import Reset, SetQueries
 from nav_msgs.msg import OccupancyGrid
 from planner_side import Planner, cells_of, parameters, spun_together
 from rclpy.duration import Duration
 from rclpy.node import Node
+from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.time import Time
 from std_srvs.srv import Trigger
@@ -52,7 +53,7 @@ T_ODOM_WORLD = np.array([[0, 0, 1, 3.0], [-1, 0, 0, -2.0], [0, -1, 0, 1.0], [0, 
 
 @pytest.fixture(scope="module")
 def views() -> list[View]:
-    return walk(16)
+    return walk(22)
 
 
 @pytest.fixture(scope="module")
@@ -151,6 +152,28 @@ def test_a_mask_waits_for_those_who_come_late_and_is_empty_after_a_reset(node: H
             assert wait_until(lambda: len(cells_of(late.heard[-1], 100)) > 20)
             assert node.call(Reset, "reset").success
             assert wait_until(lambda: len(cells_of(late.heard[-1], 100)) == 0), "the epoch is void, its mask is not"
+
+
+def test_words_that_change_their_labels_mark_nothing_wrong(node: Harness, views: list[View]) -> None:
+    """The cabinet's label becomes the floor's, which covers much more; also where the clock is a simulated one."""
+    masks = LabelMask(
+        **parameters(keepout="cabinet", ground_m=FLOOR_M, max_depth_m=8.0, looks=1, margin_m=0.0, period_s=0.1)
+    )
+    keepout = Planner(OccupancyGrid, "keepout_mask", FILTER_QOS, "keepout_filter")
+    masks.set_parameters([Parameter("use_sim_time", value=True)])  # and nobody publishes /clock
+    with spun_together(masks, keepout):
+        node.wait_connected("segmentation/label", "depth/image", "depth/camera_info")
+        assert node.call(SetQueries, "set_queries", texts=["wall", "cabinet", "floor"]).success
+        node.send_odometry(views)
+        node.walk(views[:10])
+        assert wait_until(lambda: any(len(cells_of(m, 100)) > 20 for m in keepout.heard))
+        before = len(cells_of(keepout.heard[-1], 100))
+        assert node.call(SetQueries, "set_queries", texts=["wall", "floor", "cabinet"]).success
+        assert wait_until(lambda: masks._table.labels(["cabinet"]) == {2})
+        node.walk(views[10:])
+        assert wait_until(lambda: masks._stamp_ns >= views[10].stamp_ns), "the new labels were not used"
+        assert wait_until(lambda: len(cells_of(keepout.heard[-1], 100)) > before)
+        assert np.abs(cells_of(keepout.heard[-1], 100)[:, 0] - CABINET_X_M).max() < 0.15
 
 
 def test_nothing_is_published_while_the_scale_is_unknown(node: Harness, views: list[View]) -> None:

@@ -17,6 +17,7 @@ from cv_bridge import CvBridge
 from lsm_perception_msgs.msg import Scale
 from nav_msgs.msg import OccupancyGrid
 from numpy.typing import NDArray
+from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, Image
@@ -111,7 +112,8 @@ class LabelMask(Node):
             mask.topic: self.create_publisher(OccupancyGrid, mask.topic, MASK_QOS) for mask in self._masks
         }
         self._listen()
-        self.create_timer(max(self.parameters.period_s, 0.05), self._publish)
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self.create_timer(max(self.parameters.period_s, 0.05), self._publish, clock=steady)
 
     def _wanted_masks(self) -> list[Mask]:
         chosen = self.parameters

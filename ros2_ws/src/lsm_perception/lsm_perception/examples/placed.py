@@ -10,6 +10,7 @@ from typing import Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.time import Time
 from tf2_ros import Buffer, TransformException, TransformListener
@@ -54,7 +55,8 @@ class Placed(Generic[T]):
         self._waiting: deque[_Waiting[T]] = deque(maxlen=MOST)
         self._buffer = Buffer()
         self._listener = TransformListener(self._buffer, node)
-        node.create_timer(CHECK_S, self._check)
+        # By steady time, so that a simulated clock can neither stop nor hurry it.
+        node.create_timer(CHECK_S, self._check, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     def put(self, item: T, frame: str, stamp_ns: int) -> None:
         """Use an item as soon as its place is known."""
