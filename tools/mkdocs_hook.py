@@ -23,7 +23,8 @@ from pygments.lexers import find_lexer_class_for_filename
 ADDED = "repository"  # the folder of the site that holds what lies outside docs/
 LINK = re.compile(r"(?<=\]\()([^)\s#:]+)(#[^)\s]*)?(?=[)\s])")
 FENCE = re.compile(r"^( *)(```+|~~~+).*?^ *\2`*~*\s*$", re.MULTILINE | re.DOTALL)
-UNLISTED = "---\nsearch:\n  exclude: true\n---\n\n"  # sources would crowd the pages out of the search
+# Sources would crowd the pages out of the search, and need the whole width.
+UNLISTED = "---\nsearch:\n  exclude: true\nhide:\n  - navigation\n  - toc\n---\n\n"
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import posixpath
+import re
 import subprocess
 import sys
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -114,6 +116,20 @@ def test_no_word_in_angle_brackets_is_taken_for_a_tag(pages: dict[str, Page]) ->
     """`<camera>` in a sentence vanishes, or becomes a button; in backticks it stays."""
     unknown = {(name, tag) for name, page in pages.items() for tag in page.tags - set(TAGS.split())}
     assert not unknown
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda path: path.name)
+def test_lists_and_tables_begin_after_an_empty_line(page: Path) -> None:
+    """Without one the site shows a paragraph, though other readers of Markdown show a list."""
+    text = re.sub(r"^ *```.*?^ *```", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    lines = ["", *text.splitlines()]
+    wrong, inside = [], False
+    for before, line in pairwise(lines):
+        begins = re.match(r" *([-*]|\d+\.) ", line) is not None or line.startswith("|")
+        if begins and not inside and before.strip() and not before.startswith("#"):
+            wrong.append(line)
+        inside = bool(line.strip()) and (inside or begins)
+    assert not wrong
 
 
 def test_nothing_is_fetched_from_elsewhere(pages: dict[str, Page]) -> None:
