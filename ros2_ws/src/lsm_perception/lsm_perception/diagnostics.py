@@ -112,6 +112,7 @@ class DiagnosticsMaker:
             "calibration": camera.calibration,
         }
         values |= {f"{name}_age_s": seconds(age_s) for name, age_s in camera.ages_s.items()}
+        values |= {f"{name}_topic": topic for name, topic in camera.topics.items()}
         return self._status(named("camera", camera), level, text, values)
 
     def _scale(self, camera: CameraHealth, scale: ScaleEstimate) -> DiagnosticStatus:

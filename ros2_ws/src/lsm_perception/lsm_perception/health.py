@@ -35,6 +35,7 @@ class CameraHealth:
         scale: now, None for the second camera of a rig.
         scale_reason: why there are no metres, "" where there are or none are wanted.
         ages_s: since the newest message of each other input, by its name; inf for none.
+        topics: of each other input, by its name.
     """
 
     camera: str
@@ -48,6 +49,7 @@ class CameraHealth:
     scale: ScaleEstimate | None
     scale_reason: str
     ages_s: Mapping[str, float] = field(default_factory=dict)
+    topics: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -160,6 +162,7 @@ def camera_health(runtime: Runtime, context: CameraContext, stream: CameraStream
         scale=scale,
         scale_reason="" if scale is None else scale_reason(runtime, scale),
         ages_s={heard.name: now - heard.last_s for heard in listeners if heard is not image},
+        topics={heard.name: heard.topic for heard in listeners if heard is not image},
     )
 
 
