@@ -153,9 +153,10 @@ def test_a_camera_on_the_graph_is_found_with_its_calibration_and_our_outputs_are
         "/b/image_raw": [Peer("/driver", IMAGE_KIND, QoSProfile(depth=1))],
         "/b/camera_info": [Peer("/driver", INFO_KIND, QoSProfile(depth=1))],
     }
-    guessed = streams_of_graph(Snapshot((), own | depth | camera))
+    ours = frozenset({NODE.name})
+    guessed = streams_of_graph(Snapshot((), own | depth | camera, ours=ours))
     assert [s.topic for s in guessed] == ["/b/image_raw", "/b/camera_info"]
-    assert all(s.level == "note" for s in guessed) and not streams_of_graph(Snapshot((), own | depth))
+    assert all(s.level == "note" for s in guessed) and not streams_of_graph(Snapshot((), own | depth, ours=ours))
 
 
 def test_images_that_cannot_be_read_are_told_with_the_encodings_that_can() -> None:

@@ -16,7 +16,7 @@ from lsm_core.cli.arguments import JsonOption
 from lsm_core.cli.console import err, out, print_json
 from lsm_core.doctor import Fault, Finding, RosHalf, find_ros_half, machine_findings, read_settings
 
-SECONDS = 4.0
+SECONDS = 6.0
 CRASHED = Fault(
     "doctor.failed",
     "problem",
@@ -43,7 +43,7 @@ SettingsArgument = Annotated[
         "semantics, semantics_weights, device. What is not given is taken from the running node.",
     ),
 ]
-SecondsOption = Annotated[float, typer.Option(min=0.5, max=300.0, help="How long to listen to the ROS graph.")]
+SecondsOption = Annotated[float, typer.Option(min=0.5, max=300.0, help="How long to look at the ROS graph.")]
 PartOption = Annotated[Part, typer.Option(help="Look at all, at the machine only, or at ROS only.")]
 ListOption = Annotated[bool, typer.Option("--list", help="Print every finding there is with its fix, as Markdown.")]
 

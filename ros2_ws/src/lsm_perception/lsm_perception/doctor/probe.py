@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import threading
-import time
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any
@@ -15,14 +14,12 @@ from rclpy.context import Context
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
+from rclpy.subscription import Subscription
 from rclpy.task import Future
 
-from lsm_perception.doctor.snapshot import OWN_NAMES, Snapshot, own, take_snapshot
+from lsm_perception.doctor.snapshot import OWN_NAMES
 
 NAME = OWN_NAMES
-LOOK_S = 0.1
-QUIET_S = 0.6  # so long without a new node or topic ends the search, where anybody was found
-LEAST_S, MOST_S = 1.2, 3.0
 STOP_S = 2.0
 
 
@@ -68,26 +65,12 @@ class Probe:
         self.node.destroy_node()
         self._context.try_shutdown()
 
-    def discover(self) -> Snapshot:
-        """Look until nothing new has turned up for a moment, and return what is there."""
-        began_s = changed_s = time.monotonic()
-        before: object = None
-        while True:
-            names = (self.node.get_node_names_and_namespaces(), self.node.get_topic_names_and_types())
-            now_s = time.monotonic()
-            changed_s, before = (now_s, names) if names != before else (changed_s, before)
-            others = any(not own(name) for name, _ in names[0])
-            settled = others and now_s - began_s > LEAST_S and now_s - changed_s > QUIET_S
-            if settled or now_s - began_s > MOST_S:
-                return take_snapshot(self.node)
-            time.sleep(LOOK_S)
-
-    def hear(self, kind: type, topic: str, qos: QoSProfile, take: Callable[[Any], None]) -> None:
+    def hear(self, kind: type, topic: str, qos: QoSProfile, take: Callable[[Any], None]) -> Subscription:
         """Listen to a topic; `take` runs in the probe's thread."""
-        self.node.create_subscription(kind, topic, take, qos)
+        return self.node.create_subscription(kind, topic, take, qos)
 
     def ask(self, kind: type, name: str, **fields: Any) -> Question:
-        """Ask a service; the answer is waited for later, so that several can be asked at once."""
+        """Prepare to ask a service."""
         return Question(self.node.create_client(kind, name), kind.Request(**fields))  # type: ignore[attr-defined]
 
     def _spin(self) -> None:
@@ -96,19 +79,19 @@ class Probe:
 
 
 class Question:
-    """A request on its way."""
+    """A request on its way; `poll` moves it on, and nothing waits."""
 
     def __init__(self, client: Client, request: Any) -> None:
         self._client = client
         self._request = request
         self._future: Future | None = None
 
-    def answer(self, deadline_s: float) -> Any:
-        """Return the reply, None where none comes until a moment of `time.monotonic`."""
-        while time.monotonic() < deadline_s:
-            if self._future is None and self._client.service_is_ready():
-                self._future = self._client.call_async(self._request)
-            if self._future is not None and self._future.done():
-                return self._future.result()
-            time.sleep(0.02)
-        return None
+    def poll(self) -> None:
+        """Send the request as soon as somebody can answer it."""
+        if self._future is None and self._client.service_is_ready():
+            self._future = self._client.call_async(self._request)
+
+    @property
+    def reply(self) -> Any:
+        """The reply, None while there is none."""
+        return self._future.result() if self._future is not None and self._future.done() else None

@@ -32,9 +32,9 @@ class Arrival:
     mono_s: float
 
 
-def arrival(stamp_ns: int) -> Arrival:
-    """Return that a message came now."""
-    return Arrival(stamp_ns, time.time_ns(), time.monotonic())
+def arrival(stamp_ns: int, mono_s: float | None = None) -> Arrival:
+    """Return that a message came now, or at a moment of `time.monotonic`."""
+    return Arrival(stamp_ns, time.time_ns(), time.monotonic() if mono_s is None else mono_s)
 
 
 class Record:
@@ -86,11 +86,17 @@ class TransformRecord:
         self._moving: dict[str, deque[Arrival]] = {}
         self.buffer = Buffer(Duration(seconds=TF_CACHE_S))
 
-    def take(self, message: Any, static: bool) -> None:
-        """Note a TFMessage of /tf or /tf_static; transforms that tf itself refuses are left out."""
+    def take(self, message: Any, static: bool, mono_s: float | None = None) -> None:
+        """Note a TFMessage; transforms that tf itself refuses are left out.
+
+        Args:
+            message: of /tf or /tf_static.
+            static: whether it is of the latter.
+            mono_s: when it came; now by default.
+        """
         for transform in message.transforms:
             child, parent = transform.child_frame_id.lstrip("/"), transform.header.frame_id.lstrip("/")
-            came = arrival(stamp_to_ns(transform.header.stamp))
+            came = arrival(stamp_to_ns(transform.header.stamp), mono_s)
             with self._lock:
                 self._parents.setdefault(child, {})[parent] = static
                 if not static:

@@ -59,7 +59,7 @@ def ros_findings(settings: Settings, seconds: float, told: Told) -> Iterator[Fin
 
     Args:
         settings: of the user.
-        seconds: to listen, after the search for nodes (1.2 to 3 s).
+        seconds: to look and listen.
         told: takes a line on what goes on.
     """
     told("Looking at the ROS installation")

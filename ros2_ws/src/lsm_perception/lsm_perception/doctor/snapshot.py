@@ -9,6 +9,7 @@ from rclpy.node import Node
 
 from lsm_perception.graph import Graph, Peer, peer_of
 
+SIGN, SERVICE = "lsm_perception_msgs/srv/GetQueries", "get_queries"  # what only a perception node serves
 OWN_NAMES = "lsm_doctor"  # what the doctor's own nodes begin with
 
 
@@ -21,12 +22,14 @@ class Snapshot(Graph):
         sent: who publishes, by topic.
         taken: who listens, by topic.
         served: types of services, by full name.
+        ours: full names of the perception nodes.
     """
 
     nodes: tuple[str, ...] = ()
     sent: Mapping[str, Sequence[Peer]] = field(default_factory=dict)
     taken: Mapping[str, Sequence[Peer]] = field(default_factory=dict)
     served: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    ours: frozenset[str] = frozenset()
 
     def publishers(self, topic: str) -> list[Peer]:
         """Return who publishes a topic (full name)."""
@@ -37,8 +40,12 @@ class Snapshot(Graph):
         return list(self.taken.get(topic, ()))
 
     def published_topics(self, kind: str) -> list[str]:
-        """Return the topics of a message type that somebody publishes, sorted."""
-        return sorted(name for name, peers in self.sent.items() if any(peer.kind == kind for peer in peers))
+        """Return the topics of a message type that others than perception nodes publish, sorted."""
+        return sorted(
+            name
+            for name, peers in self.sent.items()
+            if any(peer.kind == kind and peer.node not in self.ours for peer in peers)
+        )
 
     @property
     def topics(self) -> list[str]:
@@ -57,6 +64,7 @@ class Snapshot(Graph):
 
 def take_snapshot(node: Node) -> Snapshot:
     """Look at the graph as a node sees it now."""
+    served = dict(node.get_service_names_and_types())
     names = sorted(f"{space.rstrip('/')}/{name}" for name, space in node.get_node_names_and_namespaces())
     topics = [name for name, _ in node.get_topic_names_and_types()]
     sent = {name: [peer_of(info) for info in node.get_publishers_info_by_topic(name)] for name in topics}
@@ -65,7 +73,8 @@ def take_snapshot(node: Node) -> Snapshot:
         tuple(name for name in names if not own(name)),
         {name: [peer for peer in peers if not own(peer.node)] for name, peers in sent.items()},
         {name: [peer for peer in peers if not own(peer.node)] for name, peers in taken.items()},
-        dict(node.get_service_names_and_types()),
+        served,
+        frozenset(name.removesuffix(f"/{SERVICE}") for name, kinds in served.items() if SIGN in kinds),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -68,16 +68,17 @@ def streams_of_target(target: Target, graph: Snapshot) -> list[Stream]:
     return found
 
 
-def with_told_parts(streams: list[Stream], told: Mapping[str, tuple[str, str]]) -> list[Stream]:
+def with_told_parts(streams: Sequence[Stream], told: Mapping[tuple[str, str], tuple[str, str]]) -> list[Stream]:
     """Return streams with the part and the camera that the node's diagnostics say.
 
     Args:
         streams: as guessed.
-        told: topic -> (part, camera).
+        told: (node, topic) -> (part, camera).
     """
     out = []
     for stream in streams:
-        name, camera = told.get(stream.topic, (stream.heard.name, stream.camera))
+        node = "" if stream.target is None else stream.target.name
+        name, camera = told.get((node, stream.topic), (stream.heard.name, stream.camera))
         out.append(replace(stream, heard=replace(stream.heard, name=name), camera=camera))
     return out
 
@@ -91,7 +92,6 @@ def streams_of_graph(graph: Snapshot) -> list[Stream]:
     """Return the first camera on the graph, and its calibration; nothing where there is none."""
     cameras = [topic for topic in graph.published_topics(IMAGE_KIND) if _guess(topic, IMAGE_KIND) == "image"]
     compressed = [topic for topic in graph.published_topics(COMPRESSED_KIND) if "depth" not in topic.lower()]
-    cameras = [topic for topic in cameras if not _of_our_node(topic, graph)]
     beside = [topic for topic in cameras if camera_info_topic(topic) in graph.sent]
     chosen = next(iter([*beside, *cameras, *compressed]), None)
     if chosen is None:
@@ -129,7 +129,3 @@ def _guess(topic: str, kind: str) -> str:
     if "mask" in last[-1]:
         return "mask"
     return "depth" if any("depth" in word for word in last) else "image"
-
-
-def _of_our_node(topic: str, graph: Snapshot) -> bool:
-    return any(peer.node.endswith("/lsm_perception") for peer in graph.publishers(topic))

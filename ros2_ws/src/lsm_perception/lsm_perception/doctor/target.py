@@ -9,8 +9,6 @@ from typing import Any
 from lsm_perception.doctor.snapshot import Snapshot
 from lsm_perception.parameters import settings as parameter_settings
 
-SIGN = "lsm_perception_msgs/srv/GetQueries"  # a service that only this node has
-SERVICE = "get_queries"
 ASKED = (
     "use_sim_time",
     "backend",
@@ -69,6 +67,5 @@ def target_names(graph: Snapshot, namespace: str = "") -> list[str]:
         graph: as it is.
         namespace: of the only ones wanted; "" for all.
     """
-    found = sorted(name.removesuffix(f"/{SERVICE}") for name, kinds in graph.served.items() if SIGN in kinds)
     wanted = "/" + namespace.strip("/")
-    return [name for name in found if not namespace or Target(name).namespace == wanted]
+    return [name for name in sorted(graph.ours) if not namespace or Target(name).namespace == wanted]
