@@ -21,7 +21,7 @@ LAYERS = (
     {"mapping", "training"},
     {"query"},
     {"evaluation", "views"},
-    {"parity"},
+    {"doctor", "parity"},
     {"cli"},
 )
 # Conveniences of the public API over the query package, and the tokenizer that lives there; only when called.

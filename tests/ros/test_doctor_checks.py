@@ -19,6 +19,7 @@ from lsm_perception.doctor.evidence import Evidence
 from lsm_perception.doctor.records import Arrival, Record, TransformRecord, rate_hz
 from lsm_perception.doctor.ros_checks import judge
 from lsm_perception.doctor.snapshot import Snapshot
+from lsm_perception.doctor.stamps import span
 from lsm_perception.doctor.streams import IMAGE_KIND, INFO_KIND, Stream, streams_of_graph, with_told_parts
 from lsm_perception.doctor.target import Target
 from lsm_perception.graph import Peer
@@ -128,6 +129,8 @@ def test_the_rate_is_measured() -> None:
         (sent(camera_image=IMAGE_KIND), "topic.unpublished", "image_topic:=/camera_image"),
         ({"/image/compressed": [Peer("/driver", COMPRESSED_KIND, QoSProfile(depth=1))]}, "topic.unpublished",
          "image_transport:=compressed"),
+        ({"/cam/image/compressed": [Peer("/driver", COMPRESSED_KIND, QoSProfile(depth=1))]}, "topic.unpublished",
+         "image_topic:=/cam/image image_transport:=compressed"),
         (sent(image=COMPRESSED_KIND), "topic.type", "image_transport:=compressed"),
         (sent(image="std_msgs/msg/String"), "topic.type", "image_topic:="),
         (sent(image=IMAGE_KIND), "topic.silent", "ros2 topic hz /image"),
@@ -208,6 +211,11 @@ def test_images_older_than_the_limit_are_a_problem() -> None:
     target = Target(NODE.name, parameters={"input.max_age_s": 2.0}, answered=False)
     told = found(evidence(ticks(offset_s=-7), target))["stamp.stale"]
     assert told.level == "problem" and "7 s behind the machine's clock" in told.found and "chrony" in told.fix
+
+
+def test_spans_of_time_are_told_in_the_unit_that_people_use() -> None:
+    said = [span(s) for s in (0.0304, 7.0, 600.0, 36_000.0, 1101 * 86_400.0)]
+    assert said == ["30.4 ms", "7 s", "10 min", "10 h", "1101 days"]
 
 
 def test_two_drivers_on_one_topic_are_named() -> None:

@@ -95,7 +95,7 @@ def test_a_healthy_robot_gives_exit_code_0_and_measured_figures(
     problems = [finding for finding in found.values() if finding["level"] == "problem"]
     assert done.returncode == 0 and not problems, problems
     assert "from 1 (/driver)" in found["image /image"]["found"] and "rgb8" in found["image /image"]["found"]
-    assert found["camera_info /camera_info"]["found"].startswith("fx ")
+    assert found["Calibration of /image"]["found"].startswith("fx ")
     assert found["tf of /image"]["found"].startswith("odom -> base_link -> camera_optical_frame at ")
     assert found["Node /lsm_perception"]["found"].startswith("active")
     assert "~/points (/robot)" in found["Outputs of /lsm_perception"]["found"]

@@ -17,6 +17,7 @@ from lsm_core.cli.console import err, out, print_json
 from lsm_core.doctor import Fault, Finding, RosHalf, find_ros_half, machine_findings, read_settings
 
 SECONDS = 6.0
+NAME_WIDTH = 32
 CRASHED = Fault(
     "doctor.failed",
     "problem",
@@ -108,8 +109,9 @@ def report(findings: list[Finding]) -> Table:
     """Return the findings as a table."""
     marks = {"ok": "[green]ok[/]", "note": "[yellow]note[/]", "problem": "[bold red]problem[/]"}
     table = Table(box=None, pad_edge=False, show_header=False)
-    for column in ("name", "level", "found"):
-        table.add_column(column, no_wrap=column == "level", overflow="fold")
+    table.add_column("name", max_width=NAME_WIDTH, overflow="fold")
+    table.add_column("level", no_wrap=True)
+    table.add_column("found", overflow="fold")
     for f in findings:
         fix = f"\n[dim]Fix:[/] {_plain(f.fix)}" if f.fix else ""
         see = f" [dim]({_plain(f.see)})[/]" if f.see else ""

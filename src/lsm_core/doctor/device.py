@@ -31,7 +31,7 @@ NO_CUDA = Fault(
     "torch.no_cuda",
     "note",
     "PyTorch has CUDA, the machine an NVIDIA GPU, and CUDA does not start (a problem where a GPU was asked for).",
-    "nvidia-smi must work, and show a driver as new as CUDA {cuda}; in Docker: --gpus all; look at "
+    "nvidia-smi must work, and show a driver as new as CUDA {version}; in Docker: --gpus all; look at "
     "CUDA_VISIBLE_DEVICES; with MIG on, an instance must exist and be named there.",
     "docker.md",
 )
@@ -46,7 +46,7 @@ LITTLE_MEMORY = Fault(
     "problem",
     "The device has less free memory than the weights alone take.",
     "End what shares the GPU (nvidia-smi lists it), choose a smaller model, or device:=cpu.",
-    "troubleshooting.md#memory-device-lifecycle",
+    "troubleshooting.md#out-of-memory",
 )
 THREADS = Fault(
     "device.threads",
@@ -138,7 +138,7 @@ def torch_findings(state: TorchState, gpu: str, device: str) -> list[Finding]:
         findings.append(CPU_BUILD.seen("GPU", f"{gpu} is there; PyTorch {state.version} has no CUDA", level))
     elif gpu and not state.gpus and device != "cpu":
         why = f": {state.complaint}" if state.complaint else ""
-        findings.append(NO_CUDA.seen("GPU", f"{gpu} is there; CUDA does not start{why}", level, cuda=state.cuda))
+        findings.append(NO_CUDA.seen("GPU", f"{gpu} is there; CUDA does not start{why}", level, version=state.cuda))
     elif asked and index >= len(state.gpus):
         devices = ", ".join(["cpu", *(f"cuda:{i}" for i in range(len(state.gpus)))])
         findings.append(NO_GPU.seen("GPU", f"{device} is asked for; there are: {devices}", devices=devices))

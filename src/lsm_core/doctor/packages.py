@@ -6,7 +6,7 @@ import importlib
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 
-from lsm_core.doctor.finding import Fault, Finding, ok
+from lsm_core.doctor.finding import Fault, Finding, Level, ok
 
 MISSING = Fault(
     "package.missing",
@@ -24,8 +24,9 @@ TWO_OPENCV = Fault(
 )
 OPENCV_FOR_NUMPY = Fault(
     "opencv.numpy",
-    "problem",
-    "This OpenCV was built for NumPy 2 and an older NumPy is loaded, so that cv2 does not import.",
+    "note",
+    "This OpenCV asks for NumPy 2 and an older NumPy is loaded, which nobody has tried (a problem where cv2 does "
+    "not import).",
     "pip install -c constraints-jazzy.txt numpy opencv-python-headless",
     "install.md#on-a-full-ros-2-installation",
 )
@@ -69,17 +70,14 @@ def check_opencv(versions: Callable[[str], str | None] = installed_version) -> F
     if len(found) > 1:
         newest = max(found.values(), key=_numbers)
         return TWO_OPENCV.seen("OpenCV", told, packages=" ".join(found), version=newest)
+    imported = check_package("cv2", "opencv-python-headless", "OpenCV")
     numpy = versions("numpy")
     if found and numpy is not None and _numbers(numpy)[0] < 2:
         (number,) = found.values()
         if _numbers(number)[:2] >= NUMPY_2_OPENCV:
-            return OPENCV_FOR_NUMPY.seen("OpenCV", f"{told} beside NumPy {numpy}")
-    return check_package("cv2", "opencv-python-headless", "OpenCV") if not found else _imports(told)
-
-
-def _imports(told: str) -> Finding:
-    found = check_package("cv2", "opencv-python-headless", "OpenCV")
-    return ok("OpenCV", told) if found.level == "ok" else found
+            level: Level = "note" if imported.level == "ok" else "problem"
+            return OPENCV_FOR_NUMPY.seen("OpenCV", f"{told} beside NumPy {numpy}", level)
+    return ok("OpenCV", told) if found and imported.level == "ok" else imported
 
 
 def _numbers(text: str) -> tuple[int, ...]:

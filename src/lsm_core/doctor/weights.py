@@ -20,7 +20,7 @@ UNUSABLE = Fault(
     "problem",
     "The model's weights are not named, missing, cut off, or of another model.",
     "{as_the_message_says}",
-    "weights.md",
+    "troubleshooting.md#weights",
 )
 TEXT_ENCODER = Fault(
     "text_encoder.missing",

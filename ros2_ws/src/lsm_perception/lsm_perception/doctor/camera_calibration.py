@@ -21,21 +21,21 @@ ABSENT = Fault(
     "Images come without calibration: the focal length is estimated, and lens distortion stays (a problem for "
     "pixelsplat, which needs it).",
     "Calibrate the camera and let its driver publish {topic}, or name it: camera_info_topic:={candidate}.",
-    "node.md#topics",
+    "troubleshooting.md#camera-info",
 )
 UNCALIBRATED = Fault(
     "camera_info.unused",
     "note",
     "camera_info comes, and the images are used without it: uncalibrated, of another size or frame, or not finite.",
     "Publish the calibration of this very stream: its size, its frame_id, K not zero.",
-    "node.md#topics",
+    "troubleshooting.md#camera-info",
 )
 BAD_MODEL = Fault(
     "camera_info.model",
     "problem",
     "The lens model cannot be undone here, so that every image is dropped as bad_camera_info.",
     "{as_the_message_says}",
-    "troubleshooting.md#no-output-at-all",
+    "troubleshooting.md#camera-info",
 )
 FAULTS = (ABSENT, UNCALIBRATED, BAD_MODEL)
 
@@ -75,6 +75,7 @@ def _absent(image: Stream, info: Stream | None, evidence: Evidence) -> Finding:
 
 def _judged(image: Stream, info: Stream, width: int, height: int) -> Finding:
     """Ask the node's own choice what it makes of both."""
+    name = f"Calibration of {image.topic}"
     message, calibration = image.record.newest, info.record.newest
     said: list[str] = []
     choice = CalibrationChoice(said.append, said.append, bool(image.parameter("input.rectified")))
@@ -84,13 +85,13 @@ def _judged(image: Stream, info: Stream, width: int, height: int) -> Finding:
         found = choice.of(source)
     except BadMessageError as error:
         fix = error.fix or "Rectify the images first (image_proc)."
-        return BAD_MODEL.seen(info.label, error.message, image.level, as_the_message_says=fix)
+        return BAD_MODEL.seen(name, error.message, image.level, as_the_message_says=fix)
     if choice.state != CALIBRATED or found.K is None:
-        return UNCALIBRATED.seen(info.label, choice.state.partition(": ")[2])
+        return UNCALIBRATED.seen(name, choice.state.partition(": ")[2])
     K = found.K
     told = f"fx {K[0, 0]:.1f}, fy {K[1, 1]:.1f}, cx {K[0, 2]:.1f}, cy {K[1, 2]:.1f} for {width}x{height}"
     lens = f"{calibration.distortion_model or 'no'} distortion" if found.distorted else "no distortion to undo"
-    return ok(info.label, f"{told}, {lens}")
+    return ok(name, f"{told}, {lens}")
 
 
 def _never() -> NoReturn:

@@ -17,7 +17,7 @@ ABSENT = Fault(
     "problem",
     "use_sim_time is true and nothing comes on /clock: the node's time stands at zero.",
     "Play the bag with --clock, start the simulation, or use_sim_time:=false.",
-    "troubleshooting.md#no-output-at-all",
+    "troubleshooting.md#clock",
 )
 TWO = Fault(
     "clock.two",
@@ -45,7 +45,7 @@ UNUSED = Fault(
     "note",
     "/clock is published and the node goes by the machine's clock: ages and latencies of a bag mean nothing then.",
     "Start the node with use_sim_time:=true, or stop what publishes /clock.",
-    "troubleshooting.md#no-output-at-all",
+    "troubleshooting.md#clock",
 )
 FAULTS = (ABSENT, TWO, STANDING, JUMPED, UNUSED)
 

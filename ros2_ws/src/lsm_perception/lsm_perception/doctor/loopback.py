@@ -25,7 +25,7 @@ DEAF = Fault(
     "Look at the findings above (domain, discovery, security, shared memory); the loopback interface must be up "
     "(ip link) and no firewall may hold UDP 7400 to 8400; containers need --network=host or one network, and the "
     "same user.",
-    "troubleshooting.md#no-output-at-all",
+    "troubleshooting.md#no-images",
 )
 LARGE_LOST = Fault(
     "dds.large_lost",

@@ -43,7 +43,7 @@ SMALL_BUFFER = Fault(
     "note",
     "The kernel's largest socket buffer is small: large messages from other machines lose fragments.",
     "sudo sysctl -w net.core.rmem_max=16777216 (and a file in /etc/sysctl.d to keep it); no matter on one machine.",
-    "troubleshooting.md#no-output-at-all",
+    "troubleshooting.md#lost-images",
 )
 FULL_SHM = Fault(
     "dds.shm_full",

@@ -22,7 +22,7 @@ INACTIVE = Fault(
     "problem",
     "The node is not active: it listens to nothing.",
     "ros2 lifecycle set {node} activate, or start it with autostart:=true.",
-    "node.md#lifecycle",
+    "troubleshooting.md#lifecycle",
 )
 UNCONFIGURED = Fault(
     "node.unconfigured",
@@ -30,14 +30,14 @@ UNCONFIGURED = Fault(
     "The node is not configured: it was not asked to, is still at it, or configure failed.",
     "Its log has a line 'Cannot configure: ...' with the fix where it failed; then ros2 lifecycle set {node} "
     "configure, and activate.",
-    "node.md#lifecycle",
+    "troubleshooting.md#cannot-configure",
 )
 MUTE = Fault(
     "node.mute",
     "problem",
     "The node is on the graph and does not answer: it hangs, or has just died (others see it for 20 s more).",
     "Look at its log; run the doctor again after 20 s; end and start the process.",
-    "troubleshooting.md#memory-device-lifecycle",
+    "troubleshooting.md#lifecycle",
 )
 TWICE = Fault(
     "node.twice",

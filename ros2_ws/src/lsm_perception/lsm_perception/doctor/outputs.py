@@ -13,7 +13,7 @@ UNHEARD = Fault(
     "note",
     "Nobody listens to any product of the node; clouds, masks and boxes are computed for listeners only.",
     "Subscribe: RViz with the package's view, or ros2 topic hz {topic}.",
-    "troubleshooting.md#images-arrive-but-no-cloud",
+    "troubleshooting.md#no-cloud",
 )
 FAULTS = (UNHEARD,)
 

@@ -13,14 +13,14 @@ INPUT = Fault(
     "problem",
     "A publisher offers less than the node asks for; nothing passes between these two.",
     "Remove or change the node's qos_overrides.{topic}.subscription.{policy}, or make {peer} offer more.",
-    "node.md#qos",
+    "troubleshooting.md#qos",
 )
 OUTPUT = Fault(
     "qos.output",
     "problem",
     "A listener asks for more than the node offers; it hears nothing.",
     "Change the QoS of {peer} ({policy}), or start the node with qos_overrides.{topic}.publisher.{policy}.",
-    "node.md#qos",
+    "troubleshooting.md#qos",
 )
 FAULTS = (INPUT, OUTPUT)
 

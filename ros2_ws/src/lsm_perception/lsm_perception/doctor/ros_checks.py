@@ -35,7 +35,7 @@ REFUSED = Fault(
     "problem",
     "The middleware does not let the doctor join the graph.",
     "Look at the findings above (security, Fast DDS settings, shared memory); unset what the message names.",
-    "troubleshooting.md#no-output-at-all",
+    "troubleshooting.md#not-starting",
 )
 FAULTS: tuple[Fault, ...] = (
     *environment.FAULTS,

@@ -39,14 +39,14 @@ STALE = Fault(
     "Images are older on arrival than input.max_age_s, so that all are dropped as stale.",
     "Synchronise the clocks of both machines (chrony); a bag: play with --clock and use_sim_time:=true; or "
     "input.max_age_s: 0.",
-    "troubleshooting.md#no-output-at-all",
+    "troubleshooting.md#stale-images",
 )
 OFFSET = Fault(
     "stamp.offset",
     "note",
     "Stamps of images differ by more than a second from the clock that the node goes by: two clocks, or a bag.",
     "Synchronise the clocks of both machines (chrony); a bag: play with --clock and use_sim_time:=true.",
-    "troubleshooting.md#no-output-at-all",
+    "troubleshooting.md#stale-images",
 )
 TWO_SENDERS = Fault(
     "topic.two_publishers",
@@ -73,6 +73,14 @@ def stamp_findings(evidence: Evidence) -> Iterator[Finding]:
         yield from _order(stream)
         if any(arrival.stamp_ns > 0 for arrival in stream.arrivals):
             yield from _offset(stream, evidence)
+
+
+def span(seconds: float) -> str:
+    """Return a length of time in the unit that people would use."""
+    for limit, unit_s, unit in ((1, 1e-3, "ms"), (120, 1, "s"), (7200, 60, "min"), (172_800, 3600, "h")):
+        if seconds < limit:
+            return f"{seconds / unit_s:.3g} {unit}"
+    return f"{seconds / 86_400:.0f} days"
 
 
 def _order(stream: Stream) -> Iterator[Finding]:
@@ -104,7 +112,7 @@ def _offset(stream: Stream, evidence: Evidence) -> Iterator[Finding]:
         return
     offset_s, name = median(offsets), f"Stamps of {stream.topic}"
     clock = "/clock" if simulated else "the machine's clock"
-    told = f"{abs(offset_s):.3g} s {'behind' if offset_s < 0 else 'ahead of'} {clock} on arrival"
+    told = f"{span(abs(offset_s))} {'behind' if offset_s < 0 else 'ahead of'} {clock} on arrival"
     limit_s = float(stream.parameter("input.max_age_s"))
     if 0 < limit_s < -offset_s:
         yield STALE.seen(name, f"{told}; input.max_age_s is {limit_s:g}", stream.level)

@@ -63,7 +63,7 @@ def streams_of_target(target: Target, graph: Snapshot) -> list[Stream]:
     found = []
     for topic, peer in graph.listened_by(target.name).items():
         if peer.kind in HEARD_KINDS:
-            heard = Listened(_guess(topic, peer.kind), topic, peer.kind, peer.qos)
+            heard = Listened(guess(topic, peer.kind), topic, peer.kind, peer.qos)
             found.append(Stream(heard, target=target))
     return found
 
@@ -90,8 +90,8 @@ def streams_of_settings(settings: Settings, namespace: str) -> list[Stream]:
 
 def streams_of_graph(graph: Snapshot) -> list[Stream]:
     """Return the first camera on the graph, and its calibration; nothing where there is none."""
-    cameras = [topic for topic in graph.published_topics(IMAGE_KIND) if _guess(topic, IMAGE_KIND) == "image"]
-    compressed = [topic for topic in graph.published_topics(COMPRESSED_KIND) if "depth" not in topic.lower()]
+    cameras = [topic for topic in graph.published_topics(IMAGE_KIND) if guess(topic, IMAGE_KIND) == "image"]
+    compressed = [t for t in graph.published_topics(COMPRESSED_KIND) if guess(t, COMPRESSED_KIND) == "image"]
     beside = [topic for topic in cameras if camera_info_topic(topic) in graph.sent]
     chosen = next(iter([*beside, *cameras, *compressed]), None)
     if chosen is None:
@@ -121,11 +121,11 @@ def _wanted(name: str, topic: str, settings: Settings, namespace: str) -> Listen
     return Listened(name, full, COMPRESSED_KIND if compressed else KINDS[name], input_qos(name))
 
 
-def _guess(topic: str, kind: str) -> str:
+def guess(topic: str, kind: str) -> str:
     """Return which input a topic most likely is."""
-    if kind != IMAGE_KIND:
-        return {COMPRESSED_KIND: "image", INFO_KIND: "camera_info", ODOMETRY_KIND: "odom"}[kind]
-    last = topic.lower().split("/")
-    if "mask" in last[-1]:
+    if kind not in (IMAGE_KIND, COMPRESSED_KIND):
+        return {INFO_KIND: "camera_info", ODOMETRY_KIND: "odom"}[kind]
+    words = topic.lower().removesuffix(COMPRESSED).split("/")
+    if "mask" in words[-1]:
         return "mask"
-    return "depth" if any("depth" in word for word in last) else "image"
+    return "depth" if any("depth" in word for word in words) else "image"

@@ -12,10 +12,11 @@ from lsm_perception.conversions.errors import BadMessageError
 from lsm_perception.conversions.images import check_image
 from lsm_perception.doctor.evidence import Evidence
 from lsm_perception.doctor.records import rate_hz
-from lsm_perception.doctor.streams import IMAGE_KIND, Stream
+from lsm_perception.doctor.snapshot import Snapshot
+from lsm_perception.doctor.streams import IMAGE_KIND, Stream, guess
 from lsm_perception.doctor.target import ACTIVE
 from lsm_perception.graph import mismatches, names_of
-from lsm_perception.silence import COMPRESSED, COMPRESSED_KIND, why_silent
+from lsm_perception.silence import COMPRESSED, COMPRESSED_KIND, Listened, why_silent
 
 NO_CAMERA = Fault(
     "topic.no_camera",
@@ -23,28 +24,28 @@ NO_CAMERA = Fault(
     "Nobody publishes images.",
     "Start the camera's driver; if it runs elsewhere: the same ROS_DOMAIN_ID there, and a discovery range that "
     "reaches it.",
-    "troubleshooting.md#no-output-at-all",
+    "troubleshooting.md#no-images",
 )
 UNPUBLISHED = Fault(
     "topic.unpublished",
     "problem",
     "Nobody publishes an input; the line names topics of its type that somebody does publish.",
     "Start its driver, or give the name that is published: {argument}.",
-    "troubleshooting.md#no-output-at-all",
+    "troubleshooting.md#no-images",
 )
 WRONG_TYPE = Fault(
     "topic.type",
     "problem",
     "What is published under the name of an input is of another type.",
     "Name another topic, or the other transport: {argument}.",
-    "troubleshooting.md#no-output-at-all",
+    "troubleshooting.md#no-images",
 )
 WRONG_QOS = Fault(
     "topic.qos",
     "problem",
     "An input is published, and with the QoS asked for nothing passes.",
     "Remove or change qos_overrides.{topic}.subscription.{policy} of the node, or make the driver offer more.",
-    "troubleshooting.md#no-output-at-all",
+    "troubleshooting.md#qos",
 )
 SILENT = Fault(
     "topic.silent",
@@ -52,21 +53,21 @@ SILENT = Fault(
     "An input has a publisher that fits, and no message came while the doctor listened.",
     "ros2 topic hz {topic} on the driver's machine: if it is silent there, too, mend the driver; else large "
     "messages do not pass (see Over DDS, Fast DDS settings, Socket buffers; or image_transport:=compressed).",
-    "troubleshooting.md#no-output-at-all",
+    "troubleshooting.md#no-images",
 )
 SLOW = Fault(
     "topic.slow",
     "note",
     "Images come less than once a second: motion between two of them may be too large to be followed.",
     "Raise the driver's rate; where the network loses them: image_transport:=compressed.",
-    "troubleshooting.md#slow-or-images-missing",
+    "troubleshooting.md#lost-images",
 )
 REFUSED = Fault(
     "image.refused",
     "problem",
     "The images that come cannot be used: encoding, size or data.",
     "{as_the_message_says}",
-    "node.md#what-becomes-of-an-image",
+    "troubleshooting.md#image-format",
 )
 ELSEWHERE = Fault(
     "topic.elsewhere",
@@ -136,14 +137,25 @@ def suggestion(stream: Stream, evidence: Evidence) -> str:
     """Return the argument of bring-up that would help, with the nearest topic where there is one."""
     heard, graph = stream.heard, evidence.graph
     if heard.name == "image":
-        compressed = heard.kind == COMPRESSED_KIND
-        sibling = heard.topic.removesuffix(COMPRESSED) if compressed else heard.topic + COMPRESSED
-        wanted = IMAGE_KIND if compressed else COMPRESSED_KIND
-        if any(p.kind == wanted for topic in (sibling, heard.topic) for p in graph.publishers(topic)):
-            return f"image_transport:={'raw' if compressed else 'compressed'}"
+        return image_suggestion(heard, graph)
     argument = ARGUMENTS.get(heard.name, f"remap {heard.name}")
     near = difflib.get_close_matches(heard.topic, graph.published_topics(heard.kind), 1, 0.0)
-    return f"{argument}:={near[0].removesuffix(COMPRESSED) if near else 'TOPIC'}"
+    return f"{argument}:={near[0] if near else 'TOPIC'}"
+
+
+def image_suggestion(heard: Listened, graph: Snapshot) -> str:
+    """Return what brings images: the other transport of this topic, or the nearest camera in either transport."""
+    compressed = heard.kind == COMPRESSED_KIND
+    other_kind, other = (IMAGE_KIND, "raw") if compressed else (COMPRESSED_KIND, "compressed")
+    wanted = heard.topic.removesuffix(COMPRESSED)
+    if any(p.kind == other_kind for t in (wanted, wanted + COMPRESSED) for p in graph.publishers(t)):
+        return f"image_transport:={other}"
+    for kind, more in ((heard.kind, ""), (other_kind, f" image_transport:={other}")):
+        cameras = [t.removesuffix(COMPRESSED) for t in graph.published_topics(kind) if guess(t, kind) == "image"]
+        near = difflib.get_close_matches(wanted, cameras, 1, 0.0)
+        if near:
+            return f"image_topic:={near[0]}{more}"
+    return "image_topic:=TOPIC"
 
 
 def demanded(stream: Stream) -> bool:

@@ -72,7 +72,7 @@ RIG = Fault(
     "problem",
     "tf does not know where the rig's second camera is from the first: its images are dropped as no_extrinsics.",
     "Publish the static transform between {first} and {second}.",
-    "node.md#a-rig-of-two-cameras",
+    "troubleshooting.md#rig",
 )
 ODOM_FRAME = Fault(
     "odom.frame",

@@ -63,6 +63,7 @@ KEYS: dict[str, dict[str, str]] = {
         "transport_lost": "images sent that reached no callback",
         "calibration": "`calibrated`, `image-only: why` or `refused: why`",
         **{f"{name}_age_s": f"since the newest `{name}` came, s" for name in ("camera_info", "depth", "mask")},
+        **{f"{name}_topic": f"where `{name}` is listened to" for name in ("camera_info", "depth", "mask")},
     },
     "scale": {
         "state": "`unknown`, `metric` or `degraded`",
@@ -87,7 +88,8 @@ def _example() -> Health:
     """Return the health of a node to which everything that adds a key has happened."""
     scale = ScaleEstimate(ScaleState.METRIC, ScaleSource.ODOMETRY, 1.0, 0.0, 1, 3, 0)
     of_camera = [name for name in input_names() if name not in ("image", "odom")]
-    camera = CameraHealth("", "/image", 1, 0.0, 0.0, 1, 0, "calibrated", scale, "", dict.fromkeys(of_camera, 0.0))
+    ages, topics = dict.fromkeys(of_camera, 0.0), {name: f"/{name}" for name in of_camera}
+    camera = CameraHealth("", "/image", 1, 0.0, 0.0, 1, 0, "calibrated", scale, "", ages, topics)
     counts = replace(Counts(), delivered=1, dropped={"<reason>": 1})
     return Health(
         state="active",
