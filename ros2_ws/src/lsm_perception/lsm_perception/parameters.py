@@ -13,6 +13,7 @@ from itertools import groupby
 from pathlib import Path
 
 from lsm_core.backends import backend_names
+from lsm_perception.markdown import code, prose, table
 from lsm_perception.parameter_groups import (
     ChainParameters,
     InputParameters,
@@ -28,6 +29,8 @@ from lsm_perception.parameter_groups import (
     SemanticsParameters,
 )
 from lsm_perception.settings import Setting, Value, leaves, setting
+
+HEAD = ("name", "type", "default", "range", "changeable", "meaning")
 
 
 @dataclass(frozen=True)
@@ -128,7 +131,7 @@ def documentation() -> str:
     ]
     purposes = {"": "The model, its device, the cameras, the frames.", **group_purposes()}
     for group, entries in groupby(settings(), key=lambda entry: entry.name.rpartition(".")[0]):
-        lines += [f"## {group or 'The node'}", "", purposes[group], "", *table(entries), ""]
+        lines += [f"## {group or 'The node'}", "", prose(purposes[group]), "", *table(HEAD, rows(entries))]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -139,15 +142,13 @@ def group_purposes() -> dict[str, str]:
     return {name: (kind.__doc__ or "").splitlines()[0] for name, kind in kinds.items()}
 
 
-def table(entries: Iterable[Setting]) -> Iterator[str]:
-    """Yield the lines of one group's table."""
-    yield "| name | type | default | range | changeable | meaning |"
-    yield "|---|---|---|---|---|---|"
+def rows(entries: Iterable[Setting]) -> Iterator[list[str]]:
+    """Yield the rows of one group's table."""
     for entry in entries:
-        yield (
-            f"| `{entry.name}` | {type_name(entry.default)} | `{default_text(entry.default)}` "
-            f"| {entry.spec.range_text} | {'no' if entry.spec.read_only else 'yes'} | {entry.spec.description} |"
-        )
+        changeable = "no" if entry.spec.read_only else "yes"
+        default = code(default_text(entry.default))
+        meaning = prose(entry.spec.description)
+        yield [code(entry.name), type_name(entry.default), default, entry.spec.range_text, changeable, meaning]
 
 
 def main() -> int:

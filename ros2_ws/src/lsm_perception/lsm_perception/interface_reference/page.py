@@ -12,7 +12,6 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from lsm_perception.frames import frame_names
 from lsm_perception.interface_reference.definitions import Definition, Field, Part, read_definitions
 from lsm_perception.interface_reference.diagnostics_keys import KEYS, PARTS, example_keys
-from lsm_perception.interface_reference.markdown import code, prose, table
 from lsm_perception.interface_reference.others import OTHERS, VIEWER_NODE, OtherNode
 from lsm_perception.interface_reference.services import EXIT_CODES, SERVICES, STANDARD, TRANSITIONS
 from lsm_perception.interface_reference.topics import (
@@ -24,6 +23,7 @@ from lsm_perception.interface_reference.topics import (
     Output,
 )
 from lsm_perception.listener import message_type
+from lsm_perception.markdown import code, prose, table
 from lsm_perception.publishers import GLOBAL, TYPES
 from lsm_perception.qos import input_names, input_qos, output_names, output_qos
 from lsm_perception.services import SERVICES as SERVICE_TYPES
