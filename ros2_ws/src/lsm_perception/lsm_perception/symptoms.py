@@ -36,6 +36,7 @@ class Symptom(StrEnum):
     INTERNAL_ERRORS = "internal-errors"
     VIEWER = "viewer"
     REPLAY = "replay"
+    PLANNER = "planner"
 
 
 def see(text: str, symptom: Symptom) -> str:

@@ -11,6 +11,7 @@ from lsm_core.query import split_texts
 from lsm_perception.declaration import declare_setting, nearest, refusal, unknown_overrides
 from lsm_perception.parameters import default_text, type_name
 from lsm_perception.settings import leaves, replaced
+from lsm_perception.symptoms import Symptom, see
 
 T = TypeVar("T")
 
@@ -25,7 +26,10 @@ def declared(node: Node, defaults: T) -> T:
     values = {name: declare_setting(node, entry) for name, entry in entries.items()}
     for name in unknown_overrides(node, entries):
         node.get_logger().warning(
-            f"Parameter '{name}' is not one of this node's; it has no effect.{nearest(name, entries)}"
+            see(
+                f"Parameter '{name}' is not one of this node's; it has no effect.{nearest(name, entries)}",
+                Symptom.PARAMETERS,
+            )
         )
     return replaced(defaults, values)
 

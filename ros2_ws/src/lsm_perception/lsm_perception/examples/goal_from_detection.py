@@ -32,6 +32,7 @@ from lsm_perception.examples.scale_gate import ScaleGate
 from lsm_perception.examples.sightings import Agreement, Sighting
 from lsm_perception.qos import output_qos
 from lsm_perception.settings import setting
+from lsm_perception.symptoms import Symptom, see
 
 GOAL_QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
 # As Nav2 publishes its costmaps.
@@ -105,11 +106,11 @@ class GoalFromDetection(Node):
     def _on_costmap(self, message: OccupancyGrid) -> None:
         ground = free_ground(message)
         if ground.frame != self.parameters.frame:
-            self.get_logger().warning(
+            line = (
                 f"The costmap is in '{ground.frame}' and the goal in '{self.parameters.frame}': it is not used. "
-                "Set the parameter frame to the costmap's.",
-                throttle_duration_sec=QUIET_S,
+                "Set the parameter frame to the costmap's."
             )
+            self.get_logger().warning(see(line, Symptom.PLANNER), throttle_duration_sec=QUIET_S)
             return
         self._ground = ground
 
@@ -132,16 +133,15 @@ class GoalFromDetection(Node):
             return
         T_frame_base = self._placed.pose_of(self.parameters.base_frame, stamp_ns)
         if T_frame_base is None:
-            self.get_logger().warning(
-                f"tf does not know '{self.parameters.base_frame}' in '{self.parameters.frame}'.",
-                throttle_duration_sec=QUIET_S,
+            line = (
+                f"tf does not know '{self.parameters.base_frame}' in '{self.parameters.frame}' at the image's time."
             )
+            self.get_logger().warning(see(line, Symptom.PLANNER), throttle_duration_sec=QUIET_S)
             return
         place = self._choose(found.box, (float(T_frame_base[0, 3]), float(T_frame_base[1, 3])))
         if place is None:
-            self.get_logger().warning(
-                f"There is no free ground around the {found.word}.", throttle_duration_sec=QUIET_S
-            )
+            line = f"There is no free ground around the {found.word}."
+            self.get_logger().warning(see(line, Symptom.PLANNER), throttle_duration_sec=QUIET_S)
             return
         self._goal = goal_message(place, self.parameters.frame, stamp_ns)
         self._due = (found.word, place)
@@ -179,9 +179,8 @@ class GoalFromDetection(Node):
         """Publish the goal, unless nobody would hear it."""
         assert self._goal is not None and self._due is not None
         if not self._output.get_subscription_count():
-            self.get_logger().warning(
-                f"Nobody listens to {self._output.topic_name}: the goal waits.", throttle_duration_sec=QUIET_S
-            )
+            line = f"Nobody listens to {self._output.topic_name}: the goal waits."
+            self.get_logger().warning(see(line, Symptom.PLANNER), throttle_duration_sec=QUIET_S)
             return False
         self._output.publish(self._goal)
         word, place = self._sent = self._due

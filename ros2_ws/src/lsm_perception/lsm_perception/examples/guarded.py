@@ -7,6 +7,8 @@ from typing import TypeVar
 
 from rclpy.node import Node
 
+from lsm_perception.symptoms import Symptom, see
+
 M = TypeVar("M")
 QUIET_S = 5.0  # between two lines of one kind in the log
 
@@ -18,9 +20,7 @@ def guarded(node: Node, callback: Callable[[M], None]) -> Callable[[M], None]:
         try:
             callback(message)
         except Exception as error:
-            node.get_logger().error(
-                f"A message of type {type(message).__name__} was not used: {type(error).__name__}: {error}",
-                throttle_duration_sec=QUIET_S,
-            )
+            line = f"A message of type {type(message).__name__} was not used: {type(error).__name__}: {error}"
+            node.get_logger().error(see(line, Symptom.PLANNER), throttle_duration_sec=QUIET_S)
 
     return call

@@ -38,6 +38,7 @@ from lsm_perception.examples.same_stamp import SameStamp
 from lsm_perception.examples.scale_gate import ScaleGate
 from lsm_perception.qos import input_qos, output_qos
 from lsm_perception.settings import setting
+from lsm_perception.symptoms import Symptom, see
 
 SET = ("segmentation/label", "depth/image", "depth/camera_info")
 # As map_server publishes its maps, and as Nav2's filters subscribe to masks.
@@ -124,7 +125,8 @@ class LabelMask(Node):
             Mask("speed_mask", slow, chosen.slow_percent, NO_LIMIT, GroundMask(slowed)),
         ]
         if not keepout and not slow:
-            self.get_logger().warning("Neither keepout nor slow names a word: no mask will be published.")
+            line = "Neither keepout nor slow names a word: no mask will be published."
+            self.get_logger().warning(see(line, Symptom.PLANNER))
         return [mask for mask in masks if mask.words]
 
     def _listen(self) -> None:
@@ -154,10 +156,11 @@ class LabelMask(Node):
         for mask in self._masks:
             unknown = self._table.unknown(mask.words)
             if unknown:
-                self.get_logger().warning(
+                line = (
                     f"{mask.topic}: the perception node is not asked for {', '.join(unknown)}. Add them to its "
                     "parameter queries.texts, or call its service set_queries."
                 )
+                self.get_logger().warning(see(line, Symptom.PLANNER))
 
     def _on_camera(self, message: CameraInfo) -> None:
         self._info = message
@@ -190,7 +193,8 @@ class LabelMask(Node):
                 complaint = "camera_info says that the camera is not calibrated"
             except (BadMessageError, UnusableInfoError) as error:
                 complaint = str(error)
-        self.get_logger().warning(f"A label image is not used: {complaint}", throttle_duration_sec=QUIET_S)
+        line = f"A label image is not used: {complaint}"
+        self.get_logger().warning(see(line, Symptom.PLANNER), throttle_duration_sec=QUIET_S)
         return None
 
     def _points(

@@ -18,6 +18,7 @@ from tf2_ros import Buffer, TransformException, TransformListener
 from lsm_core.errors import InputError
 from lsm_perception.conversions.poses import matrix_from_transform
 from lsm_perception.examples.guarded import QUIET_S
+from lsm_perception.symptoms import Symptom, see
 
 T = TypeVar("T")
 Matrix = NDArray[np.float64]
@@ -92,18 +93,13 @@ class Placed(Generic[T]):
             if pose is not None:
                 self._use_safely(first.item, pose)
                 continue
-            self._node.get_logger().warning(
-                f"tf does not know where '{first.frame}' was in '{self._frame}' at the image's time: "
-                f"{self._reason}. Is '{self._frame}' the robot's frame (parameter frame), and does somebody "
-                "publish it?",
-                throttle_duration_sec=QUIET_S,
-            )
+            line = f"tf does not know '{first.frame}' in '{self._frame}' at the image's time: {self._reason}"
+            self._node.get_logger().warning(see(line, Symptom.PLANNER), throttle_duration_sec=QUIET_S)
 
     def _use_safely(self, item: T, pose: Matrix) -> None:
         """Use an item; what is raised is logged, since it may be raised in a timer."""
         try:
             self._use(item, pose)
         except Exception as error:
-            self._node.get_logger().error(
-                f"A message was not used: {type(error).__name__}: {error}", throttle_duration_sec=QUIET_S
-            )
+            line = f"A message was not used: {type(error).__name__}: {error}"
+            self._node.get_logger().error(see(line, Symptom.PLANNER), throttle_duration_sec=QUIET_S)
