@@ -82,6 +82,12 @@ def test_a_malformed_list_of_words_is_refused(rclpy_session: None) -> None:
         LabelMask(**parameters(keepout=" , ;"))
 
 
+def test_masks_of_more_cells_than_memory_should_hold_are_refused(rclpy_session: None) -> None:
+    with pytest.raises(InputError, match=r"size_m.*2001 cells a side"):
+        LabelMask(**parameters(keepout="rug", size_m=20.01, resolution_m=0.01))
+    LabelMask(**parameters(keepout="rug", size_m=100.0, resolution_m=0.05)).destroy_node()
+
+
 def test_messages_that_lie_about_themselves_stop_neither_example(rclpy_session: None) -> None:
     masks = LabelMask(**parameters(keepout="rug"))
     goals = GoalFromDetection(**parameters(max_age_s=0.0, costmap="costmap"))

@@ -27,6 +27,7 @@ from lsm_perception.calibration import Calibration
 from lsm_perception.conversions import stamp_to_ns
 from lsm_perception.conversions.camera_info import calibration_from_info
 from lsm_perception.conversions.errors import BadMessageError, UnusableInfoError
+from lsm_perception.declaration import refusal
 from lsm_perception.examples.example_parameters import declared, words_of
 from lsm_perception.examples.ground_mask import GroundMask, GroundMaskConfig
 from lsm_perception.examples.guarded import QUIET_S, guarded
@@ -43,6 +44,7 @@ from lsm_perception.symptoms import Symptom, see
 SET = ("segmentation/label", "depth/image", "depth/camera_info")
 # As map_server publishes its maps, and as Nav2's filters subscribe to masks.
 MASK_QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+MOST_CELLS = 2000  # along a side of a mask: 44 MB of votes, messages of 4 MB
 SET_QOS = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)
 
 
@@ -103,7 +105,7 @@ class LabelMask(Node):
         self.parameters = declared(self, MaskParameters())
         self._masks = self._wanted_masks()
         self._sent: dict[str, OccupancyGrid] = {}
-        self._stamp_ns = 0
+        self._stamp_ns, self._changed = 0, False
         self._gate, self._table, self._sets = ScaleGate(), LabelTable(), SameStamp(SET)
         self._info: CameraInfo | None = None
         self._pixels: LabelledPixels | None = None
@@ -119,6 +121,9 @@ class LabelMask(Node):
     def _wanted_masks(self) -> list[Mask]:
         chosen = self.parameters
         keepout, slow = words_of("keepout", chosen.keepout), words_of("slow", chosen.slow)
+        cells = chosen.size_m / chosen.resolution_m
+        if cells > MOST_CELLS:
+            raise refusal("size_m", f"{cells:.0f} cells a side are more than {MOST_CELLS}; raise resolution_m")
         closed, slowed = chosen.ground(chosen.keepout_height_m), chosen.ground(chosen.slow_height_m)
         masks = [
             Mask("keepout_mask", keepout, CLOSED, UNSAID, GroundMask(closed)),
@@ -148,6 +153,7 @@ class LabelMask(Node):
             self._placed.clear()
             for mask in self._masks:
                 mask.ground.clear()
+            self._changed = self._stamp_ns > 0
             self._publish()
 
     def _on_words(self, message: LabelInfo) -> None:
@@ -212,12 +218,13 @@ class LabelMask(Node):
         placed = points @ T_frame_cam[:3, :3].T.astype(np.float32) + T_frame_cam[:3, 3]
         for mask, with_word in zip(self._masks, chosen, strict=True):
             mask.ground.look(placed, with_word, (float(T_frame_cam[0, 3]), float(T_frame_cam[1, 3])), stamp_ns)
-        self._stamp_ns = stamp_ns
+        self._stamp_ns, self._changed = stamp_ns, True
 
     def _publish(self) -> None:
         """Publish each mask that marks other cells than the last one published."""
-        if not self._stamp_ns:
+        if not self._changed:
             return
+        self._changed = False
         for mask in self._masks:
             message = mask.message(self.parameters.frame, self._stamp_ns, self.parameters.margin_m)
             if not same_cells(self._sent.get(mask.topic), message):
