@@ -30,6 +30,7 @@ from lsm_perception.interface_reference import documentation
 from lsm_perception.interface_reference.definitions import Part, parse_definition, read_definitions
 from lsm_perception.interface_reference.diagnostics_keys import KEYS, PARTS, example_keys
 from lsm_perception.interface_reference.others import (
+    DOCTOR_NODE,
     GOAL,
     LABEL_MASK,
     OTHERS,
@@ -56,6 +57,7 @@ from synthetic_world import View, walk
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "interface.md").read_text(encoding="utf-8")
 DEFINITIONS = ROOT / "ros2_ws" / "src" / "lsm_perception_msgs"
+DOCTOR = ROOT / "ros2_ws" / "src" / "lsm_perception" / "lsm_perception" / "doctor"
 NODE = "/lsm_perception"
 
 
@@ -188,13 +190,18 @@ def test_everything_that_is_said_of_a_name_is_of_one_that_exists() -> None:
 
 @pytest.mark.parametrize("entry", OTHERS, ids=lambda entry: entry.name)
 def test_other_nodes_have_the_ends_of_the_page(rclpy_session: None, observer: Node, entry: OtherNode) -> None:
-    """Nodes with a class of their own are made; for the viewer and the probe the policy's table is asked."""
+    """Nodes with a class of their own are made; the viewer and the probe are in the policy's table."""
     if entry in (VIEWER_NODE, PROBE_NODE):
         _, viewer, probe = interfaces(parse_arguments([])[0])
         found = viewer if entry is VIEWER_NODE else probe
         own = {"/parameter_events", "/rosout", "/clock"}
         assert set(found.subscribes) - own == {full(name) for name in entry.subscribes}
         assert set(found.requests) == {full(name) for name in entry.asks}
+        return
+    if entry is DOCTOR_NODE:
+        text = (DOCTOR / "session.py").read_text(encoding="utf-8")
+        asked = re.findall(r'self\._probe\.ask\(\w+, f"\{name\}/(\w+)"', text)
+        assert {f"lsm_perception/{name}" for name in asked} == set(entry.asks)
         return
     with made(entry) as node:
         assert {p.topic_name for p in node.publishers} - {"/parameter_events", "/rosout"} == {

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lsm_perception.doctor.probe import NAME as DOCTOR
 from lsm_perception.interface import PROBE, VIEWER
 from lsm_perception.publishers import GLOBAL, TYPES
 from lsm_perception.qos import input_names
@@ -56,4 +57,9 @@ GOAL = OtherNode(
     subscribes=(NODE + "scale", NODE + "detections", "/tf", "/tf_static"),
     serves=("~/send",),
 )
-OTHERS = (VIEWER_NODE, PROBE_NODE, REPLAY_NODE, LABEL_MASK, GOAL)
+DOCTOR_NODE = OtherNode(
+    DOCTOR,
+    "`lsm doctor`, for some seconds; hears the robot's topics ([doctor.md](doctor.md))",
+    asks=(NODE + "get_state", NODE + "get_parameters"),
+)
+OTHERS = (VIEWER_NODE, PROBE_NODE, DOCTOR_NODE, REPLAY_NODE, LABEL_MASK, GOAL)

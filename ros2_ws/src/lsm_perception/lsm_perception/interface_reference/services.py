@@ -76,4 +76,7 @@ EXIT_CODES: tuple[tuple[str, int, str], ...] = (
     ("", 1, "the bag cannot be played: one line with the reason"),
     ("`python -m lsm_perception.healthcheck`", 0, "the node answers, in one of the states asked for"),
     ("", 1, "it does not, or is in another state: one line with it"),
+    ("`lsm doctor`", 0, "no problem found"),
+    ("", 1, "a problem, or words that it does not know"),
+    ("", 2, "an option that it does not know"),
 )
