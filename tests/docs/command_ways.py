@@ -24,16 +24,20 @@ class Way(Enum):
 
 
 RUN_ITSELF = ("setup", "help", "docs", "lint", "policy", "doctor", "soak")
-NODES = ("bringup", "replay", "demo", "viewer", "node")
+NODES = ("bringup", "replay", "demo", "viewer", "node", "label_mask", "goal_from_detection")
 WHOLE = ("lsm doctor", "lsm weights list", "lsm data formats", "lsm --version")  # need no arguments
 METAVARIABLE = r"\[?[A-Z][A-Z_]*(\.\.\.)?\]?"
 PREPARED = ("A", "B", *RECORDINGS, *MAPS, "SCENE", "BAGS", "FILE")
-SMALL = r"(source|export|grep|timeout|python (-m lsm_perception\.|tools/check_pins)|tools/env\.sh|\.\s)"
+# These end by themselves.
+SMALL = r"source |export |python - <<|python (-m lsm_|tools/check_pins)|tools/env\.sh|\. |ros2 run lsm_"
+BESIDE = r"grep |timeout |python -m lsm_perception\.healthcheck"  # a running node
 
 
 def way_of(command: Command) -> Way | None:
     """Return how a command is tested; None when nobody has thought of it."""
     words = command.words
+    if not words:
+        return Way.RUN  # a variable is set
     if why_not_run(command) is not None:
         return Way.TABLE
     if is_name(command):
@@ -44,9 +48,11 @@ def way_of(command: Command) -> Way | None:
         return Way.NODE
     if words[0] == "./run" and words[1] in RUN_ITSELF:
         return Way.RUN
-    if "ros2" in words[:3]:
+    if re.match(BESIDE, command.text):
         return Way.ROS2
-    return Way.RUN if re.match(SMALL, command.text) else None
+    if re.match(SMALL, command.text):
+        return Way.RUN
+    return Way.ROS2 if "ros2" in words[:3] else None
 
 
 def is_name(command: Command) -> bool:
@@ -82,9 +88,13 @@ def node_program(command: Command) -> str | None:
     words = command.words
     if words[0] == "./run" and len(words) > 1 and words[1] in NODES:
         return words[1]
-    if words[:2] == ["python", "-m"] and words[2].removeprefix("lsm_perception.") in NODES:
-        return words[2].removeprefix("lsm_perception.")
-    return "launch" if words[:2] == ["ros2", "launch"] and len(words) > 3 else None
+    if words[:2] in (["ros2", "launch"], ["ros2", "run"]) and words[2:3] == ["lsm_perception"] and len(words) > 3:
+        name = words[3].removesuffix(".launch.py")
+    elif words[:2] == ["python", "-m"] and len(words) > 2:
+        name = words[2].removeprefix("lsm_perception.").removeprefix("examples.")
+    else:
+        return None
+    return name if name in NODES else None
 
 
 def commands_by(way: Way) -> list[Command]:

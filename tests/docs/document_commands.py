@@ -17,6 +17,7 @@ PROGRAM = re.compile(
     r"((\./run|lsm|ros2|colcon|pip3?|docker|torchrun|pytest|source|export|rosdep|git|npm|cd|\$)(?= )"
     r"|python3? (-m |t\w+/)|(source )?tools/[\w./]+\.(sh|py)\b|(sudo )?apt(-get)? (install|update) |\.ci/run$)"
 )
+HERE_DOCUMENT = re.compile(r"<<'?(\w+)'?$")
 SEPARATORS = ("&&", "||", ";", "|")
 
 
@@ -133,17 +134,27 @@ def commands_of_block(block: Block) -> list[Command]:
     for number, line in joined_lines(block):
         if block.language == "" and not PROGRAM.match(line):
             continue
+        if "\n" in line:
+            out.append(Command(block.page, number, line))
+            continue
         typed, comment = cut_comment(line.removeprefix("$ "))
         out += [Command(block.page, number, part, comment) for part in simple_commands(typed)]
     return out
 
 
 def joined_lines(block: Block) -> list[tuple[int, str]]:
-    """Return number and text of a block's lines, those that end with a backslash joined with the next."""
+    """Return number and text of a block's lines: one with a backslash goes on in the next, `<<` up to its word."""
     out: list[tuple[int, str]] = []
-    unfinished = False
+    unfinished, end_of_input = False, ""
     for number, line in enumerate(block.text.splitlines(), block.line):
         text = line.strip()
+        if end_of_input:
+            begun, so_far = out[-1]
+            out[-1] = (begun, f"{so_far}\n{line}")
+            end_of_input = "" if text == end_of_input else end_of_input
+            continue
+        given = HERE_DOCUMENT.search(text)
+        end_of_input = given.group(1) if given else ""
         if unfinished:
             begun, so_far = out[-1]
             out[-1] = (begun, so_far.removesuffix("\\").rstrip() + " " + text)

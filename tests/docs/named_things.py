@@ -24,6 +24,7 @@ OPTIONS_WITH_VALUE = (
     "--only-binary",
     "--platform",
 )
+OUTSIDE = ("ros-jazzy-sros2",)  # tools of a full ROS 2 installation that the project itself does not need
 WORKSPACE = ("~/ws", "~/ws/src", "lsm_perception", "/opt/ros/jazzy/setup.bash", "install/setup.bash")
 
 
@@ -56,7 +57,7 @@ def pip_faults(command: Command) -> list[str]:
 
 def project() -> dict[str, dict[str, list[str]]]:
     """Return the table `project` of pyproject.toml."""
-    return tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]  # type: ignore[no-any-return]
+    return tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 
 
 def requirements() -> str:

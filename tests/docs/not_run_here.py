@@ -30,6 +30,8 @@ DOCKER = "needs Docker with access to a registry; tests/docker checks the files"
 FULL_ROS = "needs a full ROS 2 installation; no package index has it"
 RENDERS = "renders for minutes, with furniture packs and OpenGL; tests/core/data/test_sample.py renders a little"
 STUDY = "maps a whole recording; tests/ros/test_chain_study.py maps a short one"
+PICTURE = "plays the whole sample to make a picture of the documents"
+FURNITURE = "needs the furniture packs; tests/core/data/test_attribution.py runs it where they are"
 BROWSER = "needs a Chromium; tests run its functions where there is one"
 ITSELF = "runs these tests"
 
@@ -53,7 +55,12 @@ NOT_RUN: tuple[NotRun, ...] = (
     NotRun(r"git clone|cd |npm |touch \.venv|\. \.venv|source (/opt|install)", "makes or enters another workspace"),
     NotRun(r"docker |xhost ", DOCKER),
     NotRun(r"colcon (build|list)", "tests/packaging/test_colcon.py runs it on a copy of the packages"),
-    NotRun(r"ros2 (security|bag) ", FULL_ROS),
+    NotRun(r"ros2 (security|bag) |ros2 run (nav2|tf2|camera_calibration)", FULL_ROS),
+    NotRun(r".*(rviz:=true|rviz\.launch\.py)", "needs RViz, which no package index has, and a screen"),
+    NotRun(r"\./run docs", "makes site/ in the repository; tests/docs/test_site.py builds the same site elsewhere"),
+    NotRun(r"\./run lint", "the linters of the whole project; run beside the tests"),
+    NotRun(r"python -m lsm_perception\.examples\.picture ", PICTURE),
+    NotRun(r"python -m lsm_core\.data\.attribution", FURNITURE),
     NotRun(r"tools/try_ros2_launch\.sh", "brings the real ros2 launch from GitHub, which tests do not reach"),
     NotRun(r"kill -INT %1|tools/drop_cut_off_packages", "part of a transcript or of ./run"),
 )

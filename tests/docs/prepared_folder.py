@@ -21,13 +21,19 @@ from lsm_core.cli.main import main
 from lsm_core.data import sample_path
 from lsm_core.io.trajectories import Trajectory, write_tum
 
+WRITTEN = ("docs", "config")  # commands print pages and files into them
+NOT_OF_THE_REPOSITORY = ("out", "weights", "site", "runs")
+LARGE = 5_000_000  # bytes
+
 sys.path.insert(0, str(ROOT / "tests" / "core" / "data"))
 
 
 def prepare(folder: Path) -> Path:
     """Fill an empty folder; takes about 20 s on one core."""
     for entry in ROOT.iterdir():
-        if not entry.name.startswith(".") and entry.name not in ("out", "weights", "site"):
+        if entry.name in WRITTEN:
+            shutil.copytree(entry, folder / entry.name, ignore=shutil.ignore_patterns("images"))
+        elif not entry.name.startswith(".") and entry.name not in NOT_OF_THE_REPOSITORY:
             (folder / entry.name).symlink_to(entry)
     (folder / ".venv").symlink_to(ROOT / ".venv")
     write_pictures(folder)
@@ -44,14 +50,23 @@ def prepare(folder: Path) -> Path:
 
 
 def copy_for_page(prepared: Path, folder: Path) -> Path:
-    """Copy the prepared folder for one page: files are links, folders that commands write to are real."""
+    """Copy the prepared folder for one page; large files are links."""
     for entry in prepared.iterdir():
-        target = folder / entry.name
-        if entry.is_symlink() or entry.is_file():
-            target.symlink_to(entry.resolve() if entry.is_symlink() else entry)
+        if entry.is_symlink():
+            (folder / entry.name).symlink_to(entry.resolve())
+        elif entry.is_file():
+            copy_or_link(str(entry), str(folder / entry.name))
         else:
-            shutil.copytree(entry, target, copy_function=os.symlink)
+            shutil.copytree(entry, folder / entry.name, copy_function=copy_or_link)
     return folder
+
+
+def copy_or_link(source: str, target: str) -> None:
+    """Copy a file that a command may write again; link a large one, which none writes."""
+    if os.path.getsize(source) < LARGE:
+        shutil.copy(source, target)
+    else:
+        os.symlink(source, target)
 
 
 def write_results(folder: Path) -> None:

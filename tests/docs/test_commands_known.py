@@ -53,7 +53,8 @@ def test_what_running_text_names_exists(command: Command, capsys: pytest.Capture
     words = lsm_words(command)
     if words is None:
         assert command.words[1] in ROS2_VERBS
-        assert not command.words[2:] or command.words[2] in ROS2_VERBS[command.words[1]]
+        verbs = ROS2_VERBS[command.words[1]] or {"lsm_perception"}
+        assert not command.words[2:] or command.words[2] in verbs
     elif all(re.fullmatch(r"[a-z0-9-]+", word) for word in words):
         assert main([*words, "--help"]) == 0 and "Usage: lsm" in capsys.readouterr().out
     else:

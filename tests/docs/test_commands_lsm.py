@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from command_ways import Way, commands_by, lsm_words
-from document_commands import Command
+from document_commands import Command, commands
 from fitted_checkpoints import SIZE
 
 from lsm_core.backends import splatt3r
@@ -17,7 +17,9 @@ from lsm_core.backends.splatt3r import Splatt3rOptions
 from lsm_core.cli.main import main
 
 # These work on a whole recording, train, or make films: as written they run in `./run test --slow`.
-SLOW = r"lsm (reconstruct|query) (PATH|BAG|my_bag/|src/lsm_core/assets/sample_room)|lsm (train|render) (?!.*still)"
+SLOW = (
+    r"lsm (reconstruct|query) (PATH|\$?BAG|my_bag/|src/lsm_core/assets/sample_room)|lsm (train|render) (?!.*still)"
+)
 FILE_NAME = r"\b[\w-]+\.(?:ply|json|webp|png|spz|glb|html|csv|npz)\b"
 PIXELSPLAT = Path("weights/pixelsplat/re10k.ckpt")
 FEW = 3  # frames of a film; `./run test --slow` makes them all
@@ -83,6 +85,14 @@ def by_page(slow: bool) -> dict[str, list[Command]]:
     return out
 
 
+@pytest.fixture
+def variables(page: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Set what the page sets by `NAME=value`."""
+    for command in commands():
+        if command.page == page and re.fullmatch(r"[A-Z_]+=\S+", command.text):
+            monkeypatch.setenv(*command.text.split("=", 1))
+
+
 @pytest.fixture(autouse=True)
 def size_of_the_fitted_network(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let Splatt3R work on the grid that its small checkpoint is fitted for."""
@@ -90,7 +100,9 @@ def size_of_the_fitted_network(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("page", by_page(slow=False))
-def test_the_commands_of_a_page_run(page: str, page_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_commands_of_a_page_run(
+    page: str, page_folder: Path, variables: None, capsys: pytest.CaptureFixture[str]
+) -> None:
     complaints = [complaint(command, few_frames(typed(command)), capsys) for command in by_page(slow=False)[page]]
     assert not any(complaints), "\n".join(filter(None, complaints))
 
@@ -98,7 +110,7 @@ def test_the_commands_of_a_page_run(page: str, page_folder: Path, capsys: pytest
 @pytest.mark.slow
 @pytest.mark.parametrize("page", by_page(slow=True))
 def test_the_longer_commands_of_a_page_run(
-    page: str, page_folder: Path, capsys: pytest.CaptureFixture[str]
+    page: str, page_folder: Path, variables: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
     complaints = [complaint(command, typed(command), capsys) for command in by_page(slow=True)[page]]
     assert not any(complaints), "\n".join(filter(None, complaints))

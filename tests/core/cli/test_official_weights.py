@@ -1,4 +1,4 @@
-"""The two commands of the README bring official weights and use them; here from a folder and from a mirror."""
+"""Two commands of the documents bring official weights and use them; here from a folder and from a mirror."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lsm_runner import Lsm
 from lsm_core.backends.lsm_files import FILES
 from lsm_core.backends.seeded_checkpoints import write_checkpoints
 
-README = Path(__file__).resolve().parents[3] / "README.md"
+PAGE = Path(__file__).resolve().parents[3] / "docs" / "backends.md"
 
 
 class QuietHandler(SimpleHTTPRequestHandler):
@@ -41,16 +41,16 @@ def mirror(folder: Path) -> Iterator[str]:
 
 
 def commands() -> list[list[str]]:
-    """Return the words of the two commands in the README, without what stands for images and comments."""
+    """Return the words of the two commands in the page, without what stands for images and comments."""
     found = re.findall(
-        r"^\./run lsm (weights fetch lsm .*|reconstruct a\.jpg b\.jpg -b lsm .*)$", README.read_text(), re.M
+        r"^\./run lsm (weights fetch lsm .*|reconstruct a\.jpg b\.jpg -b lsm .*)$", PAGE.read_text(), re.M
     )
     assert len(found) == 2
     return [line.partition("#")[0].split() for line in found]
 
 
 @pytest.mark.parametrize("place", ["folder", "mirror"])
-def test_the_readmes_two_commands_bring_the_weights_and_reconstruct(
+def test_the_two_commands_of_the_page_bring_the_weights_and_reconstruct(
     lsm: Lsm,
     pair: tuple[Path, Path],
     folder: Path,
