@@ -4,7 +4,7 @@ Pages under docs/ link to sources, tests and SECURITY.md by plain relative paths
 is read as files. A site holds only docs/; so every file outside of it that a page links to is added below
 `repository/`: Markdown as a page (whose own links are followed too), source text highlighted with numbered lines, a
 folder as a list of its files, anything else as it is. The links are then turned to where these pages are. A link to
-nothing stays as it was, and `mkdocs build --strict` refuses it.
+nothing stays as it was, and `mkdocs build --strict` refuses it. Long names in tables may be broken at their joints.
 """
 
 from __future__ import annotations
@@ -23,6 +23,9 @@ from pygments.lexers import find_lexer_class_for_filename
 ADDED = "repository"  # the folder of the site that holds what lies outside docs/
 LINK = re.compile(r"(?<=\]\()([^)\s#:]+)(#[^)\s]*)?(?=[)\s])")
 FENCE = re.compile(r"^( *)(```+|~~~+).*?^ *\2`*~*\s*$", re.MULTILINE | re.DOTALL)
+CELL = re.compile(r"<td[^>]*>.*?</td>", re.DOTALL)
+CODE = re.compile(r"(?<=<code>).*?(?=</code>)", re.DOTALL)
+JOINT = re.compile(r"(?<=\w)/(?=\w)|:=(?=\w)")
 # Sources would crowd the pages out of the search, and need the whole width.
 UNLISTED = "---\nsearch:\n  exclude: true\nhide:\n  - navigation\n  - toc\n---\n\n"
 
@@ -55,6 +58,11 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         return posixpath.relpath(there.src_uri, posixpath.dirname(uri) or ".") + (match[2] or "")
 
     return _outside_fences(markdown, lambda text: LINK.sub(turn, text))
+
+
+def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Let long names in the cells of tables be broken where they have joints, and nowhere else."""
+    return CELL.sub(lambda cell: CODE.sub(lambda code: JOINT.sub(r"\g<0><wbr>", code[0]), cell[0]), html)
 
 
 def _root(config: MkDocsConfig) -> Path:

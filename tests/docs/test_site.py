@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[2]
 TAGS = """
     a article aside blockquote body br button code dd del details div dl dt em footer form h1 h2 h3 h4 h5 h6 head
     header hr html img input kbd label li link main mark meta nav ol p path pre script small span strong style sub
-    summary sup svg table tbody td th thead title tr ul
+    summary sup svg table tbody td th thead title tr ul wbr
 """
 
 
@@ -171,6 +171,14 @@ def test_a_linked_source_file_becomes_a_page_with_numbered_lines(small: Path) ->
     page = Page()
     page.feed((small / "site/repository/tests/test_a.py.html").read_text())
     assert "__codelineno-0-2" in page.anchors and "no-heading" not in page.anchors
+
+
+def test_names_in_tables_may_be_broken_at_their_joints_only(small: Path) -> None:
+    (small / "docs/index.md").write_text("# Home\n\n`a/b`\n\n| x |\n|---|\n| `~/a/b_c:=d` and/or |\n")
+    done = build(small / "mkdocs.yml", small / "site")
+    assert done.returncode == 0, done.stderr
+    home = (small / "site/index.html").read_text()
+    assert "<code>a/b</code>" in home and "<code>~/a/<wbr>b_c:=<wbr>d</code> and/or" in home
 
 
 def test_the_links_of_a_linked_document_are_followed(small: Path) -> None:
