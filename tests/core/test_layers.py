@@ -99,6 +99,15 @@ def test_every_part_of_the_library_has_a_layer() -> None:
     assert parts - ANYWHERE - {"__init__"} == set().union(*LAYERS)
 
 
+def test_the_picture_of_the_layers_shows_these() -> None:
+    drawn: dict[int, set[str]] = {}
+    picture = (ROOT / "docs/images/architecture_layers.svg").read_text(encoding="utf-8")
+    for y, name in re.findall(r'y="(\d+)"[^>]* class="b">([^<]+)<', picture):
+        drawn.setdefault(int(y), set()).add(name)
+    from_the_bottom = [drawn[y] - {"ROS node"} for y in sorted(drawn, reverse=True)]
+    assert from_the_bottom == [set(layer) - {"device_faults"} for layer in LAYERS]
+
+
 def test_imports_go_downwards() -> None:
     upwards = [
         i
