@@ -1,7 +1,7 @@
 """Typed errors of the library: each names the cause and the fix.
 
 Every error derives from `LsmError`, so callers at a process border (the CLI, the node) catch one type.
-`code` is a short stable string that services and JSON output repeat.
+`code` is a short stable string that the command's output and its JSON repeat; services have codes of their own.
 """
 
 from __future__ import annotations
