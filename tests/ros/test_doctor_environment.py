@@ -114,7 +114,7 @@ def test_left_over_segments_are_noted(tmp_path: Path) -> None:
 
 
 def test_the_middleware_in_use_is_told() -> None:
-    assert check_rmw({}).found.startswith("rmw_")
+    assert check_rmw().found.startswith("rmw_")
 
 
 def test_a_missing_interface_is_named() -> None:

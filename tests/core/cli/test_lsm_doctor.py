@@ -13,6 +13,7 @@ from lsm_runner import Lsm
 from lsm_core.cli import doctor as module
 from lsm_core.doctor import Finding, RosHalf, find_ros_half
 from lsm_core.doctor.machine import check_disk
+from lsm_core.doctor.ros_half import judge_join, try_to_join
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -58,8 +59,28 @@ def test_a_broken_rclpy_is_told_by_its_error(tmp_path: Path, monkeypatch: pytest
     (tmp_path / "rclpy.py").write_text("raise ImportError('librcl.so: cannot open')\n", encoding="utf-8")
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.delitem(sys.modules, "rclpy", raising=False)
-    (found,) = find_ros_half({"ROS_DISTRO": "jazzy"}).findings(module.read_settings([]), 0.1, print)
+    half = find_ros_half({"ROS_DISTRO": "jazzy", "PYTHONPATH": str(tmp_path)})
+    (found,) = half.findings(module.read_settings([]), 0.1, print)
     assert found.code == "ros.broken" and found.found == "jazzy: ImportError: librcl.so: cannot open"
+
+
+@pytest.mark.parametrize(
+    ("body", "wanted", "code", "words"),
+    [
+        ("import sys; sys.exit('[rcl]: Expected RMW implementation identifier of rmw_x, exiting with 102.')",
+         "rmw_x", "dds.no_rmw", "ros-jazzy-rmw-x"),
+        ("def init(args):\n    raise SystemExit('\x1b[31mdomainId is high\x1b[m')", "", "dds.refused", "domain"),
+        ("def init(args):\n    import os\n    os.abort()", "", "dds.refused", "domain"),
+    ],
+)  # fmt: skip
+def test_a_middleware_that_ends_the_process_does_not_end_the_doctor(
+    tmp_path: Path, body: str, wanted: str, code: str, words: str
+) -> None:
+    (tmp_path / "rclpy.py").write_text(body + "\n", encoding="utf-8")
+    variables = {"PYTHONPATH": str(tmp_path), "RMW_IMPLEMENTATION": wanted}
+    found = judge_join(*try_to_join(variables), variables)
+    assert found is not None and (found.code, found.level) == (code, "problem")
+    assert words in found.fix and "\x1b" not in found.found
 
 
 def test_a_check_that_fails_itself_is_a_finding_and_what_was_found_before_stays() -> None:

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from xml.etree import ElementTree
 
+from rclpy.utilities import get_rmw_implementation_identifier
+
 from lsm_core.doctor import Fault, Finding, ok
 from lsm_perception.dds_profile import CHOSEN_BY_USER, FILE, VARIABLE, config_file
 
@@ -16,13 +18,6 @@ OTHER_RMW = Fault(
     "Another middleware than Fast DDS, the one this is tested with.",
     "export RMW_IMPLEMENTATION=rmw_fastrtps_cpp, the same for all nodes of the robot; or go on and measure.",
     "performance.md#raw-images-and-fast-dds",
-)
-NO_RMW = Fault(
-    "dds.no_rmw",
-    "problem",
-    "The middleware that RMW_IMPLEMENTATION names does not load.",
-    "unset RMW_IMPLEMENTATION, or install it: sudo apt install ros-jazzy-{package}.",
-    "install.md",
 )
 NO_PROFILE = Fault(
     "dds.profile_missing",
@@ -58,7 +53,7 @@ LEFTOVERS = Fault(
     "Many segments of Fast DDS lie in /dev/shm; killed nodes leave theirs behind.",
     "fastdds shm clean (or, with no node running: rm -f /dev/shm/fastrtps_* /dev/shm/sem.fastrtps_*).",
 )
-FAULTS = (OTHER_RMW, NO_RMW, NO_PROFILE, SMALL_SEGMENT, SMALL_BUFFER, FULL_SHM, LEFTOVERS)
+FAULTS = (OTHER_RMW, NO_PROFILE, SMALL_SEGMENT, SMALL_BUFFER, FULL_SHM, LEFTOVERS)
 
 TESTED = "rmw_fastrtps_cpp"
 RAW_IMAGE = 640 * 480 * 3
@@ -76,7 +71,7 @@ def middleware_findings(environment: Mapping[str, str] = os.environ) -> Iterator
     Args:
         environment: of the user, before our own profile is named in it.
     """
-    found = check_rmw(environment)
+    found = check_rmw()
     yield found
     if "fastrtps" in found.found:
         yield check_profile(environment)
@@ -84,16 +79,9 @@ def middleware_findings(environment: Mapping[str, str] = os.environ) -> Iterator
     yield from check_buffer()
 
 
-def check_rmw(environment: Mapping[str, str]) -> Finding:
+def check_rmw() -> Finding:
     """Which middleware carries the messages?"""
-    try:
-        from rclpy.utilities import get_rmw_implementation_identifier
-
-        name = get_rmw_implementation_identifier()
-    except Exception as error:
-        wanted = environment.get("RMW_IMPLEMENTATION", TESTED)
-        told = f"{wanted}: {' '.join(str(error).split())[:200]}"
-        return NO_RMW.seen("Middleware", told, package=wanted.replace("_", "-"))
+    name = get_rmw_implementation_identifier()
     return ok("Middleware", name) if name == TESTED else OTHER_RMW.seen("Middleware", name)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 from lsm_core.doctor import Fault, Finding, Settings, model_findings
 from lsm_core.doctor.device import check_threads, check_torch, usable_cores
+from lsm_core.doctor.ros_half import REFUSED
 from lsm_perception.beside import Beside
 from lsm_perception.dds_profile import use_profile
 from lsm_perception.doctor import (
@@ -30,18 +31,10 @@ from lsm_perception.doctor.session import Session
 
 Told = Callable[[str], None]
 
-REFUSED = Fault(
-    "dds.refused",
-    "problem",
-    "The middleware does not let the doctor join the graph.",
-    "Look at the findings above (security, Fast DDS settings, shared memory); unset what the message names.",
-    "troubleshooting.md#not-starting",
-)
 FAULTS: tuple[Fault, ...] = (
     *environment.FAULTS,
     *installation.FAULTS,
     *middleware.FAULTS,
-    REFUSED,
     *loopback.FAULTS,
     *nodes.FAULTS,
     *topics.FAULTS,
