@@ -247,6 +247,11 @@ def test_tf_that_comes_later_than_the_node_waits_is_told_with_a_wait_that_fits()
     assert "0.3 s after the image, the node waits 0.1 s" in told.found and "odometry.max_wait_s: 0.6" in told.fix
 
 
+def test_images_from_before_tf_was_heard_do_not_count() -> None:
+    later = [Arrival(a.stamp_ns, a.wall_ns, a.mono_s) for a in ticks(40)[20:]]
+    assert found(evidence(ticks(40), transforms=tree(later))) == {}
+
+
 def test_tf_matters_only_where_odometry_is_wanted() -> None:
     off = Target(NODE.name, parameters={"odometry.source": "none"}, answered=False)
     assert found(evidence(target=off, transforms=TransformRecord())) == {}

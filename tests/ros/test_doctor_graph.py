@@ -152,6 +152,21 @@ def test_a_topic_that_the_node_does_not_hear_is_told_when_it_is_named(visit: Vis
     assert told.fix == "Start the node with image_topic:=/camera/image_raw."
 
 
+def test_one_robot_of_several_is_looked_at_with_all_its_cameras(
+    visit: Visit, stub_views: list[View], tmp_path: Path
+) -> None:
+    parameters = {"cameras": ["front", "rear"], "diagnostics_period_s": 0.3}
+    other = StubProcess(tmp_path, parameters, "/robot2", ["rear/image:=back"])
+    try:
+        other.wait_for(ACTIVE)
+        with Driver(stub_views, Habits(image="/robot2/front/image", info="/robot2/front/camera_info")):
+            found = visit("namespace:=robot2")
+    finally:
+        other.end()
+    assert found["topic.unpublished"].name == "image /robot2/back"
+    assert not any("/image" in f.found and "/robot2" not in f.found for f in found.values()), found
+
+
 def test_a_missing_mount_of_the_camera_is_named_with_its_frame(visit: Visit, stub_views: list[View]) -> None:
     with Driver(stub_views, Habits(mount=False)):
         told = visit()["tf.broken"]

@@ -97,12 +97,13 @@ def telling(quiet: bool) -> Iterator[Callable[[str], None]]:
 
 def show(findings: list[Finding], as_json: bool) -> None:
     """Print the findings."""
-    problems = sum(f.level == "problem" for f in findings)
+    problems = [f.name for f in findings if f.level == "problem"]
     if as_json:
-        print_json({"ok": problems == 0, "findings": [asdict(f) for f in findings]})
+        print_json({"ok": not problems, "findings": [asdict(f) for f in findings]})
         return
     out.print(report(findings))
-    out.print(f"{problems} problem(s)." if problems else "All main functions can work here.")
+    named = f"{len(problems)} problem(s): {', '.join(problems)}."
+    out.print(_plain(named) if problems else "All main functions can work here.")
 
 
 def report(findings: list[Finding]) -> Table:

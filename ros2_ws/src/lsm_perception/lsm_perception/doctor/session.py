@@ -36,6 +36,7 @@ from lsm_perception.doctor.streams import (
     with_told_parts,
 )
 from lsm_perception.doctor.target import ASKED, Target, target_names
+from lsm_perception.silence import COMPRESSED
 
 MESSAGES = {
     "sensor_msgs/msg/Image": Image,
@@ -131,7 +132,8 @@ class Session:
             for question in questions:
                 question.poll()
         targets = {name: _target(name, *questions) for name, questions in self._asked.items()}
-        known = {topic for node, topic in self._streams if node}
+        heard = {topic for node, topic in self._streams if node}
+        known = heard | {topic.removesuffix(COMPRESSED) for topic in heard}  # the user names the raw topic
         streams = [
             replace(stream, target=targets.get(node))
             for (node, topic), stream in self._streams.items()

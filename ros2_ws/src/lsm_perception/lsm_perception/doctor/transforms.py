@@ -83,7 +83,7 @@ ODOM_FRAME = Fault(
 )
 FAULTS = (NO_FRAME, ABSENT, BROKEN, TIME, LATE, TWO_PARENTS, CLASH, RIG, ODOM_FRAME)
 
-SETTLE_S = 0.5  # tf of the newest images may still be on its way
+SETTLE_S = 0.5  # tf of the newest images may still be on its way, and that of the first may have passed
 LOOKED_AT = 60
 ENOUGH = 0.8
 WITHOUT_ODOMETRY = ("depth", "camera_height", "none", "rig")  # scale sources that need none
@@ -163,14 +163,13 @@ def _by_tf(stream: Stream, frame: str, evidence: Evidence, level: Level) -> Find
         return ABSENT.seen(name, told, level if stream.parameter("odometry.source") == "tf" else "note")
     if not _knows(stream, frame, evidence):
         return BROKEN.seen(name, _gap(tf, wanted, frame), level, frame=frame, root=tf.chain(frame)[-1])
-    last_s = stream.arrivals[-1].mono_s
-    images = [a for a in stream.arrivals if a.stamp_ns > 0 and a.mono_s < last_s - SETTLE_S][-LOOKED_AT:]
     chain = tf.chain(frame)
+    links = [link for link in chain if tf.moving(link)]
+    images = _settled(stream, tf, links)
     path = " -> ".join(reversed(chain[: chain.index(wanted) + 1] if wanted in chain else [*chain, wanted]))
     if not images:
         return ok(name, f"{path} is known; too few images to look at stamps")
     known = sum(bool(tf.buffer.can_transform(wanted, frame, Time(nanoseconds=a.stamp_ns))) for a in images)
-    links = [link for link in chain if tf.moving(link)]
     told = f"{path} at {known} of {len(images)} stamps"
     if known < ENOUGH * len(images):
         gap = newest_gap_s(tf, links, images[-1])
@@ -183,6 +182,13 @@ def _by_tf(stream: Stream, frame: str, evidence: Evidence, level: Level) -> Find
         words = f"{told}; tf comes {wait_s:.3g} s after the image, the node waits {limit_s:g} s"
         return LATE.seen(name, words, wait=f"{2 * wait_s:.1g}")
     return ok(name, f"{told}; tf comes {wait_s * 1e3:.0f} ms after the image" if links else told)
+
+
+def _settled(stream: Stream, tf: TransformRecord, links: list[str]) -> list[Arrival]:
+    """Return the newest images since tf was heard at all, that came long enough ago for their tf to follow."""
+    began_s = max((tf.moving(link)[0].mono_s for link in links), default=float("-inf"))
+    last_s = stream.arrivals[-1].mono_s - SETTLE_S
+    return [a for a in stream.arrivals if a.stamp_ns > 0 and began_s <= a.mono_s < last_s][-LOOKED_AT:]
 
 
 def waited_s(tf: TransformRecord, links: list[str], image: Arrival) -> float:
