@@ -34,6 +34,7 @@ from lsm_perception.qos import output_qos
 from lsm_perception.settings import setting
 from lsm_perception.symptoms import Symptom, see
 
+DETECTIONS_QOS = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)
 GOAL_QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
 # As Nav2 publishes its costmaps.
 COSTMAP_QOS = QoSProfile(
@@ -92,7 +93,7 @@ class GoalFromDetection(Node):
         node = chosen.perception
         self.create_subscription(Scale, f"{node}/scale", guarded(self, self._on_scale), output_qos("scale"))
         self.create_subscription(
-            Detection3DArray, f"{node}/detections", guarded(self, self._on_detections), output_qos("detections")
+            Detection3DArray, f"{node}/detections", guarded(self, self._on_detections), DETECTIONS_QOS
         )
         if chosen.costmap:
             self.create_subscription(OccupancyGrid, chosen.costmap, guarded(self, self._on_costmap), COSTMAP_QOS)

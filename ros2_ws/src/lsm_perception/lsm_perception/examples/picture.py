@@ -23,6 +23,12 @@ if TYPE_CHECKING:
 QUERIES = ("floor", "wall", "rug", "table", "chair", "sofa", "bed", "plant")
 RUG_M = ((3.0, 5.2), (2.15, 3.75))  # x and y of the rug in the sample room (lsm_core.data.sample_room)
 START_S, DRAIN_S = 180.0, 3.0
+# The node's outputs keep one message, the newest. The picture wants every one, also from a loaded machine.
+HEARD = ("points", "detections", "segmentation/label", "segmentation/overlay", "depth/image", "depth/camera_info")
+DEEP_QUEUES = (
+    "--ros-args",
+    *(w for name in HEARD for w in ("-p", f"qos_overrides./lsm_perception/{name}.publisher.depth:=10")),
+)
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -64,9 +70,16 @@ def play(given: argparse.Namespace, logs: Path) -> PictureListener | None:
     source = read_source(sample_path(), None, 0.0)
     # The recording's odom is where its camera looked first, a little downwards; the robot's map is level.
     T_map_odom = sample_walk(source.images)[0] @ np.linalg.inv(T_BASE_CAMERA)
-    bringup = [*source.topics.bringup_words(), f"queries:={', '.join(QUERIES)}"]
+    bringup = [*source.topics.bringup_words(), f"queries:={', '.join(QUERIES)}", *DEEP_QUEUES]
     masks = {"keepout": given.keepout, "slow": given.slow, "frame": "map", "keepout_height_m": 0.3}
-    goal = {"target": given.target, "frame": "map", "max_age_s": 0.0, "standoff_m": 0.5}
+    goal = {
+        "target": given.target,
+        "frame": "map",
+        "max_age_s": 0.0,
+        "standoff_m": 0.5,
+        "agree": 2,
+        "change_m": 0.1,
+    }
     with ExitStack() as stack:
         node = Child("lsm_perception.bringup", bringup, logs / "node.log", environment)
         stack.callback(node.stop)
