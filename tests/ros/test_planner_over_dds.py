@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 from conftest import wait_until
 
 pytestmark = pytest.mark.ros
@@ -29,6 +31,7 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.time import Time
+from sensor_msgs_py import point_cloud2
 from std_srvs.srv import Trigger
 from synthetic_world import View, walk
 from tf2_ros import Buffer, TransformListener
@@ -44,10 +47,9 @@ GOAL_QOS = QoSProfile(
     reliability=ReliabilityPolicy.SYSTEM_DEFAULT,
     durability=DurabilityPolicy.SYSTEM_DEFAULT,
 )
-FLOOR_M = (
-    -0.3
-)  # height of the room's floor in odom (robot.py: the room's middle is 1 m high, its half height 1.3 m)
+FLOOR_M = -0.3  # height of the room's floor in odom: its middle is at 1 m, half its height 1.3 m
 CABINET_X_M = 6.0  # the face z = 3 of the room in odom
+VOXEL_LAYER = Path(__file__).resolve().parents[2] / "ros2_ws/src/lsm_perception/config/nav2_voxel_layer.yaml"
 T_ODOM_WORLD = np.array([[0, 0, 1, 3.0], [-1, 0, 0, -2.0], [0, -1, 0, 1.0], [0, 0, 0, 1.0]])
 
 
@@ -86,6 +88,13 @@ class RecordingMask(LabelMask):
     def is_last(self, message: OccupancyGrid) -> bool:
         """Whether a message is one of the masks as they are now."""
         return any(same_cells(message, mask.message("odom", 0, 0.0)) for mask in self._masks)
+
+
+def voxel_layer() -> dict[str, Any]:
+    """Return the voxel layer of the local costmap as it is shipped."""
+    content = yaml.safe_load(VOXEL_LAYER.read_text(encoding="utf-8"))
+    layer: dict[str, Any] = content["local_costmap"]["local_costmap"]["ros__parameters"]["voxel_layer"]
+    return layer
 
 
 def in_odom(views: list[View], label: int, stride: int = 4) -> np.ndarray:
@@ -220,6 +229,38 @@ def test_clouds_reach_the_robots_frames_only_when_they_are_metric(node: Harness,
         assert before and metric and len(before) + len(metric) == len(clouds)
         assert not any(usable(m) for m in before)
         assert all(usable(m) for m in metric)
+
+
+def test_with_the_shipped_heights_walls_are_marked_and_the_floor_only_clears(
+    node: Harness, views: list[View]
+) -> None:
+    """The two height filters and the range of Nav2's voxel layer, applied to the node's clouds as Nav2 does it."""
+    layer = voxel_layer()
+    source = layer["lsm_points"]
+    node.wait_connected("points")
+    node.send_odometry(views)
+    node.walk(views)
+    clouds = [m for m in node.messages("points") if m.header.frame_id == FRAME]
+    assert len(clouds) >= 2
+    poses = {v.stamp_ns: T_ODOM_WORLD @ v.T_world_cam for v in views}
+    marked, clearing, floor = [], 0, 0
+    for cloud in clouds:
+        T = poses[stamp_to_ns(cloud.header.stamp)]
+        points = point_cloud2.read_points_numpy(cloud, ["x", "y", "z"]) @ T[:3, :3].T + T[:3, 3]
+        height = points[:, 2] - FLOOR_M
+        kept = (height >= source["min_obstacle_height"]) & (height <= source["max_obstacle_height"])
+        within = (height >= layer["min_obstacle_height"]) & (height <= layer["max_obstacle_height"])
+        distance = np.linalg.norm(points - T[:3, 3], axis=1)
+        near = (distance < source["obstacle_max_range"]) & (distance >= source["obstacle_min_range"])
+        marked.append(points[kept & within & near])
+        clearing, floor = clearing + int(kept.sum()), floor + int((kept & (height < 0.05)).sum())
+        sensor_height = T[2, 3] - FLOOR_M
+        assert layer["origin_z"] < sensor_height < layer["origin_z"] + layer["z_voxels"] * layer["z_resolution"]
+    together = np.concatenate(marked)
+    # The room in odom: x from 0 to 6, y from -4.5 to 0.5.
+    walls = np.stack([together[:, 0], 6.0 - together[:, 0], together[:, 1] + 4.5, 0.5 - together[:, 1]], -1)
+    assert len(together) > 500 and np.quantile(walls.min(axis=1), 0.99) < 0.15
+    assert floor > 0.05 * clearing
 
 
 def test_a_goal_stands_before_the_thing_and_looks_at_it(node: Harness, views: list[View]) -> None:
