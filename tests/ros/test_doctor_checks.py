@@ -16,7 +16,7 @@ pytest.importorskip("lsm_perception_msgs.msg", reason="the workspace is not buil
 from diagnostic_msgs.msg import DiagnosticStatus
 from lsm_perception.conversions.poses import transform_message
 from lsm_perception.doctor.evidence import Evidence
-from lsm_perception.doctor.records import Arrival, Record, TransformRecord, rate_hz
+from lsm_perception.doctor.records import Arrival, Record, TransformRecord, rate_hz, take_stamped
 from lsm_perception.doctor.ros_checks import judge
 from lsm_perception.doctor.snapshot import Snapshot
 from lsm_perception.doctor.stamps import span
@@ -27,7 +27,9 @@ from lsm_perception.qos import input_qos, output_qos
 from lsm_perception.silence import COMPRESSED_KIND, Listened
 from nav_msgs.msg import Odometry
 from rclpy.qos import QoSProfile
+from rclpy.serialization import serialize_message
 from robot import FRAME, camera_info, image_message
+from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 from synthetic_world import HEIGHT, WIDTH
 from tf2_msgs.msg import TFMessage
@@ -139,6 +141,26 @@ def test_the_rate_is_measured() -> None:
 def test_a_silent_image_topic_is_told_why(senders: dict[str, list[Peer]], code: str, fix: str) -> None:
     told = found(evidence([], graph=Snapshot(("/driver",), senders)))[code]
     assert told.level == "problem" and fix in told.fix and told.name == "image /image"
+
+
+def test_stamps_are_read_from_the_bytes_of_a_message_and_the_newest_is_unpacked() -> None:
+    seen = Record()
+    take_stamped(seen, Image, serialize_message(image_message(PICTURE, 3 * SECOND_NS + 7)))
+    assert [a.stamp_ns for a in seen.arrivals] == [3 * SECOND_NS + 7]
+    assert seen.newest.width == WIDTH and seen.newest.header.frame_id == FRAME
+    big_endian = bytes([0, 0, 0, 0]) + (5).to_bytes(4, "big") + (6).to_bytes(4, "big")
+    take_stamped(seen, Image, big_endian)
+    take_stamped(seen, Image, b"short")
+    assert seen.arrivals[-1].stamp_ns == 5 * SECOND_NS + 6 and len(seen.arrivals) == 2
+
+
+def test_bytes_that_are_no_message_are_told() -> None:
+    seen = Record()
+    take_stamped(seen, Image, serialize_message(image_message(PICTURE, NOW_NS))[:40])
+    good = evidence()
+    image = Stream(good.streams[0].heard, target=NODE, record=seen)
+    told = found(evidence(streams=(image, good.streams[1])))
+    assert "1 message(s) from 1 (/driver) are no sensor_msgs/msg/Image" in told["topic.garbled"].found
 
 
 def test_without_a_node_a_missing_camera_is_a_note() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
+import logging
 import threading
 from collections.abc import Callable
 from types import TracebackType
@@ -11,7 +11,7 @@ from typing import Any
 import rclpy
 from rclpy.client import Client
 from rclpy.context import Context
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import ExternalShutdownException, ShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from rclpy.subscription import Subscription
@@ -19,8 +19,9 @@ from rclpy.task import Future
 
 from lsm_perception.doctor.snapshot import OWN_NAMES
 
+logger = logging.getLogger(__name__)
 NAME = OWN_NAMES
-STOP_S = 2.0
+STOP_S, SPIN_S = 2.0, 0.2
 
 
 class Probe:
@@ -48,6 +49,7 @@ class Probe:
         except BaseException:
             self._context.try_shutdown()
             raise
+        self._stopped = threading.Event()
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self.node)
         self._thread = threading.Thread(target=self._spin, name=NAME, daemon=True)
@@ -60,6 +62,7 @@ class Probe:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Leave the graph."""
+        self._stopped.set()
         self._executor.shutdown(timeout_sec=STOP_S)
         self._thread.join(STOP_S)
         self.node.destroy_node()
@@ -69,13 +72,22 @@ class Probe:
         """Listen to a topic; `take` runs in the probe's thread."""
         return self.node.create_subscription(kind, topic, take, qos)
 
+    def hear_raw(self, kind: type, topic: str, qos: QoSProfile, take: Callable[[bytes], None]) -> Subscription:
+        """Listen to a topic; `take` gets the messages as they came over the network."""
+        return self.node.create_subscription(kind, topic, take, qos, raw=True)
+
     def ask(self, kind: type, name: str, **fields: Any) -> Question:
         """Prepare to ask a service."""
         return Question(self.node.create_client(kind, name), kind.Request(**fields))  # type: ignore[attr-defined]
 
     def _spin(self) -> None:
-        with contextlib.suppress(ExternalShutdownException):
-            self._executor.spin()
+        while self._context.ok() and not self._stopped.is_set():
+            try:
+                self._executor.spin_once(timeout_sec=SPIN_S)
+            except (ExternalShutdownException, ShutdownException):
+                return
+            except Exception as error:  # bytes that are no message of the type, for example
+                logger.debug("%s: %s", type(error).__name__, error)
 
 
 class Question:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import threading
 import time
 from collections import deque
@@ -9,12 +10,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from rclpy.duration import Duration
+from rclpy.serialization import deserialize_message
 from tf2_ros import Buffer
 
-from lsm_perception.conversions.stamps import stamp_to_ns
+from lsm_perception.conversions.stamps import SECOND_NS, stamp_to_ns
 
 KEPT = 20_000  # arrivals per topic; a clock at 1 kHz for 20 s
 TF_CACHE_S = 60.0
+STAMP_END = 12  # bytes of a serialized message up to the end of its header's stamp
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,14 @@ def arrival(stamp_ns: int, mono_s: float | None = None) -> Arrival:
     return Arrival(stamp_ns, time.time_ns(), time.monotonic() if mono_s is None else mono_s)
 
 
+@dataclass(frozen=True)
+class Serialized:
+    """A message as it came over the network, and its class."""
+
+    kind: type
+    data: bytes
+
+
 class Record:
     """The arrivals of one topic and its newest message. Thread-safe."""
 
@@ -46,7 +57,7 @@ class Record:
         self._newest: Any = None
 
     def add(self, message: Any, came: Arrival) -> None:
-        """Note a message."""
+        """Note a message, or a Serialized one: only the newest of those is ever unpacked."""
         with self._lock:
             self._arrivals.append(came)
             self._newest = message
@@ -59,14 +70,27 @@ class Record:
 
     @property
     def newest(self) -> Any:
-        """The newest message, None for none."""
+        """The newest message, None for none, or for one that cannot be unpacked."""
         with self._lock:
+            if isinstance(self._newest, Serialized):
+                try:
+                    self._newest = deserialize_message(self._newest.data, self._newest.kind)
+                except Exception:  # what the middleware raises for bytes that are no message of the type
+                    self._newest = None
             return self._newest
 
 
-def take_stamped(record: Record, message: Any) -> None:
-    """Note a message with a header."""
-    record.add(message, arrival(stamp_to_ns(message.header.stamp)))
+def take_stamped(record: Record, kind: type, data: bytes) -> None:
+    """Note a message that begins with a header, without unpacking it: images may be many and large.
+
+    CDR: a representation header of 4 bytes, whose second one is 1 for little endian, then sec (int32) and nanosec
+    (uint32) of the stamp. Source: DDS-XTypes 1.3, 7.4.3; OMG CDR.
+    """
+    if len(data) < STAMP_END:
+        return
+    order = "<" if data[1] & 1 else ">"
+    sec, nanosec = struct.unpack_from(order + "iI", data, 4)
+    record.add(Serialized(kind, data), arrival(sec * SECOND_NS + nanosec))
 
 
 def rate_hz(arrivals: tuple[Arrival, ...]) -> float:

@@ -122,8 +122,9 @@ class Session:
             return
         if stream.topic not in self._records:
             record = self._records[stream.topic] = Record()
-            kind, take = MESSAGES[stream.heard.kind], partial(take_stamped, record)
-            self._subscriptions.append(self._probe.hear(kind, stream.topic, BEST_EFFORT, take))
+            kind = MESSAGES[stream.heard.kind]
+            take = partial(take_stamped, record, kind)
+            self._subscriptions.append(self._probe.hear_raw(kind, stream.topic, BEST_EFFORT, take))
             self._until_s = max(self._until_s, time.monotonic() + HEAR_S)
         self._streams[node, stream.topic] = replace(stream, record=self._records[stream.topic])
 

@@ -45,8 +45,13 @@ class Stream:
 
     @property
     def arrivals(self) -> tuple[Arrival, ...]:
-        """What came."""
-        return self.record.arrivals
+        """What came and can be read."""
+        return self.record.arrivals if self.record.newest is not None else ()
+
+    @property
+    def garbled(self) -> bool:
+        """Whether something came that is no message of the type."""
+        return bool(self.record.arrivals) and self.record.newest is None
 
     @property
     def label(self) -> str:

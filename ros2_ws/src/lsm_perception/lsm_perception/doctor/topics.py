@@ -69,6 +69,13 @@ REFUSED = Fault(
     "{as_the_message_says}",
     "troubleshooting.md#image-format",
 )
+GARBLED = Fault(
+    "topic.garbled",
+    "problem",
+    "Bytes come that cannot be unpacked as the type they claim: the sender has another version of the message.",
+    "Build sender and receiver against the same sensor_msgs (the same ROS 2 distribution on all machines).",
+    "troubleshooting.md#image-format",
+)
 ELSEWHERE = Fault(
     "topic.elsewhere",
     "problem",
@@ -76,7 +83,7 @@ ELSEWHERE = Fault(
     "Start the node with {argument}:={topic}.",
     "launch.md",
 )
-FAULTS = (NO_CAMERA, UNPUBLISHED, WRONG_TYPE, WRONG_QOS, SILENT, SLOW, REFUSED, ELSEWHERE)
+FAULTS = (NO_CAMERA, UNPUBLISHED, WRONG_TYPE, WRONG_QOS, SILENT, SLOW, REFUSED, GARBLED, ELSEWHERE)
 
 SLOW_HZ = 1.0
 OPTIONAL = ("depth", "mask", "odom")
@@ -123,6 +130,9 @@ def silent(stream: Stream, evidence: Evidence) -> Finding:
     level = stream.level if heard.name == "image" or demanded(stream) or stream.target is None else "note"
     peers = graph.publishers(heard.topic)
     fitting = [peer for peer in peers if peer.kind == heard.kind]
+    if stream.garbled:
+        told = f"{len(stream.record.arrivals)} message(s) from {names_of(peers)} are no {heard.kind}"
+        return GARBLED.seen(stream.label, told, level)
     if not peers:
         return UNPUBLISHED.seen(stream.label, why, level, argument=suggestion(stream, evidence))
     if not fitting:
