@@ -17,6 +17,7 @@ from sensor_msgs.msg import Image
 from lsm_core.doctor import Fault, Finding, ok
 from lsm_perception.dds_profile import FILE, VARIABLE, config_file
 from lsm_perception.doctor.echo import SMALL
+from lsm_perception.doctor.snapshot import OWN_TOPICS
 
 DEAF = Fault(
     "dds.deaf",
@@ -54,7 +55,7 @@ class Loopback:
         """
         self._lock = threading.Lock()
         self._counts = {"small": 0, "large": 0}
-        topic = f"/lsm_doctor/echo_{os.getpid()}"
+        topic = f"{OWN_TOPICS}echo_{os.getpid()}"
         qos = QoSProfile(depth=COUNT, reliability=ReliabilityPolicy.BEST_EFFORT)
         self._node = node
         self._subscription = node.create_subscription(Image, topic, self._take, qos, raw=True)

@@ -49,6 +49,7 @@ LATCHED = QoSProfile(depth=100, reliability=ReliabilityPolicy.RELIABLE, durabili
 LOOK_S = 0.25
 ALONE_S = 3.4  # nobody by then: nobody is there (a participant announces itself every 3 s)
 HEAR_S = 2.0  # least time that an input is listened to
+GUESSED = "?"  # stands for the node of a camera that was found; a node that turns up later makes it void
 Told = Callable[[str], None]
 Questions = tuple[Question, Question]
 
@@ -115,7 +116,7 @@ class Session:
             self._hear("", stream)
         if guess and not self._streams:
             for stream in streams_of_graph(graph):
-                self._hear("", stream)
+                self._hear(GUESSED, stream)
 
     def _hear(self, node: str, stream: Stream) -> None:
         if (node, stream.topic) in self._streams:
@@ -133,12 +134,12 @@ class Session:
             for question in questions:
                 question.poll()
         targets = {name: _target(name, *questions) for name, questions in self._asked.items()}
-        heard = {topic for node, topic in self._streams if node}
+        heard = {topic for node, topic in self._streams if node in targets}
         known = heard | {topic.removesuffix(COMPRESSED) for topic in heard}  # the user names the raw topic
         streams = [
             replace(stream, target=targets.get(node))
             for (node, topic), stream in self._streams.items()
-            if node or topic not in known
+            if node in targets or (topic not in known and not (node == GUESSED and graph.ours))
         ]
         return Evidence(
             graph=graph,

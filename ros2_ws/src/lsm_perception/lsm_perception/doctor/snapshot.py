@@ -10,7 +10,7 @@ from rclpy.node import Node
 from lsm_perception.graph import Graph, Peer, peer_of
 
 SIGN, SERVICE = "lsm_perception_msgs/srv/GetQueries", "get_queries"  # what only a perception node serves
-OWN_NAMES = "lsm_doctor"  # what the doctor's own nodes begin with
+OWN_NAMES, OWN_TOPICS = "lsm_doctor", "/lsm_doctor/"  # what the doctor's own nodes and topics begin with
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,8 @@ def take_snapshot(node: Node) -> Snapshot:
     """Look at the graph as a node sees it now."""
     served = dict(node.get_service_names_and_types())
     names = sorted(f"{space.rstrip('/')}/{name}" for name, space in node.get_node_names_and_namespaces())
-    topics = [name for name, _ in node.get_topic_names_and_types()]
+    # A sender that has just turned up has no name yet: its topic says whose it is.
+    topics = [name for name, _ in node.get_topic_names_and_types() if not name.startswith(OWN_TOPICS)]
     sent = {name: [peer_of(info) for info in node.get_publishers_info_by_topic(name)] for name in topics}
     taken = {name: [peer_of(info) for info in node.get_subscriptions_info_by_topic(name)] for name in topics}
     return Snapshot(
