@@ -171,6 +171,14 @@ def test_without_a_node_a_missing_camera_is_a_note() -> None:
     }
 
 
+def test_the_command_that_starts_the_node_names_the_camera_that_is_there() -> None:
+    topic = "/cam/image_raw/compressed"
+    camera = Stream(Listened("image", topic, COMPRESSED_KIND, input_qos("image")), level="note")
+    sender = {topic: [Peer("/driver", COMPRESSED_KIND, QoSProfile(depth=1))]}
+    told = found(Evidence(Snapshot(("/driver",), sender), streams=(camera,)))["node.absent"]
+    assert "./run bringup image_topic:=/cam/image_raw image_transport:=compressed" in told.fix
+
+
 def test_a_camera_on_the_graph_is_found_with_its_calibration_and_our_outputs_are_none() -> None:
     own = {"/lsm_perception/segmentation/overlay": [Peer("/lsm_perception", IMAGE_KIND, output_qos("points"))]}
     depth = {"/a/depth/image": [Peer("/driver", IMAGE_KIND, QoSProfile(depth=1))]}

@@ -9,12 +9,13 @@ from typing import Any
 from lsm_core.doctor import Fault, Finding, ok
 from lsm_perception.doctor.evidence import Evidence
 from lsm_perception.doctor.target import ACTIVE, Target
+from lsm_perception.silence import COMPRESSED
 
 ABSENT = Fault(
     "node.absent",
     "note",
     "No perception node is on the graph (or not in this namespace), so that it cannot be asked.",
-    "Start it: ./run bringup image_topic:={topic}, or ros2 launch lsm_perception bringup.launch.py.",
+    "Start it: ./run bringup {arguments}, or the same words after ros2 launch lsm_perception bringup.launch.py.",
     "launch.md",
 )
 INACTIVE = Fault(
@@ -63,8 +64,11 @@ def node_findings(evidence: Evidence) -> Iterator[Finding]:
     if not evidence.targets:
         others = len(set(evidence.graph.nodes))
         images = [stream.topic for stream in evidence.streams if stream.heard.name == "image"]
+        topic = images[0] if images else "TOPIC"
+        more = " image_transport:=compressed" if topic.endswith(COMPRESSED) else ""
+        arguments = f"image_topic:={topic.removesuffix(COMPRESSED)}{more}"
         told = f"not among the {others} node(s) on this graph"
-        yield ABSENT.seen("Perception node", told, topic=images[0] if images else "TOPIC")
+        yield ABSENT.seen("Perception node", told, arguments=arguments)
     yield from _twice(evidence)
     for target in evidence.targets:
         yield state_finding(target)
