@@ -20,6 +20,8 @@ HEADING = re.compile(r"^(#{2,3}) (.+)$", re.MULTILINE)
 # Sections for what nobody logs: nothing is wrong, or a reply or another program says it.
 NO_LOG_LINE = {"no-cloud", "slow", "queries", "exported-files", "training"}
 SAYS_ALL = {"bad_input", "bad_query", "unknown_backend", "error"}  # codes whose message is all there is to say
+# Errors that a user of robot and command meets; of the others the message says what was wrong with an argument.
+FIELD_ERRORS = {"WeightsError", "DependencyError", "DeviceError", "UnknownBackendError", "FileFormatError"}
 # What the page quotes of other programs, and of lines in which a word is filled in.
 FOREIGN = (
     *(f"no {name} on" for name in ("image", "camera_info", "depth", "odom", "mask")),
@@ -109,6 +111,23 @@ def test_the_page_quotes_messages_as_the_code_has_them() -> None:
         piece.strip(" '.,:;").lower() for message in messages for piece in re.split(r"\.\.\.|: |[()]", message)
     }
     assert not sorted(piece for piece in pieces if piece not in said)
+
+
+def without_fix(path: Path) -> list[str]:
+    """Return the errors of the field that a source raises without saying what to do."""
+    found = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
+            error = node.exc
+            fix = len(error.args) > 1 or any(word.arg == "fix" for word in error.keywords)
+            if ast.unparse(error.func) in FIELD_ERRORS and not fix:
+                found.append(f"{path.name}:{node.lineno} {ast.unparse(error)}")
+    return found
+
+
+def test_errors_of_the_field_name_their_fix() -> None:
+    folders = [CORE / name for name in ("backends", "cli", "io", "mapping", "query", "weights")]
+    assert not [line for folder in folders for path in folder.rglob("*.py") for line in without_fix(path)]
 
 
 @pytest.mark.parametrize(
