@@ -71,7 +71,7 @@ def is_name(command: Command) -> bool:
 
 def incomplete(command: Command) -> bool:
     """Whether a mention of ros2 lacks what it is about: `ros2 topic info`, `ros2 param set`."""
-    named = [word for word in command.words[1:] if not re.fullmatch(r"[a-z_]+", word)]
+    named = [word for word in command.words[1:] if not re.fullmatch(r"-*[a-z_]+", word)]
     return not named and command.words[1:] not in (["topic", "list"], ["node", "list"], ["service", "list"])
 
 

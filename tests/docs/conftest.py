@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from ros_domain import DOMAIN
+
+os.environ["ROS_DOMAIN_ID"] = str(DOMAIN)
+os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
 
 
 @pytest.fixture(scope="session")
@@ -26,3 +33,17 @@ def page_folder(prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("HOME", str(folder / "home"))
     monkeypatch.setenv("COLUMNS", "200")
     return folder
+
+
+@pytest.fixture(scope="module")
+def observer() -> Iterator[Any]:
+    """A node of rclpy that looks at the graph and asks."""
+    rclpy = pytest.importorskip("rclpy", reason="ROS 2 is not here: source tools/env.sh")
+    from lsm_perception.dds_profile import use_profile
+
+    use_profile()
+    rclpy.init(args=[])
+    node = rclpy.create_node("reader_of_the_documents")
+    yield node
+    node.destroy_node()
+    rclpy.try_shutdown()
