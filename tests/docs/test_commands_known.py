@@ -32,6 +32,10 @@ def test_somebody_tests_every_command() -> None:
     assert not forgotten, "no test runs these; let one (command_ways.py), or say why not (not_run_here.py)"
 
 
+def test_every_way_has_its_test_file() -> None:
+    assert [way for way in Way if not (HERE / way.value).is_file() or not commands_by(way)] == []
+
+
 def test_most_commands_are_run() -> None:
     lines = [c for c in commands() if not c.inline]
     run = [c for c in lines if way_of(c) is not Way.TABLE]

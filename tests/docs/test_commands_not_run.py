@@ -48,7 +48,8 @@ def kind_of(command: Command) -> str:
     if words[0] == "torchrun":
         return "torchrun"
     own = words[0] == "python" and words[1:2] == ["-m"] and words[2].startswith("lsm_")
-    return "module" if own or (words[0] == "python" and words[1].startswith("tools/")) else words[0]
+    tool = words[0] == "python" and words[1].startswith("tools/") and len(words) > 2
+    return "module" if own or tool else words[0]
 
 
 def of_kind(*kinds: str) -> list[Command]:

@@ -11,14 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from code_blocks import missing_names, python_blocks, run_block
 from command_ways import Way, commands_by
-from document_commands import Command
+from document_commands import Block, Command
 
 pytestmark = pytest.mark.ros
 pytest.importorskip("rclpy", reason="ROS 2 is not here: source tools/env.sh")
 pytest.importorskip("lsm_perception_msgs.msg", reason="the workspace is not built: ./run setup")
 
 from lsm_perception_msgs.msg import Scale
+from lsm_perception_msgs.srv import RenderView
 from ros2_commands import Failed, Ros2, output_file
 from running_process import Running, wait_until
 
@@ -144,6 +146,35 @@ def test_the_node_answers_the_commands_of_a_page(
         except Exception as error:
             complaints.append(f"{command.where}: {command.text}\n  {type(error).__name__}: {error}")
     assert not complaints, "\n".join(complaints)
+
+
+@pytest.mark.parametrize("block", python_blocks(with_ros=True), ids=lambda block: block.where)
+def test_a_python_block_gets_its_answer_from_the_node(
+    block: Block, ros2: Ros2, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "BAG").symlink_to(sample_path())
+    if "client" in missing_names(block.text):
+        wait_for_metres(ros2)
+        client = Caller(ros2, "/lsm_perception/render_view", RenderView)
+        made = run_block(block, {"client": client, "RenderView": RenderView})
+        assert made["reply"].success, made["reply"].message
+        return
+    (tmp_path / "asker.py").write_text(block.text)
+    done = subprocess.run([sys.executable, "asker.py"], capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0 and done.stdout.startswith("True ok"), done.stdout + done.stderr
+    assert (tmp_path / "answer.png").is_file()
+
+
+class Caller:
+    """A client whose `call` waits for the reply, which rclpy's own does in another thread."""
+
+    def __init__(self, ros2: Ros2, name: str, service: Any) -> None:
+        self._ros2, self._name, self._service = ros2, name, service
+
+    def call(self, request: Any) -> Any:
+        """Return the reply."""
+        return self._ros2.ask(self._name, self._service, request)
 
 
 def test_a_saved_map_is_where_the_page_looks_for_it(ros2: Ros2, home: Path) -> None:

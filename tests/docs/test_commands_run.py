@@ -17,12 +17,11 @@ pytest.importorskip("lsm_perception_msgs.msg", reason="the workspace is not buil
 
 from node_commands import SCRIPTS
 
-# ./run sets up its clone first, which it has done when it starts the tests; otherwise the programs are run directly.
+# ./run first sets up its clone, which it has done when it starts the tests; otherwise programs are run directly.
 SET_UP = os.environ.get("LSM_TESTS_STARTED_BY") == str(ROOT / "run")
 NOT_SET_UP = "./run would set up this clone first: start the tests by ./run test"
-DIRECTLY = {"./run policy": "python -m lsm_perception.sros2_policy", "./run soak": "python -m lsm_perception.soak"}
+DIRECTLY = {"./run policy": "python -m lsm_perception.sros2_policy"}
 FROM_THE_CLONE = ("source", "./run setup", "tools/env.sh", ". ")  # these look at the clone they stand in
-NEED_A_REPORT = "./run soak --report"
 HELP = ("demo", "bringup", "replay", "policy", "soak", "lsm")
 RUNNABLE = list({command.name: command for command in commands_by(Way.RUN)}.values())
 
@@ -48,8 +47,6 @@ def typed(command: Command) -> str:
 def test_it_runs_as_it_is_written(command: Command, page_folder: Path) -> None:
     if command.text.startswith("./run setup") and not SET_UP:
         pytest.skip(NOT_SET_UP)
-    if command.text.startswith(NEED_A_REPORT):
-        pytest.skip("needs the folder of a run of hours; tests/ros/test_soak.py makes the report of a short one")
     folder = ROOT if command.text.startswith(FROM_THE_CLONE) else page_folder
     done = shell(typed(command), folder)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
