@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -24,6 +25,13 @@ KEYS: dict[str, str] = {
     "semantics_weights": "file or folder with its weights",
     "device": "auto, cpu, cuda, cuda:1 ...",
 }
+CHOICES = {
+    "image_transport": ("raw", "compressed"),
+    "use_sim_time": ("true", "false"),
+    "semantics": ("auto", "model", "none", "lseg", "lsm-tiny"),
+}
+# Source: design.ros2.org, "Topic and Service name mapping to DDS", name rules.
+NAME = re.compile(r"/?[A-Za-z_]\w*(/[A-Za-z_]\w*)*", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -36,11 +44,6 @@ class Settings:
         """Return a value, or the default where it was not given."""
         assert key in KEYS, key
         return self.values.get(key) or default
-
-    @property
-    def names_topics(self) -> bool:
-        """Whether the user said where inputs are to be."""
-        return any(self.values.get(key) for key in KEYS if key.endswith("_topic"))
 
 
 def read_settings(words: Sequence[str]) -> Settings:
@@ -58,5 +61,19 @@ def read_settings(words: Sequence[str]) -> Settings:
             near = difflib.get_close_matches(key, KEYS, 1)
             hint = f" Did you mean {near[0]}:={value}?" if near else ""
             raise InputError(f"There is no '{key}'.{hint}", f"Keys: {', '.join(KEYS)}.")
+        _check_value(key, value)
         values[key] = value
     return Settings(values)
+
+
+def _check_value(key: str, value: str) -> None:
+    """Refuse a value that the graph would refuse.
+
+    Raises:
+        InputError: a name that is none in ROS, or another word than those allowed.
+    """
+    if value and (key.endswith("_topic") or key == "namespace") and not NAME.fullmatch(value):
+        fix = "Letters, digits and _, with / between: /camera/image_raw."
+        raise InputError(f"'{value}' is no name in ROS.", fix)
+    if value and value not in CHOICES.get(key, (value,)):
+        raise InputError(f"{key} is '{value}'.", f"Choose one of: {', '.join(CHOICES[key])}.")

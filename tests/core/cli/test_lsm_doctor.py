@@ -41,6 +41,26 @@ def test_a_word_that_means_nothing_is_answered_with_the_nearest_key(lsm: Lsm) ->
     assert lsm("doctor", "/camera/image_raw")[0] == 1
 
 
+@pytest.mark.parametrize(
+    ("word", "told"),
+    [
+        ("image_topic:=/camera image", "no name in ROS"),
+        ("odom_topic:=/2d/odom", "no name in ROS"),
+        ("namespace:=robot/", "no name in ROS"),
+        ("image_transport:=theora", "Choose one of: raw, compressed"),
+        ("use_sim_time:=yes", "Choose one of: true, false"),
+    ],
+)
+def test_a_value_that_the_graph_would_refuse_is_refused_at_once(lsm: Lsm, word: str, told: str) -> None:
+    code, _, text = lsm("doctor", word)
+    assert code == 1 and told in " ".join(text.split())
+
+
+def test_names_of_ros_are_taken_and_empty_values_stand_for_nothing() -> None:
+    given = module.read_settings(["image_topic:=/camera_1/image_raw", "namespace:=robot1", "odom_topic:="])
+    assert given.get("image_topic") == "/camera_1/image_raw" and given.get("odom_topic", "odom") == "odom"
+
+
 def test_a_full_disk_is_a_problem(tmp_path: Path) -> None:
     found = check_disk(tmp_path, 10**8)
     assert found.level == "problem" and found.fix.startswith("Free at least") and str(tmp_path) in found.found

@@ -140,7 +140,7 @@ def silent(stream: Stream, evidence: Evidence) -> Finding:
     apart = [mismatches(peer.qos, heard.qos) for peer in fitting]
     if all(apart):
         return WRONG_QOS.seen(stream.label, why, level, topic=heard.topic, policy=apart[0][0])
-    return SILENT.seen(stream.label, why, level, topic=heard.topic)
+    return SILENT.seen(stream.label, f"{why} (listened {evidence.seconds:.0f} s)", level, topic=heard.topic)
 
 
 def suggestion(stream: Stream, evidence: Evidence) -> str:
