@@ -20,13 +20,13 @@ from lsm_perception.doctor.records import Arrival, Record, TransformRecord, rate
 from lsm_perception.doctor.ros_checks import judge
 from lsm_perception.doctor.snapshot import Snapshot
 from lsm_perception.doctor.stamps import span
-from lsm_perception.doctor.streams import IMAGE_KIND, INFO_KIND, Stream, streams_of_graph, with_told_parts
+from lsm_perception.doctor.streams import IMAGE_KIND, INFO_KIND, Stream, guess, streams_of_graph, with_told_parts
 from lsm_perception.doctor.target import Target
 from lsm_perception.graph import Peer
 from lsm_perception.qos import input_qos, output_qos
 from lsm_perception.silence import COMPRESSED_KIND, Listened
 from nav_msgs.msg import Odometry
-from rclpy.qos import QoSProfile
+from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.serialization import serialize_message
 from robot import FRAME, camera_info, image_message
 from sensor_msgs.msg import Image
@@ -161,6 +161,32 @@ def test_bytes_that_are_no_message_are_told() -> None:
     image = Stream(good.streams[0].heard, target=NODE, record=seen)
     told = found(evidence(streams=(image, good.streams[1])))
     assert "1 message(s) from 1 (/driver) are no sensor_msgs/msg/Image" in told["topic.garbled"].found
+
+
+def test_ends_that_cannot_connect_are_named_on_the_topic_and_as_a_pair() -> None:
+    wanted = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
+    offered = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+    good = evidence([])
+    image = Stream(Listened("image", "/image", IMAGE_KIND, wanted), target=NODE)
+    graph = Snapshot(
+        ("/driver",),
+        GOOD_SENDERS | {"/image": [Peer("/driver", IMAGE_KIND, offered)]},
+        {"/image": [Peer(NODE.name, IMAGE_KIND, wanted), Peer("/rviz", IMAGE_KIND, wanted)]},
+    )
+    told = [
+        f
+        for f in judge(evidence(graph=graph, streams=(image, good.streams[1])))
+        if f.code in ("topic.qos", "qos.input")
+    ]
+    assert [f.code for f in told] == ["topic.qos", "qos.input"]
+    assert all("qos_overrides./image.subscription.reliability" in f.fix and f.level == "problem" for f in told)
+
+
+def test_topics_are_taken_for_what_their_names_say() -> None:
+    names = {"/cam/image_raw": "image", "/cam/depth/image_raw": "depth", "/people/mask": "mask"}
+    assert {topic: guess(topic, IMAGE_KIND) for topic in names} == names
+    assert guess("/cam/depth/image/compressed", COMPRESSED_KIND) == "depth"
+    assert guess("/a/odometry", "nav_msgs/msg/Odometry") == "odom"
 
 
 def test_without_a_node_a_missing_camera_is_a_note() -> None:
