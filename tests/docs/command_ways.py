@@ -66,7 +66,7 @@ def is_name(command: Command) -> bool:
         return True
     if words[0] == "query" and len(words) == 2:
         return True
-    return words[0] in VERBS and all(re.fullmatch(r"[a-z0-9-]+", word) for word in words)
+    return words[0] in VERBS and all(re.fullmatch(r"[a-z0-9][a-z0-9-]*", word) for word in words)
 
 
 def incomplete(command: Command) -> bool:

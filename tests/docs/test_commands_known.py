@@ -59,7 +59,7 @@ def test_what_running_text_names_exists(command: Command, capsys: pytest.Capture
         assert command.words[1] in ROS2_VERBS
         verbs = ROS2_VERBS[command.words[1]] or {"lsm_perception"}
         assert not command.words[2:] or command.words[2] in verbs
-    elif all(re.fullmatch(r"[a-z0-9-]+", word) for word in words):
+    elif all(re.fullmatch(r"[a-z0-9][a-z0-9-]*", word) for word in words):
         assert main([*words, "--help"]) == 0 and "Usage: lsm" in capsys.readouterr().out
     else:
         parse_lsm(words, complete=False)
