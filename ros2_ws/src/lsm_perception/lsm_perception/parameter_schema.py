@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path
 from typing import Any
 
 from lsm_perception.parameters import settings
+from lsm_perception.printed_page import print_page
 from lsm_perception.settings import Setting
 
 NODE = "lsm_perception"
@@ -79,14 +79,5 @@ def text() -> str:
     return json.dumps(schema(), indent=1) + "\n"
 
 
-def main() -> int:
-    """Print the schema, or write it to the file named."""
-    if len(sys.argv) > 1:
-        Path(sys.argv[1]).write_text(text(), encoding="utf-8")
-    else:
-        sys.stdout.write(text())
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(print_page(text()))

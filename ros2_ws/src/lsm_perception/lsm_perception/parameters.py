@@ -10,7 +10,6 @@ import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import groupby
-from pathlib import Path
 
 from lsm_core.backends import backend_names
 from lsm_perception.markdown import code, prose, table
@@ -28,6 +27,7 @@ from lsm_perception.parameter_groups import (
     ScaleParameters,
     SemanticsParameters,
 )
+from lsm_perception.printed_page import print_page
 from lsm_perception.settings import Setting, Value, leaves, setting
 
 HEAD = ("name", "type", "default", "range", "changeable", "meaning")
@@ -151,14 +151,5 @@ def rows(entries: Iterable[Setting]) -> Iterator[list[str]]:
         yield [code(entry.name), type_name(entry.default), default, entry.spec.range_text, changeable, meaning]
 
 
-def main() -> int:
-    """Print the table, or write it to the file named."""
-    if len(sys.argv) > 1:
-        Path(sys.argv[1]).write_text(documentation(), encoding="utf-8")
-    else:
-        sys.stdout.write(documentation())
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(print_page(documentation()))
