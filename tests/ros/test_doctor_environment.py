@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -10,10 +11,13 @@ pytestmark = pytest.mark.ros
 pytest.importorskip("rclpy", reason="ROS 2 is not here: source tools/env.sh")
 pytest.importorskip("lsm_perception_msgs.msg", reason="the workspace is not built: ./run setup")
 
-from lsm_perception.dds_profile import FILE, VARIABLE, config_file
+from lsm_perception.dds_profile import CHOSEN_BY_USER, FILE, VARIABLE, config_file
 from lsm_perception.doctor import installation, loopback
 from lsm_perception.doctor.environment import ENCLAVE_FILES, environment_findings
 from lsm_perception.doctor.middleware import check_buffer, check_profile, check_rmw, check_shared_memory
+from lsm_perception.doctor.ros_checks import join
+
+from lsm_core.doctor import read_settings
 
 # Gives back what went in, whatever order of channels is asked for.
 FORGETFUL = """
@@ -115,6 +119,15 @@ def test_left_over_segments_are_noted(tmp_path: Path) -> None:
 
 def test_the_middleware_in_use_is_told() -> None:
     assert check_rmw().found.startswith("rmw_")
+
+
+def test_the_environment_is_left_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in CHOSEN_BY_USER:
+        monkeypatch.delenv(name, raising=False)
+    before = dict(os.environ)
+    with join(read_settings(["namespace:=robot1"])) as probe:
+        assert probe.node.get_fully_qualified_name() == "/robot1/lsm_doctor"
+    assert dict(os.environ) == before
 
 
 def test_a_missing_interface_is_named() -> None:

@@ -9,7 +9,7 @@ from lsm_core.doctor import Fault, Finding, Settings, model_findings
 from lsm_core.doctor.device import check_threads, check_torch, usable_cores
 from lsm_core.doctor.ros_half import REFUSED
 from lsm_perception.beside import Beside
-from lsm_perception.dds_profile import use_profile
+from lsm_perception.dds_profile import VARIABLE, use_profile
 from lsm_perception.doctor import (
     camera_calibration,
     clock,
@@ -61,9 +61,8 @@ def ros_findings(settings: Settings, seconds: float, told: Told) -> Iterator[Fin
     yield from environment.environment_findings(user)
     yield from installation.installation_findings()
     yield from middleware.middleware_findings(user)
-    use_profile()
     try:
-        probe = Probe(settings.get("namespace"))
+        probe = join(settings)
     except Exception as error:  # rclpy raises what the middleware gives
         yield installation.judge_round_trip(*round_trip.result())
         yield REFUSED.seen("Graph", " ".join(str(error).split())[:400])
@@ -77,6 +76,16 @@ def ros_findings(settings: Settings, seconds: float, told: Told) -> Iterator[Fin
         finally:
             echo.close()
     yield from judge(evidence)
+
+
+def join(settings: Settings) -> Probe:
+    """Join the graph with our settings of Fast DDS, and leave the environment as it was."""
+    ours = use_profile()
+    try:
+        return Probe(settings.get("namespace"))
+    finally:
+        if ours is not None:
+            os.environ.pop(VARIABLE, None)
 
 
 def judge(evidence: Evidence) -> Iterator[Finding]:
