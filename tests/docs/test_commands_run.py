@@ -22,7 +22,7 @@ SET_UP = os.environ.get("LSM_TESTS_STARTED_BY") == str(ROOT / "run")
 NOT_SET_UP = "./run would set up this clone first: start the tests by ./run test"
 DIRECTLY = {"./run policy": "python -m lsm_perception.sros2_policy"}
 FROM_THE_CLONE = ("source", "./run setup", "tools/env.sh", ". ")  # these look at the clone they stand in
-HELP = ("demo", "bringup", "replay", "policy", "soak", "lsm")
+HELP = ("demo", "bringup", "replay", "soak", "lsm")  # `policy` has none, and is run above
 RUNNABLE = list({command.name: command for command in commands_by(Way.RUN)}.values())
 
 
