@@ -15,7 +15,7 @@ pytest.importorskip("rclpy", reason="ROS 2 is not here: source tools/env.sh")
 pytest.importorskip("lsm_perception_msgs.msg", reason="the workspace is not built: ./run setup")
 
 from node_commands import NAMES, Start, start_of
-from running_process import Running
+from running_process import Running, wait_until
 
 from lsm_core.data import sample_path
 
@@ -49,11 +49,13 @@ def comes_up_and_ends(start: Start, observer: Any) -> None:
         Path("re10k.ckpt").symlink_to(Path("weights/pixelsplat/re10k.ckpt").resolve())
     if start.program == "replay" and not start.words:
         start = Start("replay", (str(sample_path()),))  # running text leaves the recording out
+    name = NAMES.get(start.program)
+    # The one before it may still be in the graph, and would be taken for this one.
+    assert wait_until(lambda: name not in observer.get_node_names(), 60)
     with Running(start.command, Path("log.txt")) as process:
         for text in start.ready:
             process.wait_for(text)
-        if start.program in NAMES:
-            name = NAMES[start.program]
+        if name is not None:
             process.wait_for(lambda: name in observer.get_node_names() or process.process.poll() == 0)
         allowed = (0, INTERRUPTED) if start.program == "demo" else (0,)
         assert process.interrupt() in allowed, process.text[-3000:]

@@ -154,15 +154,16 @@ def test_a_python_block_gets_its_answer_from_the_node(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "BAG").symlink_to(sample_path())
+    wait_for_metres(ros2)
     if "client" in missing_names(block.text):
-        wait_for_metres(ros2)
         client = Caller(ros2, "/lsm_perception/render_view", RenderView)
         made = run_block(block, {"client": client, "RenderView": RenderView})
         assert made["reply"].success, made["reply"].message
         return
     (tmp_path / "asker.py").write_text(block.text)
     done = subprocess.run([sys.executable, "asker.py"], capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == 0 and done.stdout.startswith("True ok"), done.stdout + done.stderr
+    # Where the recording has begun again meanwhile, metres are not known anew.
+    assert done.returncode == 0 and done.stdout.startswith(("True ok", "True no_scale")), done.stdout + done.stderr
     assert (tmp_path / "answer.png").is_file()
 
 
