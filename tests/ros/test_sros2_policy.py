@@ -131,6 +131,9 @@ def test_a_parameter_file_names_the_cameras(tmp_path: Path) -> None:
 
 def test_bad_arguments_are_refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert main(["no_such:=argument"]) == 2
-    assert main(["-o"]) == 2
+    with pytest.raises(SystemExit, match="2"):
+        main(["-o"])
+    with pytest.raises(SystemExit, match="0"):
+        main(["--help"])
     assert main([f"params_file:={tmp_path / 'none.yaml'}"]) == 2
     assert "no_such" in capsys.readouterr().err

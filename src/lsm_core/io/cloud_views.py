@@ -113,7 +113,7 @@ def draw_cloud(
         rgb: [N, 3] uint8.
         view: see `choose_viewpoint`.
         size: (width, height) pixels.
-        path: [M, 3] camera centres in the same frame, or None.
+        path: [M, 3] camera centres in the same frame, or None; those that are not finite are left out.
         up: in the same frame; the default fits a camera frame (y down) held level.
 
     Returns:
@@ -124,7 +124,7 @@ def draw_cloud(
     if len(kept) == 0:
         return np.full((size[1], size[0], 3), BACKGROUND, np.uint8)
     fine = (2 * size[0], 2 * size[1])
-    track = None if path is None else np.asarray(path, np.float64).reshape(-1, 3)
+    track = None if path is None else finite_places(path)
     viewpoint = choose_viewpoint(kept, view, fine, np.array(up) / np.linalg.norm(up), track)
     uv, depth = viewpoint.project(kept)
     radius = int(np.clip(np.ceil(0.65 * np.sqrt(fine[0] * fine[1] / len(kept))), 1, 5))  # closes most gaps
@@ -133,6 +133,12 @@ def draw_cloud(
     if track is not None and len(track) > 0:
         draw_polyline(image, viewpoint.project(track)[0], PATH_COLOUR, 5)
     return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def finite_places(path: NDArray[np.floating]) -> FloatArray:
+    """Return the places [M, 3] of a path [N, 3] that are finite."""
+    places = np.asarray(path, np.float64).reshape(-1, 3)
+    return places[np.isfinite(places).all(1)]
 
 
 def _splat(
@@ -172,6 +178,7 @@ def _eye_dome(image: RgbImage, z: FloatArray, strength: float = 9.0) -> RgbImage
 
 def draw_polyline(image: RgbImage, uv: FloatArray, colour: tuple[int, int, int], thickness: int) -> None:
     """Draw a path into an image in place, with a dot at its start and a larger one at its end."""
+    uv = np.clip(uv, -(10**6), 10**6)
     points = np.rint(uv * 16).astype(np.int32).reshape(-1, 1, 2)
     cv2.polylines(image, [points], False, (255, 255, 255), thickness + 4, cv2.LINE_AA, 4)
     cv2.polylines(image, [points], False, colour, thickness, cv2.LINE_AA, 4)
@@ -197,7 +204,9 @@ def draw_paths(
     """
     fine = (2 * size[0], 2 * size[1])
     image = np.full((fine[1], fine[0], 3), BACKGROUND, np.uint8)
-    given = [np.asarray(p, np.float64) for p in (*paths, reference) if p is not None and len(p)]
+    paths = [finite_places(path) for path in paths]
+    reference = None if reference is None else finite_places(reference)
+    given = [p for p in (*paths, reference) if p is not None and len(p)]
     if sum(len(p) for p in given) < 2:
         return np.asarray(cv2.resize(image, size), np.uint8)
     everything = np.concatenate(given)

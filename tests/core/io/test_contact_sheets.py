@@ -29,6 +29,20 @@ def test_from_above_the_upper_thing_hides_the_lower_one() -> None:
     assert image[100, 45, 0] > 100 and image[100, 45, 1] < 60  # red around it
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_path_goes_on_behind_places_that_are_not_finite() -> None:
+    points, rgb = plate(1.0, GREEN, 1.0)
+    path = np.array([[-1.0, 0, 2], [np.nan, 0, 3], [1.0, 0, 4]])
+    straight, none = (
+        draw_cloud(points, rgb, "top", (200, 200), path[[0, 2]]),
+        draw_cloud(points, rgb, "top", (200, 200)),
+    )
+    assert np.array_equal(draw_cloud(points, rgb, "top", (200, 200), path), straight)
+    assert np.array_equal(draw_cloud(points, rgb, "top", (200, 200), path[[1]]), none)
+    assert np.array_equal(draw_paths([path], path), draw_paths([path[[0, 2]]], path[[0, 2]]))
+    draw_cloud(points, rgb, "top", (200, 200), np.array([[0.0, 0, 1], [1e30, 0, 3]]))
+
+
 def test_from_the_side_up_is_up() -> None:
     (low, low_rgb), (high, high_rgb) = plate(1.0, RED, 1.0), plate(-1.0, GREEN, 1.0)
     image = draw_cloud(np.concatenate([low, high]), np.concatenate([low_rgb, high_rgb]), "side", (200, 200)).astype(

@@ -8,6 +8,7 @@ Source: the policy format 0.2.0 of github.com/ros2/sros2 (sros2/policy/schemas/p
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -70,24 +71,19 @@ def _add_profile(profiles: Element, interface: Interface) -> None:
 
 def main(words: Sequence[str] | None = None) -> int:
     """Print the policy, or write it with `-o FILE`; 2 for bad arguments."""
-    words = list(sys.argv[1:] if words is None else words)
-    target: Path | None = None
-    if "-o" in words:
-        at = words.index("-o")
-        if at + 1 == len(words):
-            print("sros2_policy: -o needs a file.", file=sys.stderr)
-            return 2
-        target = Path(words[at + 1])
-        del words[at : at + 2]
+    parser = argparse.ArgumentParser(prog="./run policy", description="Print the SROS2 policy of the nodes.")
+    parser.add_argument("words", nargs="*", metavar="name:=value", help="arguments of bring-up")
+    parser.add_argument("-o", dest="target", type=Path, metavar="FILE", help="write it here instead of printing it")
+    given = parser.parse_intermixed_args(words)
     try:
-        text = policy_text(words)
+        text = policy_text(given.words)
     except (ArgumentError, OSError) as error:
         print(f"sros2_policy: {error}", file=sys.stderr)
         return 2
-    if target is None:
+    if given.target is None:
         print(text, end="")
     else:
-        target.write_text(text, encoding="utf-8")
+        given.target.write_text(text, encoding="utf-8")
     return 0
 
 
