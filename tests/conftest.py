@@ -1,8 +1,9 @@
-"""Shared test plumbing: where the reference material is, and one thread per test process."""
+"""Shared test plumbing: where the reference material is, one thread per test process, rclpy."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -34,3 +35,16 @@ def shared_dir() -> Path:
     if path is None:
         pytest.skip("reference material not found: set LSM_SHARED or place it at ../shared")
     return path
+
+
+@pytest.fixture(scope="session")
+def rclpy_session() -> Iterator[None]:
+    """rclpy, initialised once per test process."""
+    rclpy = pytest.importorskip("rclpy", reason="ROS 2 is not here: source tools/env.sh")
+    pytest.importorskip("lsm_perception_msgs.msg", reason="the workspace is not built: ./run setup")
+    from lsm_perception.dds_profile import use_profile
+
+    use_profile()  # as a camera driver should: Fast DDS's own shared memory holds few images, and loses the others
+    rclpy.init(args=[])
+    yield
+    rclpy.try_shutdown()

@@ -36,14 +36,10 @@ def page_folder(prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.fixture(scope="module")
-def observer() -> Iterator[Any]:
+def observer(rclpy_session: None) -> Iterator[Any]:
     """A node of rclpy that looks at the graph and asks."""
-    rclpy = pytest.importorskip("rclpy", reason="ROS 2 is not here: source tools/env.sh")
-    from lsm_perception.dds_profile import use_profile
+    import rclpy
 
-    use_profile()
-    rclpy.init(args=[])
     node = rclpy.create_node("reader_of_the_documents")
     yield node
     node.destroy_node()
-    rclpy.try_shutdown()

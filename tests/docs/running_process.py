@@ -6,19 +6,10 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-
-def wait_until(condition: Callable[[], bool], timeout_s: float) -> bool:
-    """Wait until a condition holds; False when it does not in time."""
-    deadline = time.monotonic() + timeout_s
-    while time.monotonic() < deadline:
-        if condition():
-            return True
-        time.sleep(0.02)
-    return condition()
+from waiting import wait_until
 
 
 class Running:

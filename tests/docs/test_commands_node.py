@@ -15,7 +15,8 @@ pytest.importorskip("rclpy", reason="ROS 2 is not here: source tools/env.sh")
 pytest.importorskip("lsm_perception_msgs.msg", reason="the workspace is not built: ./run setup")
 
 from node_commands import NAMES, Start, start_of
-from running_process import Running, wait_until
+from running_process import Running
+from waiting import wait_until
 
 from lsm_core.data import sample_path
 

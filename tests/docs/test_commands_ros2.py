@@ -22,7 +22,8 @@ pytest.importorskip("lsm_perception_msgs.msg", reason="the workspace is not buil
 from lsm_perception_msgs.msg import Scale
 from lsm_perception_msgs.srv import RenderView
 from ros2_commands import Failed, Ros2, output_file
-from running_process import Running, wait_until
+from running_process import Running
+from waiting import wait_until
 
 from lsm_core.data import sample_path
 

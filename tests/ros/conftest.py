@@ -1,11 +1,10 @@
-"""Plumbing of the ROS tests: an isolated domain per test process, rclpy, and waiting for things."""
+"""Plumbing of the ROS tests: an isolated domain per test process, and stub nodes."""
 
 from __future__ import annotations
 
 import os
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,29 +21,6 @@ sys.path.insert(0, str(Path(__file__).parent))
 os.environ["ROS_DOMAIN_ID"] = str(DOMAIN)
 os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
 os.environ["ROS_PYTHON_CHECK_FIELDS"] = "1"
-
-
-def wait_until(condition: Callable[[], bool], timeout_s: float = 10.0) -> bool:
-    """Wait until a condition holds; False when it does not in time."""
-    deadline = time.monotonic() + timeout_s
-    while time.monotonic() < deadline:
-        if condition():
-            return True
-        time.sleep(0.01)
-    return condition()
-
-
-@pytest.fixture(scope="session")
-def rclpy_session() -> Iterator[None]:
-    """rclpy, initialised once per test process."""
-    rclpy = pytest.importorskip("rclpy", reason="ROS 2 is not here: source tools/env.sh")
-    pytest.importorskip("lsm_perception_msgs.msg", reason="the workspace is not built: ./run setup")
-    from lsm_perception.dds_profile import use_profile
-
-    use_profile()  # as a camera driver should: Fast DDS's own shared memory holds few images, and loses the others
-    rclpy.init(args=[])
-    yield
-    rclpy.try_shutdown()
 
 
 @pytest.fixture(scope="session")

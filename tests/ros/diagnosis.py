@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from conftest import wait_until
 from robot import Robot
+from waiting import wait_until
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from conftest import wait_until
 from diagnostic_msgs.msg import DiagnosticStatus
 from robot import Robot
+from waiting import wait_until
 
 WARN, ERROR = DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 

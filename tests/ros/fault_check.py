@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from conftest import wait_until
 from lifecycle_msgs.msg import State
 from lifecycle_msgs.srv import GetState
 from lsm_perception_msgs.srv import Stats
@@ -13,6 +12,7 @@ from node_process import StubProcess
 from robot import Robot
 from sensor_msgs.msg import Image
 from synthetic_world import View
+from waiting import wait_until
 from walker import Walker
 
 

@@ -7,7 +7,6 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from conftest import wait_until
 from lsm_perception.models import BackendLoader
 from lsm_perception.node_executor import NodeExecutor
 from lsm_perception.perception_node import PerceptionNode
@@ -16,6 +15,7 @@ from lsm_perception.runtime import initial_queries
 from rclpy.parameter import Parameter
 from robot import FRAME, LATCHED, RELIABLE, Robot, camera_info, image_message
 from synthetic_world import View
+from waiting import wait_until
 
 __all__ = ["FRAME", "LATCHED", "RELIABLE", "Harness", "camera_info", "image_message"]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from conftest import wait_until
 from fitted_checkpoints import Crop, KnownView, square_crop, write_fitted_checkpoints
 from harness import Harness
 from synthetic_world import FACES, K, View
+from waiting import wait_until
 
 
 def write_room_checkpoints(folder: Path, views: Sequence[View], language_crop: Crop = square_crop) -> None:

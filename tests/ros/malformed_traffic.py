@@ -10,7 +10,6 @@ from typing import Any
 import cv2
 import numpy as np
 from builtin_interfaces.msg import Time
-from conftest import wait_until
 from geometry_msgs.msg import TransformStamped
 from lsm_perception.soak.malformed import HEIGHT, WIDTH, MalformedMessages
 from lsm_perception_msgs.srv import Stats
@@ -22,6 +21,7 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 from tf2_msgs.msg import TFMessage
+from waiting import wait_until
 
 DEPTH = 100
 BATCH = 40

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from conftest import wait_until
+from waiting import wait_until
 
 STUB = Path(__file__).parent / "stub_node.py"
 ACTIVE = "Active; listening to"

@@ -8,13 +8,13 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-from conftest import wait_until
 from nav_msgs.msg import OccupancyGrid
 from numpy.typing import NDArray
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile
+from waiting import wait_until
 
 
 def parameters(**values: Any) -> dict[str, Any]:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from conftest import wait_until
 from harness import Harness, camera_info, image_message
 from lsm_perception.conversions.poses import transform_message
 from lsm_perception.publishers import TYPES
@@ -15,6 +14,7 @@ from robot import Robot
 from sensor_msgs.msg import CameraInfo, Image
 from synthetic_world import View
 from tf2_msgs.msg import TFMessage
+from waiting import wait_until
 
 from lsm_core.backends.base import Backend
 

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from conftest import wait_until
 from cv_bridge import CvBridge
 from geometry_msgs.msg import TransformStamped
 from lsm_perception.conversions import stamp_from_ns
@@ -22,6 +21,7 @@ from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 from synthetic_world import HEIGHT, WIDTH, K, View
 from tf2_msgs.msg import TFMessage
+from waiting import wait_until
 
 FRAME = "camera_optical_frame"
 LATCHED = QoSProfile(depth=100, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)

@@ -17,7 +17,6 @@ pytestmark = pytest.mark.ros
 pytest.importorskip("rclpy", reason="ROS 2 is not here: source tools/env.sh")
 pytest.importorskip("lsm_perception_msgs.msg", reason="the workspace is not built: ./run setup")
 
-from conftest import wait_until
 from driver import Driver, Habits
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
@@ -33,6 +32,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from robot import Robot
 from sensor_msgs.msg import PointCloud2
 from synthetic_world import View
+from waiting import wait_until
 
 from lsm_core.doctor import Finding, read_settings
 

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 
 import pytest
 import rclpy
-from conftest import wait_until
 from lsm_perception.event_handlers import EventCallbacks
 from lsm_perception.pool_executor import PoolExecutor
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
@@ -16,6 +15,7 @@ from rclpy.event_handler import QoSSubscriptionEventType
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from std_msgs.msg import Empty
+from waiting import wait_until
 
 THREADS = 2
 pytestmark = pytest.mark.ros

@@ -16,7 +16,6 @@ pytest.importorskip("tf2_msgs.msg", reason="the workspace is not built: ./run se
 
 import threading
 
-from conftest import wait_until
 from lsm_perception.playback_time import PlaybackTime
 from lsm_perception.replay import BagPlayer, ReplayError
 from lsm_perception.replay_controls import create_services
@@ -30,6 +29,7 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CompressedImage
 from std_srvs.srv import Trigger
 from tf2_msgs.msg import TFMessage
+from waiting import wait_until
 
 START = 1_700_000_000_000_000_000
 STEP = 50_000_000

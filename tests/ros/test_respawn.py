@@ -9,8 +9,8 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import wait_until
 from lsm_perception.respawn import run_in_foreground
+from waiting import wait_until
 
 CHILD = """
 import pathlib, sys

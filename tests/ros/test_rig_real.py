@@ -14,7 +14,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from conftest import wait_until
+from waiting import wait_until
 
 pytestmark = [pytest.mark.ros, pytest.mark.shared, pytest.mark.slow]
 pytest.importorskip("rclpy", reason="ROS 2 is not here: source tools/env.sh")

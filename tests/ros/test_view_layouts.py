@@ -13,7 +13,6 @@ import yaml
 pytest.importorskip("rclpy", reason="ROS 2 is not here: source tools/env.sh")
 pytest.importorskip("lsm_perception", reason="the workspace is not built: ./run setup")
 
-from conftest import wait_until
 from lsm_perception.frames import frame_names
 from lsm_perception.publishers import GLOBAL, TYPES
 from node_process import StubProcess
@@ -28,6 +27,7 @@ from rclpy.qos import (
     qos_check_compatible,
 )
 from robot import Robot
+from waiting import wait_until
 
 pytestmark = pytest.mark.ros
 SHOWN = {f"/lsm_perception/{name}" for name in ("map_points", "markers", "path", "points", "segmentation/overlay")}

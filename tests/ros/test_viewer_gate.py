@@ -10,11 +10,11 @@ import pytest
 
 pytest.importorskip("lsm_perception.viewer", reason="the workspace is not built: ./run setup")
 
-from conftest import wait_until
 from lsm_perception.viewer import gate
 from lsm_perception.viewer.errors import ViewerError
 from lsm_perception.viewer.gate import Gate, listen
 from lsm_perception.viewer.token import Guard
+from waiting import wait_until
 
 TOKEN = "a-long-enough-token"
 SECRET = b"what only the known may see"

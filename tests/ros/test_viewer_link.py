@@ -10,7 +10,6 @@ import pytest
 pytest.importorskip("rclpy", reason="ROS 2 is not here: source tools/env.sh")
 pytest.importorskip("lsm_perception.viewer", reason="the workspace is not built: ./run setup")
 
-from conftest import wait_until
 from lsm_perception.viewer import scene as layers
 from lsm_perception.viewer.asking import COLOUR
 from lsm_perception.viewer.errors import ViewerError
@@ -24,6 +23,7 @@ from node_process import StubProcess
 from robot import Robot
 from synthetic_world import K, View
 from viewer_beside import MOST, Beside
+from waiting import wait_until
 from walker import Walker
 
 pytestmark = pytest.mark.ros

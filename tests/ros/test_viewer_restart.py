@@ -11,7 +11,6 @@ import pytest
 pytest.importorskip("rclpy", reason="ROS 2 is not here: source tools/env.sh")
 pytest.importorskip("lsm_perception.viewer", reason="the workspace is not built: ./run setup")
 
-from conftest import wait_until
 from lsm_perception.viewer import scene as layers
 from lsm_perception.viewer.asking import COLOUR, DEPTH, FEATURES, KINDS, WORDS
 from lsm_perception.viewer.errors import ViewerError
@@ -20,6 +19,7 @@ from node_process import ACTIVE, StubProcess
 from robot import Robot
 from synthetic_world import K, View
 from viewer_beside import Beside
+from waiting import wait_until
 from walker import Walker
 
 pytestmark = pytest.mark.ros
