@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 import pytest
+from named_tests import names_of_tests
 
 from lsm_core.backends import backend_names
 
@@ -58,18 +57,6 @@ def feature_rows() -> list[Row]:
 ROWS = feature_rows()
 
 
-@cache
-def test_functions(path: Path) -> frozenset[str]:
-    """Return the names of the tests of a file."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    return frozenset(
-        n.name for n in ast.walk(tree) if isinstance(n, ast.FunctionDef) and n.name.startswith("test_")
-    )
-
-
-test_functions.__test__ = False  # type: ignore[attr-defined]
-
-
 def listed(opening: str) -> list[int]:
     """Return the numbers of rows that a paragraph lists."""
     (paragraph,) = [part for part in TEXT.split("\n\n") if part.startswith(opening)]
@@ -103,7 +90,7 @@ def test_the_words_of_a_link_to_a_test_are_the_name_of_the_test() -> None:
     lost = [
         (words, target)
         for words, target in named
-        if "test_" + words.replace(" ", "_") not in test_functions((PAGE.parent / target).resolve())
+        if "test_" + words.replace(" ", "_") not in names_of_tests((PAGE.parent / target).resolve())
     ]
     assert not lost
 

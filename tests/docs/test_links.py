@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from pathlib import Path
 
 import pytest
+from named_tests import names_of_tests
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -24,15 +24,6 @@ def local_links(text: str) -> list[str]:
     """Return the targets of links to files of this repository, without anchors."""
     found = [target.split("#")[0] for target in LINK.findall(text)]
     return [target for target in found if target and "://" not in target and not target.startswith("mailto:")]
-
-
-def test_functions(path: Path) -> list[str]:
-    """Return the names of the tests of a file."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    return [n.name for n in ast.walk(tree) if isinstance(n, ast.FunctionDef) and n.name.startswith("test_")]
-
-
-test_functions.__test__ = False  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
@@ -65,4 +56,4 @@ def test_each_promise_of_the_readme_is_linked_to_tests(promise: str) -> None:
     (point,) = [point for point in points if point.startswith(f"**{promise}")]
     tests = [ROOT / target for target in local_links(point) if target.startswith("tests/")]
     assert tests
-    assert all(test_functions(path) for path in tests)
+    assert all(names_of_tests(path) for path in tests)
