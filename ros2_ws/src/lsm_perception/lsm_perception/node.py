@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import logging
 import os
 import signal
@@ -12,17 +11,13 @@ import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from lsm_perception.requirements import missing_package
 from lsm_perception.symptoms import Symptom, see
 
 if TYPE_CHECKING:
     from lsm_perception.models import BackendLoader
 
-REQUIREMENTS = {
-    "rclpy": "source a ROS 2 installation (or run ./run setup in the repository)",
-    "torch": "pip install 'torch==2.13.*' in the environment of this Python, or set LSM_PYTHON to one that has it",
-    "lsm_core": "pip install -e . at the root of the repository, or set LSM_PYTHON to an environment that has it",
-    "lsm_perception_msgs": "colcon build the workspace and source its setup file",
-}
+NEEDED = ("rclpy", "torch", "lsm_core", "lsm_perception_msgs")
 FINISH_S = 1.0
 SWITCH_S = 0.0005  # a model asks for the interpreter at each operation, and waits 5 ms by default when it is busy
 EXIT_FAILURE = 1
@@ -30,11 +25,8 @@ EXIT_FAILURE = 1
 
 def missing_requirement() -> str | None:
     """Return one line that names the first missing package and the fix, or None."""
-    for name, fix in REQUIREMENTS.items():
-        if importlib.util.find_spec(name) is None:
-            line = f"lsm_perception: Python package '{name}' is missing in {sys.executable}. Fix: {fix}."
-            return see(line, Symptom.NOT_STARTING)
-    return None
+    complaint = missing_package("lsm_perception", NEEDED)
+    return None if complaint is None else see(complaint, Symptom.NOT_STARTING)
 
 
 def main(arguments: Sequence[str] | None = None, load: BackendLoader | None = None) -> int:

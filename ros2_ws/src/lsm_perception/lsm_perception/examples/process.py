@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import importlib.util
 import signal
 import sys
 import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from lsm_perception.requirements import missing_package
+
 if TYPE_CHECKING:
     from rclpy.node import Node
 
-REQUIREMENTS = {
-    "rclpy": "source a ROS 2 installation (or run ./run setup in the repository)",
-    "lsm_core": "pip install -e . at the root of the repository, or set LSM_PYTHON to an environment that has it",
-    "lsm_perception_msgs": "colcon build the workspace and source its setup file",
-}
+NEEDED = ("rclpy", "lsm_core", "lsm_perception_msgs")  # no model, so no torch
 
 
 def run(program: str, make: Callable[[], Callable[[], Node]], words: Sequence[str]) -> int:
@@ -30,12 +27,10 @@ def run(program: str, make: Callable[[], Callable[[], Node]], words: Sequence[st
     Returns:
         0 after SIGINT or SIGTERM; 1 when a package is missing or a parameter is refused.
     """
-    for name, fix in REQUIREMENTS.items():
-        if importlib.util.find_spec(name) is None:
-            print(
-                f"{program}: Python package '{name}' is missing in {sys.executable}. Fix: {fix}.", file=sys.stderr
-            )
-            return 1
+    complaint = missing_package(program, NEEDED)
+    if complaint is not None:
+        print(complaint, file=sys.stderr)
+        return 1
     from lsm_core.errors import LsmError
     from lsm_perception.dds_profile import use_profile
     from lsm_perception.spinning import spinning

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import logging
 import os
 import signal
@@ -10,26 +9,22 @@ import sys
 import threading
 from collections.abc import Sequence
 
+from lsm_perception.requirements import missing_package
 from lsm_perception.symptoms import Symptom, see
 from lsm_perception.viewer.errors import ViewerError
 from lsm_perception.viewer.options import ViewerOptions, parse_arguments
 
-REQUIREMENTS = {
-    "rclpy": "source a ROS 2 installation (or run ./run setup in the repository)",
-    "viser": "pip install -e '.[viewer]' at the root of the repository, in the environment of this Python",
-    "lsm_perception_msgs": "colcon build the workspace and source its setup file",
-}
+NEEDED = ("rclpy", "viser", "lsm_perception_msgs")
 STEP_S = 0.1
 
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run the viewer until it is told to stop; 0 then, 1 when it cannot start, 2 for wrong usage."""
     options = parse_arguments(sys.argv[1:] if words is None else words)
-    for name, fix in REQUIREMENTS.items():
-        if importlib.util.find_spec(name) is None:
-            line = f"lsm_viewer: Python package '{name}' is missing in {sys.executable}. Fix: {fix}."
-            print(see(line, Symptom.VIEWER), file=sys.stderr)
-            return 1
+    complaint = missing_package("lsm_viewer", NEEDED)
+    if complaint is not None:
+        print(see(complaint, Symptom.VIEWER), file=sys.stderr)
+        return 1
     logging.basicConfig(level=logging.WARNING)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
